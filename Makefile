@@ -1,0 +1,56 @@
+# Everything goes through .venv; `make help` lists the targets.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-fast lint lock benchmark clean
+
+help: ## List the targets.
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Build the environment in .venv from requirements.lock (once).
+
+# The first interpreter that really is 3.10 wins: pyenv's shims exist for versions it will not run.
+$(READY): requirements.lock setup.py
+	@set -e; \
+	for candidate in python3.10 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.10*/bin/python python3; do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' 2>/dev/null; \
+	  then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Python 3.10 was not found; TFX 1.16 needs it. Install it (pyenv install 3.10) and run make again." >&2; \
+	  exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$("$$python" --version) (about two minutes, once)"; \
+	"$$python" -m venv --clear $(VENV); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements.lock)"; \
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync --quiet --compile-bytecode requirements.lock; \
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .; \
+	touch $@
+
+run: $(READY) ## Do the main job: digits in, an evaluated and pushed classifier out.
+	@$(BIN)/retrain ingest digits --output data/digits --if-missing
+	@$(BIN)/retrain run --config configs/digits.yaml
+
+test: $(READY) ## Run every test.
+	@$(BIN)/python -m pytest
+
+test-fast: $(READY) ## Run the quick tests: no pipeline is run.
+	@$(BIN)/python -m pytest -m "not slow"
+
+lint: $(READY) ## Check style, types and the import arrows.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+benchmark: $(READY) ## Compare with a plain TFX image pipeline and a bare loop (about half an hour).
+	@$(BIN)/python -m benchmarks.compare
+
+lock: $(READY) ## Resolve setup.py's dependencies anew into requirements.lock.
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra dev --output-file requirements.lock setup.py
+
+clean: ## Remove the environment; runs/ and data/ stay.
+	rm -rf $(VENV)

@@ -1,0 +1,90 @@
+"""The DataGate component.
+
+TFX's ExampleValidator writes what it finds and succeeds whatever that is. The gate is a component
+of its own, because a component that fails loses its outputs, and the anomalies must stay.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx import types
+from tfx.components.example_validator.executor import DEFAULT_FILE_NAME
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, component_spec, standard_artifacts
+from tfx.types.channel import BaseChannel
+
+ANOMALIES_KEY = "anomalies"
+
+# Features that the schema does not name are never read, so they can do no harm.
+_HARMLESS = frozenset({anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN})
+
+
+class DataRefusedError(RuntimeError):
+    """The data is not what the curated schema says; the message has a sentence for each anomaly."""
+
+
+class DataGateSpec(component_spec.ComponentSpec):
+    """What goes into the component."""
+
+    PARAMETERS: dict[str, component_spec.ExecutionParameter] = {}
+    INPUTS = {
+        ANOMALIES_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)
+    }
+    OUTPUTS: dict[str, component_spec.ChannelParameter] = {}
+
+
+def sentences(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
+    """Says what is wrong with a split, a sentence for each anomaly that matters."""
+    found = [
+        f"{split}: {name}: {reason.description}"
+        for name, info in sorted(anomalies.anomaly_info.items())
+        for reason in info.reason
+        if reason.type not in _HARMLESS
+    ]
+    if anomalies.data_missing:
+        found.append(f"{split}: there are no examples.")
+    return found
+
+
+class Executor(base_executor.BaseExecutor):
+    """Reads the anomalies of every split and raises if there are any."""
+
+    def Do(  # noqa: N802, the name is TFX's
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Lets clean data pass.
+
+        Raises:
+            DataRefusedError: a split has an anomaly.
+        """
+        artifact = artifact_utils.get_single_instance(input_dict[ANOMALIES_KEY])
+        found: list[str] = []
+        for split in artifact_utils.decode_split_names(artifact.split_names):
+            folder = artifact_utils.get_split_uri([artifact], split)
+            with fileio.open(os.path.join(folder, DEFAULT_FILE_NAME), "rb") as file:
+                anomalies = anomalies_pb2.Anomalies.FromString(file.read())
+            found += sentences(split, anomalies)
+        if found:
+            raise DataRefusedError("\n".join(found))
+
+
+class DataGate(base_component.BaseComponent):
+    """Fails when ExampleValidator found an anomaly, so that nothing behind it runs."""
+
+    SPEC_CLASS = DataGateSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(self, anomalies: BaseChannel) -> None:
+        """Declares the component.
+
+        Args:
+            anomalies: channel of `ExampleAnomalies`, from ExampleValidator.
+        """
+        super().__init__(DataGateSpec(anomalies=anomalies))

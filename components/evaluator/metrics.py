@@ -1,0 +1,236 @@
+"""Metrics of a classifier that picks the most probable class, as TFMA metrics.
+
+TFMA's own precision and recall binarize a multi-class model at a threshold, which answers another
+question: with many classes the right one may win with a probability of 0.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+from tensorflow_model_analysis.metrics import metric_types, metric_util
+from tensorflow_model_analysis.metrics.multi_class_confusion_matrix_metrics import (
+    multi_class_confusion_matrices,
+)
+from tensorflow_model_analysis.proto import config_pb2
+
+SCORES = PRECISION, RECALL, F1 = ("precision", "recall", "f1")
+_BINS = 15
+
+
+def precision_recall_f1(matrix: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+    """Computes precision, recall and F1 of every class.
+
+    Args:
+        matrix: float [classes, classes], examples by true class (row) and predicted class.
+
+    Returns:
+        Float arrays [classes] by metric name. Where a ratio is 0/0 it counts as 0, as in
+        scikit-learn's `precision_recall_fscore_support(zero_division=0)`.
+    """
+    hits, predicted, actual = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+
+    def ratio(part: npt.NDArray[np.float64], whole: npt.NDArray[np.float64]) -> Any:
+        return np.divide(part, whole, out=np.zeros_like(part, dtype=float), where=whole > 0)
+
+    return {
+        PRECISION: ratio(hits, predicted),
+        RECALL: ratio(hits, actual),
+        F1: ratio(2 * hits, predicted + actual),
+    }
+
+
+class ClassScores(metric_types.Metric):
+    """Precision, recall and F1 of each class that occurs; the class id is the sub key.
+
+    A class occurs in a slice when an example there is of that class or is taken for it.
+    """
+
+    def __init__(self, classes: int, name: str = "class_scores") -> None:
+        """Names the metric.
+
+        Args:
+            classes: number of classes.
+            name: TFMA's name of the bundle; the keys are `precision`, `recall` and `f1`.
+        """
+        super().__init__(
+            metric_util.merge_per_key_computations(_class_scores), classes=classes, name=name
+        )
+
+
+class MacroAverage(metric_types.Metric):
+    """The mean of a score over the classes that occur; see `ClassScores`."""
+
+    def __init__(self, classes: int, name: str) -> None:
+        """Names the metric.
+
+        Args:
+            classes: number of classes.
+            name: "macro_precision", "macro_recall" or "macro_f1".
+        """
+        super().__init__(
+            metric_util.merge_per_key_computations(_macro_average), classes=classes, name=name
+        )
+
+
+def _class_scores(
+    classes: int,
+    name: str,
+    eval_config: config_pb2.EvalConfig | None = None,
+    model_name: str = "",
+    output_name: str = "",
+    example_weighted: bool = False,
+) -> metric_types.MetricComputations:
+    computations, matrix = _matrix(classes, eval_config, model_name, output_name, example_weighted)
+
+    def result(metrics: dict[metric_types.MetricKey, Any]) -> dict[metric_types.MetricKey, float]:
+        counts = matrix(metrics)
+        return {
+            metric_types.MetricKey(
+                name=score,
+                model_name=model_name,
+                output_name=output_name,
+                sub_key=metric_types.SubKey(class_id=int(class_id)),
+                example_weighted=example_weighted,
+            ): float(values[class_id])
+            for score, values in precision_recall_f1(counts).items()
+            for class_id in np.flatnonzero(_occurring(counts))
+        }
+
+    # Which keys there are depends on the slice, so the computation is known by its name alone.
+    key = metric_types.MetricKey(name=name, model_name=model_name, output_name=output_name)
+    return [*computations, metric_types.DerivedMetricComputation(keys=[key], result=result)]
+
+
+def _macro_average(
+    classes: int,
+    name: str,
+    eval_config: config_pb2.EvalConfig | None = None,
+    model_name: str = "",
+    output_name: str = "",
+    example_weighted: bool = False,
+) -> metric_types.MetricComputations:
+    computations, matrix = _matrix(classes, eval_config, model_name, output_name, example_weighted)
+    key = metric_types.MetricKey(
+        name=name,
+        model_name=model_name,
+        output_name=output_name,
+        example_weighted=example_weighted,
+    )
+
+    def result(metrics: dict[metric_types.MetricKey, Any]) -> dict[metric_types.MetricKey, float]:
+        counts = matrix(metrics)
+        scores = precision_recall_f1(counts)[name.removeprefix("macro_")]
+        return {key: float(scores[_occurring(counts)].mean())}
+
+    return [*computations, metric_types.DerivedMetricComputation(keys=[key], result=result)]
+
+
+def _occurring(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    occurring: npt.NDArray[np.bool_] = (matrix.sum(axis=0) + matrix.sum(axis=1)) > 0
+    return occurring
+
+
+def _matrix(
+    classes: int,
+    eval_config: config_pb2.EvalConfig | None,
+    model_name: str,
+    output_name: str,
+    example_weighted: bool,
+) -> tuple[
+    metric_types.MetricComputations,
+    Callable[[dict[metric_types.MetricKey, Any]], npt.NDArray[np.float64]],
+]:
+    """Returns TFMA's computation of the confusion matrix and what reads it as an array."""
+    computations = multi_class_confusion_matrices(
+        thresholds=[0.0],
+        eval_config=eval_config,
+        model_name=model_name,
+        output_name=output_name,
+        example_weighted=example_weighted,
+    )
+    key = computations[-1].keys[-1]
+
+    def read(metrics: dict[metric_types.MetricKey, Any]) -> npt.NDArray[np.float64]:
+        matrix = np.zeros((classes, classes))
+        for entry, count in metrics[key].get(0.0, {}).items():
+            matrix[entry.actual_class_id, entry.predicted_class_id] = count
+        return matrix
+
+    return computations, read
+
+
+class ExpectedCalibrationError(metric_types.Metric):
+    """How far the confidence in the predicted class is from being right, on average.
+
+    The mean over 15 equal bins of |accuracy - confidence|, weighted by the bins' examples: Guo et
+    al., "On Calibration of Modern Neural Networks", arXiv:1706.04599, equation 3.
+    """
+
+    def __init__(self, name: str = "expected_calibration_error") -> None:
+        """Names the metric."""
+        super().__init__(metric_util.merge_per_key_computations(_calibration_error), name=name)
+
+
+def _calibration_error(
+    name: str = "expected_calibration_error",
+    eval_config: config_pb2.EvalConfig | None = None,
+    model_name: str = "",
+    output_name: str = "",
+    example_weighted: bool = False,
+) -> metric_types.MetricComputations:
+    key = metric_types.MetricKey(
+        name=name,
+        model_name=model_name,
+        output_name=output_name,
+        example_weighted=example_weighted,
+    )
+    combiner = _CalibrationCombiner(key, eval_config)
+    return [metric_types.MetricComputation(keys=[key], preprocessors=None, combiner=combiner)]
+
+
+class _CalibrationCombiner(beam.CombineFn):
+    """Sums examples, confidence and hits by confidence bin: float64 [bins, 3]."""
+
+    def __init__(
+        self, key: metric_types.MetricKey, eval_config: config_pb2.EvalConfig | None
+    ) -> None:
+        self._key = key
+        self._eval_config = eval_config
+
+    def create_accumulator(self) -> npt.NDArray[np.float64]:
+        return np.zeros((_BINS, 3))
+
+    def add_input(
+        self, accumulator: npt.NDArray[np.float64], element: metric_types.StandardMetricInputs
+    ) -> npt.NDArray[np.float64]:
+        label, prediction, weight = next(
+            metric_util.to_label_prediction_example_weight(
+                element,
+                eval_config=self._eval_config,
+                model_name=self._key.model_name,
+                output_name=self._key.output_name,
+                example_weighted=self._key.example_weighted,
+                flatten=False,
+                require_single_example_weight=True,
+            )
+        )
+        confidence, hit = float(prediction.max()), int(prediction.argmax()) == int(label.item())
+        row = min(int(confidence * _BINS), _BINS - 1)
+        accumulator[row] += np.array([1.0, confidence, float(hit)]) * float(weight)
+        return accumulator
+
+    def merge_accumulators(
+        self, accumulators: Iterable[npt.NDArray[np.float64]]
+    ) -> npt.NDArray[np.float64]:
+        return np.stack(list(accumulators)).sum(axis=0)
+
+    def extract_output(
+        self, accumulator: npt.NDArray[np.float64]
+    ) -> dict[metric_types.MetricKey, float]:
+        count, confidence, hits = accumulator.T
+        return {self._key: float(np.abs(hits - confidence).sum() / max(count.sum(), 1e-9))}

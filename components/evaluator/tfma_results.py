@@ -1,0 +1,129 @@
+"""Reads what TFMA wrote into the scorecard's plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+
+from components.evaluator import metrics
+from components.evaluator.scorecard import EVERYWHERE, ClassScore, Metrics, Miss
+
+_MATRIX = "multi_class_confusion_matrix_at_thresholds"
+_DIFFERENCE = "_diff"
+_VALUE = "metric_value"
+
+
+@dataclass(frozen=True)
+class Results:
+    """An evaluation by TFMA; the fields are those of `scorecard.Scorecard`."""
+
+    validation_ok: bool
+    misses: tuple[Miss, ...]
+    metrics: Metrics
+    production: Metrics | None
+    classes: tuple[ClassScore, ...]
+    slices: dict[str, Metrics]
+    confusion: tuple[tuple[int, ...], ...]
+
+
+def read(folder: str, labels: Sequence[str]) -> Results:
+    """Reads metrics and the validation result from TFMA's output folder."""
+    names = [spec.name for spec in tfma.load_eval_result(folder).config.model_specs]
+    candidate = _by_slice(folder, tfma.CANDIDATE_KEY if len(names) > 1 else names[0])
+    production = None
+    if tfma.BASELINE_KEY in names:
+        production = _scalars(_by_slice(folder, tfma.BASELINE_KEY)[()])
+    validation = tfma.load_validation_result(folder)
+    matrix = _confusion(candidate[()], len(labels))
+    return Results(
+        validation_ok=validation.validation_ok,
+        misses=tuple(_misses(validation, production)),
+        metrics=_scalars(candidate[()]),
+        production=production,
+        classes=_classes(candidate[()], labels, matrix),
+        slices={_slice_name(key): _scalars(value) for key, value in candidate.items() if key},
+        confusion=tuple(tuple(row) for row in matrix),
+    )
+
+
+def _by_slice(folder: str, model: str) -> dict[Any, Mapping[str, Any]]:
+    """Returns, by slice key, metrics by sub key ("" for none) of a model with a single output."""
+    result = tfma.load_eval_result(folder, model_name=model)
+    return {key: outputs[""] for key, outputs in result.slicing_metrics}
+
+
+def _slice_name(key: Sequence[tuple[str, object]]) -> str:
+    return ", ".join(f"{feature}={value}" for feature, value in key)
+
+
+def _scalars(by_sub_key: Mapping[str, Any]) -> Metrics:
+    return {
+        name: float(value["doubleValue"])
+        for name, value in by_sub_key[""].items()
+        if "doubleValue" in value and not name.endswith(_DIFFERENCE)
+    }
+
+
+def _confusion(by_sub_key: Mapping[str, Any], classes: int) -> list[list[int]]:
+    matrix = [[0] * classes for _ in range(classes)]
+    value = by_sub_key[""][_MATRIX]["multiClassConfusionMatrixAtThresholds"]
+    for entry in value["matrices"][0].get("entries", []):
+        # Protobuf leaves zeros out of JSON.
+        row, column = entry.get("actualClassId", 0), entry.get("predictedClassId", 0)
+        matrix[row][column] = int(entry["numWeightedExamples"])
+    return matrix
+
+
+def _classes(
+    by_sub_key: Mapping[str, Any], labels: Sequence[str], matrix: Sequence[Sequence[int]]
+) -> tuple[ClassScore, ...]:
+    scores = []
+    for class_id, label in enumerate(labels):
+        values = by_sub_key.get(f"classId:{class_id}", {})
+
+        def value(name: str, values: Mapping[str, Any] = values) -> float | None:
+            number = float(values.get(name, {}).get("doubleValue", math.nan))
+            return None if math.isnan(number) else number
+
+        scores.append(
+            ClassScore(
+                label=label,
+                examples=sum(matrix[class_id]),
+                precision=value(metrics.PRECISION),
+                recall=value(metrics.RECALL),
+                f1=value(metrics.F1),
+                auc=value("auc"),
+            )
+        )
+    return tuple(scores)
+
+
+def _misses(validation: Any, production: Metrics | None) -> Iterator[Miss]:
+    for part in validation.metric_validations_per_slice:
+        for failure in part.failures:
+            name = failure.metric_key.name
+            value = failure.metric_value.double_value.value if failure.HasField(_VALUE) else None
+            threshold = failure.metric_threshold
+            if threshold.HasField("change_threshold"):
+                allowed = threshold.change_threshold.absolute.value
+                before = production[name] if production else 0.0
+                yield Miss(
+                    metric=name,
+                    where=EVERYWHERE,
+                    value=None if value is None else before + value,
+                    bound=before + allowed,
+                    kind="regression",
+                    production=before,
+                )
+                continue
+            bounds = threshold.value_threshold
+            low = bounds.lower_bound.value if bounds.HasField("lower_bound") else None
+            high = bounds.upper_bound.value if bounds.HasField("upper_bound") else None
+            if low is not None and (value is None or value < low):
+                yield Miss(name, EVERYWHERE, value, low, "min")
+            if high is not None and (value is None or value > high):
+                yield Miss(name, EVERYWHERE, value, high, "max")

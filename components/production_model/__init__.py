@@ -1,0 +1,5 @@
+"""ProductionModel: the model that is in production now, as the Evaluator's baseline."""
+
+from components.production_model.component import ProductionModel
+
+__all__ = ["ProductionModel"]

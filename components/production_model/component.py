@@ -1,0 +1,107 @@
+"""The ProductionModel component.
+
+It stands where TFX examples put a Resolver, which open-source Kubeflow Pipelines refuses: state
+that outlives a run is read from the model store, not from a metadata database.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_component, base_driver, base_executor, executor_spec
+from tfx.orchestration import metadata
+from tfx.orchestration.portable import base_driver as portable_driver
+from tfx.orchestration.portable import data_types
+from tfx.proto.orchestration import driver_output_pb2
+from tfx.types import artifact_utils, channel_utils, component_spec, standard_artifacts
+from tfx.utils import path_utils
+
+from components import model_store
+
+STORE_KEY = "model_store"
+VERSION_KEY = "version"
+MODEL_KEY = "model"
+NO_VERSION = 0
+
+
+class ProductionModelSpec(component_spec.ComponentSpec):
+    """What goes into the component and comes out of it."""
+
+    PARAMETERS = {
+        STORE_KEY: component_spec.ExecutionParameter(type=str),
+        VERSION_KEY: component_spec.ExecutionParameter(type=int),
+    }
+    INPUTS: dict[str, component_spec.ChannelParameter] = {}
+    OUTPUTS = {MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model)}
+
+
+class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
+    """Looks up the version in production, so that it becomes part of the cache key.
+
+    TFX checks for the one base class when it builds the graph and calls the other when it runs.
+    """
+
+    def __init__(self, metadata_handle: metadata.Metadata) -> None:
+        """Takes TFX's metadata handle, for which it has no use."""
+        base_driver.BaseDriver.__init__(self, metadata_handle)
+        portable_driver.BaseDriver.__init__(self, metadata_handle)
+
+    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+        """Returns the execution properties with the newest version filled in."""
+        properties = execution_info.exec_properties
+        output = driver_output_pb2.DriverOutput()
+        output.exec_properties[STORE_KEY].string_value = properties[STORE_KEY]
+        version = model_store.newest(properties[STORE_KEY])
+        output.exec_properties[VERSION_KEY].int_value = NO_VERSION if version is None else version
+        return output
+
+
+class Executor(base_executor.BaseExecutor):
+    """Copies that version out of the store, which may drop it later."""
+
+    def Do(  # noqa: N802, the name is TFX's
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the production model, or nothing when there is none yet.
+
+        Raises:
+            FileNotFoundError: the version left the store in the meantime.
+        """
+        model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
+        version = exec_properties[VERSION_KEY]
+        model.set_int_custom_property(VERSION_KEY, version)
+        if version != NO_VERSION:
+            destination = path_utils.serving_model_dir(model.uri)
+            model_store.copy_version(exec_properties[STORE_KEY], version, destination)
+
+
+class ProductionModel(base_component.BaseComponent):
+    """Emits the model in production as a `Model`; an empty one before the first push.
+
+    The output always exists, since Kubeflow Pipelines knows no optional artifact. Its custom
+    property `version` says which one it is, 0 for none.
+    """
+
+    SPEC_CLASS = ProductionModelSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    DRIVER_CLASS = Driver
+
+    def __init__(self, model_store: str) -> None:
+        """Declares the component.
+
+        Args:
+            model_store: the model store's folder.
+        """
+        super().__init__(
+            ProductionModelSpec(
+                **{
+                    STORE_KEY: model_store,
+                    VERSION_KEY: NO_VERSION,
+                    MODEL_KEY: channel_utils.as_channel([standard_artifacts.Model()]),
+                }
+            )
+        )

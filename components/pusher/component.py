@@ -1,0 +1,81 @@
+"""TFX's Pusher with a push that can be killed at any moment.
+
+TFX's own executor copies file by file under the version's final name and gives the same model a new
+version each time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx import types
+from tfx.components.pusher import component as tfx_pusher
+from tfx.components.pusher import executor as tfx_executor
+from tfx.dsl.components.base import executor_spec
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.types.channel import BaseChannel
+from tfx.utils import json_utils, proto_utils
+
+from components import model_store
+
+PUSHED_KEY = "pushed"
+VERSION_KEY = "pushed_version"
+DESTINATION_KEY = "pushed_destination"
+_KEEP = "keep"
+
+
+class Executor(tfx_executor.Executor):
+    """TFX's executor, with `model_store.publish` for the copying."""
+
+    def Do(  # noqa: N802, the name is TFX's
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Publishes the model if every blessing allows it."""
+        pushed = artifact_utils.get_single_instance(
+            output_dict[standard_component_specs.PUSHED_MODEL_KEY]
+        )
+        if not self.CheckBlessing(input_dict):
+            self._MarkNotPushed(pushed)
+            return
+        destination = pusher_pb2.PushDestination()
+        proto_utils.json_to_proto(
+            exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
+        )
+        store = destination.filesystem.base_directory
+        options = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        version = model_store.publish(self.GetModelPath(input_dict), store, options[_KEEP])
+        self._MarkPushed(
+            pushed,
+            pushed_destination=model_store.path(store, version),
+            pushed_version=str(version),
+        )
+
+
+class Pusher(tfx_pusher.Pusher):
+    """Pushes a blessed model into the model store."""
+
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self, *, model: BaseChannel, model_blessing: BaseChannel, model_store: str, keep: int
+    ) -> None:
+        """Declares the component.
+
+        Args:
+            model: channel of `Model`, from Trainer.
+            model_blessing: channel of `ModelBlessing`, from Evaluator.
+            model_store: the model store's folder.
+            keep: how many versions stay in the store.
+        """
+        super().__init__(
+            model=model,
+            model_blessing=model_blessing,
+            push_destination=pusher_pb2.PushDestination(
+                filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=model_store)
+            ),
+            custom_config={_KEEP: keep},
+        )

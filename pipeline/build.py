@@ -1,0 +1,184 @@
+"""The graph, wired once for every runner: read top to bottom, it is the story of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from tfx.components import (
+    ExampleValidator,
+    ImportExampleGen,
+    StatisticsGen,
+    Trainer,
+    Transform,
+)
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_pb2
+
+from components.data_gate import DataGate
+from components.evaluator import Evaluator
+from components.production_model import ProductionModel
+from components.pusher import Pusher
+from pipeline import evaluation
+from pipeline.config import Config, Splits
+from pipeline.spans import SPLITS, Span
+from trainer import fingerprint, preprocessing
+
+
+def create_pipeline(
+    config: Config, span: Span, labels: Sequence[str], schema_file: str
+) -> Pipeline:
+    """Wires the components; nothing runs and nothing is written.
+
+    Args:
+        config: what the user asked for.
+        span: where the data lies and whether it comes in split folders.
+        labels: class names; the index in this list is the class id.
+        schema_file: the curated schema as text; see `pipeline.schema`.
+    """
+    recipe = preprocessing.recipe(
+        size=config.image_size,
+        crop=config.image.crop,
+        backbone=config.backbone.name,
+        weights=config.backbone.weights,
+        labels=labels,
+        slices=config.evaluation.slices,
+    )
+    store = model_store(config)
+
+    # A span of images comes in, split into train, val and test.
+    example_gen = ImportExampleGen(
+        input_base=span.base,
+        input_config=_input(span),
+        output_config=None if span.splits else _cut(config.data.splits),
+        range_config=_range(config.data.span) if span.numbered else None,
+    ).with_id("example-gen")
+    examples = example_gen.outputs["examples"]
+
+    # Nothing goes on unless the data is what the curated schema says.
+    schema_gen = ImportSchemaGen(schema_file=schema_file).with_id("schema-gen")
+    schema = schema_gen.outputs["schema"]
+    statistics_gen = StatisticsGen(examples=examples, schema=schema).with_id("statistics-gen")
+    example_validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema
+    ).with_id("example-validator")
+    data_gate = DataGate(anomalies=example_validator.outputs["anomalies"]).with_id("data-gate")
+
+    # Every image is decoded, resized and embedded, once.
+    transform = Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn=f"{preprocessing.__name__}.preprocessing_fn",
+        custom_config=dataclasses.asdict(recipe),
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=SPLITS),
+        disable_statistics=True,
+    ).with_id("transform")
+    transform.add_upstream_node(data_gate)
+    embedded = transform.outputs["transformed_examples"]
+
+    # A head learns on train, and stops when val no longer gains.
+    trainer = Trainer(
+        run_fn="trainer.train.run_fn",
+        examples=embedded,
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema,
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["val"]),
+        custom_config=_training(config, labels, recipe),
+    ).with_id("trainer")
+    model = trainer.outputs["model"]
+
+    # It is judged on test, beside the model in production.
+    production_model = ProductionModel(model_store=store).with_id("production-model")
+    evaluator = Evaluator(
+        examples=embedded,
+        model=model,
+        baseline_model=production_model.outputs["model"],
+        example_splits=["test"],
+        eval_config=evaluation.eval_config(config.evaluation, labels),
+        labels=labels,
+        slice_bounds=evaluation.slice_bounds(config.evaluation),
+    ).with_id("evaluator")
+
+    # Only what met every bound is pushed.
+    pusher = Pusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        model_store=store,
+        keep=config.push.keep,
+    ).with_id("pusher")
+
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=f"{config.output}/artifacts",
+        components=[
+            example_gen,
+            schema_gen,
+            statistics_gen,
+            example_validator,
+            data_gate,
+            transform,
+            trainer,
+            production_model,
+            evaluator,
+            pusher,
+        ],
+        enable_cache=True,
+        metadata_connection_config=sqlite_metadata_connection_config(metadata_file(config)),
+        beam_pipeline_args=list(config.beam.args),
+    )
+
+
+def model_store(config: Config) -> str:
+    """Returns the folder of versions that TF Serving watches."""
+    return f"{config.output}/models/{config.name}"
+
+
+def metadata_file(config: Config) -> str:
+    """Returns the sqlite database of ML Metadata."""
+    return f"{config.output}/metadata.db"
+
+
+def _input(span: Span) -> example_gen_pb2.Input:
+    return example_gen_pb2.Input(
+        splits=[
+            example_gen_pb2.Input.Split(name=name, pattern=pattern)
+            for name, pattern in span.patterns.items()
+        ]
+    )
+
+
+def _range(span: str | int) -> range_config_pb2.RangeConfig | None:
+    if span == "latest":
+        return None
+    fixed = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
+    return range_config_pb2.RangeConfig(static_range=fixed)
+
+
+def _cut(splits: Splits) -> example_gen_pb2.Output:
+    """Cuts by a hash of the encoded image, so that an image never moves to another split."""
+    shares = [(name, round(10_000 * getattr(splits, name))) for name in SPLITS]
+    return example_gen_pb2.Output(
+        split_config=example_gen_pb2.SplitConfig(
+            splits=[
+                example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=buckets)
+                for name, buckets in shares
+            ],
+            partition_feature_name=preprocessing.IMAGE,
+        )
+    )
+
+
+def _training(
+    config: Config, labels: Sequence[str], recipe: preprocessing.Recipe
+) -> dict[str, object]:
+    options = config.trainer.model_dump(mode="json")
+    sources = ("train.py", "input.py", "head.py", "export.py")
+    return {
+        "labels": list(labels),
+        "embedding": recipe.embedding,
+        "options": options,
+        "fingerprint": fingerprint.digest(sources, options),
+    }

@@ -1,0 +1,203 @@
+"""The command line: `retrain`.
+
+Heavy libraries load inside the command that needs them, once it is known and its input was
+checked: importing TFX takes seconds, and `--help` or a mistyped key should not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+DONE, REFUSED, BAD_INPUT = 0, 1, 2
+_INTERRUPTED = 130  # what shells report for SIGINT: 128 + 2
+_DEFAULT_CONFIG = "retrain.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        arguments: the command line without the program's name; the process's own by default.
+
+    Returns:
+        The exit code: 0 done, 1 the pipeline refused or failed, 2 bad input, 130 interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted; run it again to go on from the last finished step", file=sys.stderr)
+        return _INTERRUPTED
+    except ValueError as error:
+        from pipeline.config import ConfigError
+
+        if options.debug or not isinstance(error, ConfigError):
+            traceback.print_exc()
+        else:
+            print(f"retrain: {error}", file=sys.stderr)
+        return BAD_INPUT if isinstance(error, ConfigError) else REFUSED
+
+
+def _init(options: argparse.Namespace) -> int:
+    from pipeline import template
+    from pipeline.config import ConfigError
+
+    folder = Path(options.directory)
+    target = folder / _DEFAULT_CONFIG
+    if target.exists():
+        raise ConfigError(f"{target} exists; it is left as it is")
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_text(template.render(options.name), encoding="utf-8")
+    print(f"{target} is written. Next, bring in images and run:")
+    print(f"  retrain ingest FOLDER --output data/{options.name}")
+    print(f"  retrain run --config {target}")
+    return DONE
+
+
+def _ingest(options: argparse.Namespace) -> int:
+    from pipeline.config import ConfigError
+    from pipeline.ingest import spans_there
+
+    root = Path(options.output)
+    there = spans_there(root)
+    number = options.span if options.span is not None else max(there, default=-1) + 1
+    if options.if_missing and (options.span in there if options.span is not None else there):
+        print(f"{root} holds span {', '.join(str(span) for span in sorted(there))}: nothing to do")
+        return DONE
+    if number in there and not options.overwrite:
+        raise ConfigError(
+            f"{root}/span-{number} exists; choose another --span, or replace it by --overwrite"
+        )
+    _prepare_tensorflow()
+    from rich.console import Console
+    from rich.progress import track
+
+    from pipeline.ingest import sources, span_writer
+
+    if options.source == "digits":
+        source = sources.digits()
+    else:
+        source = sources.folder(Path(options.source), options.val)
+    console = Console(stderr=True)
+    images = track(source.images, "Writing images", console=console, transient=True)
+    written = span_writer.write(source, images, root, number, overwrite=options.overwrite)
+    for name, reason in written.rejects[:5]:
+        console.print(f"  {name}: {reason}", markup=False, highlight=False)
+    rejected = f", {len(written.rejects)} rejected (see {span_writer.REJECTS})"
+    print(f"{written.path}: {written.images} images{rejected if written.rejects else ''}")
+    return DONE
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pipeline import config, spans
+
+    path = options.config or _DEFAULT_CONFIG
+    settings = config.load(path, options.set)
+    span = spans.check(settings)
+    labels = config.read_labels(settings)
+    _prepare_tensorflow()
+    from rich.console import Console
+
+    from pipeline import progress, summary
+
+    # The log takes over file descriptors 1 and 2 while the pipeline runs.
+    with os.fdopen(os.dup(2), "w") as terminal:
+        console = Console(file=terminal)
+        console.print(f"{settings.name}: span {span.number} of {settings.data.root}", markup=False)
+        with console.status("loading TFX"):
+            from pipeline import local_run
+        outcome = local_run.run(
+            settings,
+            span,
+            labels,
+            options.runner,
+            watch=lambda components: progress.shown(console, components),
+        )
+    if options.json:
+        print(summary.as_json(outcome))
+    else:
+        summary.show(outcome, Console())
+    return DONE if outcome.verdict == "pushed" else REFUSED
+
+
+def _prepare_tensorflow() -> None:
+    """Sets what TensorFlow reads from the environment when it loads, where the user has not."""
+    # Its start-up messages would fill the terminal.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow turns oneDNN's kernels on only for CPUs with AVX-512; with AVX2, they embed images
+    # about 1.6 times as fast as its own.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser = argparse.ArgumentParser(
+        prog="retrain", description="Keeps an image classifier fresh.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    init = commands.add_parser("init", parents=[common], help="write a config to start from")
+    init.add_argument("directory", nargs="?", default=".", help="where (default: here)")
+    init.add_argument("--name", default="images", help="the pipeline's name (default: images)")
+    init.set_defaults(command=_init)
+
+    ingest = commands.add_parser(
+        "ingest", parents=[common], help="turn images into a span of TFRecords"
+    )
+    ingest.add_argument(
+        "source",
+        help="'digits', or a folder of class folders, which may lie in train, test and val folders",
+    )
+    ingest.add_argument("--output", required=True, metavar="DIR", help="the config's data.root")
+    ingest.add_argument(
+        "--span", type=_natural, metavar="N", help="number of the span (default: the next one)"
+    )
+    ingest.add_argument(
+        "--val",
+        type=_share,
+        default=0.1,
+        metavar="SHARE",
+        help="share of train that becomes val where there is no val folder (default: 0.1)",
+    )
+    ingest.add_argument("--overwrite", action="store_true", help="replace the span if it is there")
+    ingest.add_argument("--if-missing", action="store_true", help="do nothing if it is there")
+    ingest.set_defaults(command=_ingest)
+
+    run = commands.add_parser("run", parents=[common], help="run the pipeline on this machine")
+    run.add_argument(
+        "--config", metavar="FILE", help=f"the config (default: {_DEFAULT_CONFIG} in this folder)"
+    )
+    run.add_argument(
+        "--runner", choices=("beam", "local"), default="beam", help="TFX's runner (default: beam)"
+    )
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a config key, such as trainer.epochs=5; may be given again",
+    )
+    run.add_argument("--json", action="store_true", help="print one JSON object")
+    run.set_defaults(command=_run)
+    return parser
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return share

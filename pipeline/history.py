@@ -1,0 +1,113 @@
+"""What ran, as ML Metadata tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ml_metadata import errors
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2
+
+_States = metadata_store_pb2.Execution
+_STATE_NAMES = {
+    _States.NEW: "running",
+    _States.RUNNING: "running",
+    _States.COMPLETE: "done",
+    _States.CACHED: "cached",
+    _States.FAILED: "failed",
+    _States.CANCELED: "failed",
+}
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class ComponentRun:
+    """A component in one run.
+
+    Attributes:
+        id: node id in the graph.
+        state: "running", "done", "cached", "failed" or "not run".
+        started: Unix time in seconds; 0 if it did not run.
+        seconds: how long it took, or has taken up to its last word.
+    """
+
+    id: str
+    state: str
+    started: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def cached(self) -> bool:
+        """Whether its outputs were re-used."""
+        return self.state == "cached"
+
+
+class History:
+    """The ML Metadata database of one pipeline, for reading."""
+
+    def __init__(self, database: str, pipeline: str) -> None:
+        """Opens the database, which must exist.
+
+        Args:
+            database: the sqlite file.
+            pipeline: the pipeline's name.
+        """
+        config = metadata_store_pb2.ConnectionConfig()
+        config.sqlite.filename_uri = database
+        config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
+        self._store = MetadataStore(config)
+        self._pipeline = pipeline
+
+    def runs(self) -> list[str]:
+        """Lists the run ids, oldest first."""
+        try:
+            contexts = self._store.get_contexts_by_type("pipeline_run")
+        except errors.NotFoundError:
+            return []
+        ordered = sorted(contexts, key=lambda context: context.id)
+        return [context.name for context in ordered]
+
+    def components(self, run: str, nodes: Sequence[str]) -> list[ComponentRun]:
+        """Tells how each node of the graph fared in a run, in the given order."""
+        executions = self._executions(run)
+        return [
+            _component_run(node, executions[node])
+            if node in executions
+            else ComponentRun(node, NOT_RUN)
+            for node in nodes
+        ]
+
+    def output(self, run: str, node: str, key: str) -> metadata_store_pb2.Artifact | None:
+        """Returns the artifact that a node put out in a run, or re-used; None if it did not."""
+        execution = self._executions(run).get(node)
+        if execution is None:
+            return None
+        events = [
+            event
+            for event in self._store.get_events_by_execution_ids([execution.id])
+            if event.type == metadata_store_pb2.Event.OUTPUT and event.path.steps[0].key == key
+        ]
+        artifacts = self._store.get_artifacts_by_id([event.artifact_id for event in events])
+        return artifacts[0] if artifacts else None
+
+    def _executions(self, run: str) -> dict[str, metadata_store_pb2.Execution]:
+        context = self._store.get_context_by_type_and_name("pipeline_run", run)
+        if context is None:
+            return {}
+        found = {}
+        for execution in self._store.get_executions_by_context(context.id):
+            for parent in self._store.get_contexts_by_execution(execution.id):
+                if parent.type == "node":
+                    found[parent.name.removeprefix(f"{self._pipeline}.")] = execution
+        return found
+
+
+def _component_run(node: str, execution: metadata_store_pb2.Execution) -> ComponentRun:
+    started = execution.create_time_since_epoch / 1000
+    return ComponentRun(
+        id=node,
+        state=_STATE_NAMES.get(execution.last_known_state, "running"),
+        started=started,
+        seconds=execution.last_update_time_since_epoch / 1000 - started,
+    )

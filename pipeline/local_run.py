@@ -1,0 +1,175 @@
+"""Runs the pipeline on this machine.
+
+Everything heavy is imported here, so whoever imports this module has decided to run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
+
+from components.data_gate.component import DataRefusedError
+from components.evaluator.scorecard import FILE_NAME, Scorecard
+from components.pusher import component as pusher
+from pipeline import build, schema
+from pipeline.config import Config, ConfigError
+from pipeline.history import NOT_RUN, ComponentRun, History
+from pipeline.spans import Span
+
+RUNNERS = {"beam": BeamDagRunner, "local": LocalDagRunner}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        verdict: "pushed", "refused" (by data or bounds) or "failed".
+        run: the run's id.
+        components: every component of the graph, in its order.
+        scorecard: what the Evaluator found; None if it was not reached.
+        version: the version that stands in the model store, if pushed.
+        path: its folder.
+        reasons: sentences; empty if pushed.
+        log: the file with all that TFX, Beam and TensorFlow logged.
+    """
+
+    verdict: str
+    run: str
+    components: tuple[ComponentRun, ...]
+    scorecard: Scorecard | None
+    version: int | None
+    path: str | None
+    reasons: tuple[str, ...]
+    log: str
+
+
+def run(
+    config: Config,
+    span: Span,
+    labels: Sequence[str],
+    runner: str,
+    watch: Callable[
+        [Callable[[], Sequence[ComponentRun]]], contextlib.AbstractContextManager[None]
+    ],
+) -> Outcome:
+    """Runs the pipeline to its end.
+
+    Args:
+        config: what the user asked for.
+        span: see `build.create_pipeline`.
+        labels: class names; the index in this list is the class id.
+        runner: a key of `RUNNERS`.
+        watch: makes a context that may show the components' progress; it is given a function that
+            tells how far they are.
+
+    Raises:
+        ConfigError: another run is writing to the same output, or the weights cannot be had.
+    """
+    Path(config.output).mkdir(parents=True, exist_ok=True)
+    with _only_run(config):
+        schema_file = schema.write(
+            schema.curated(labels, config.evaluation.slices), f"{config.output}/schema"
+        )
+        graph = _build(config, span, labels, schema_file)
+        nodes = [component.id for component in graph.components]
+        before = _runs(config)
+        log = f"{config.output}/logs/{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+        error: Exception | None = None
+        with watch(lambda: _progress(config, nodes, before)), _logged(Path(log)):
+            try:
+                RUNNERS[runner]().run(graph)
+            except Exception as raised:
+                # Whatever a component raises is the run's result; the log has the whole of it.
+                error = raised
+                traceback.print_exception(raised)
+        return _outcome(config, nodes, before, error, log)
+
+
+def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) -> Pipeline:
+    try:
+        return build.create_pipeline(config, span, labels, schema_file)
+    except (ValueError, FileNotFoundError) as error:  # of the backbone's weights
+        raise ConfigError(str(error)) from error
+
+
+def _outcome(
+    config: Config, nodes: Sequence[str], before: set[str], error: Exception | None, log: str
+) -> Outcome:
+    history = History(build.metadata_file(config), config.name)
+    run_id = max(set(history.runs()) - before, default="")
+    components = tuple(history.components(run_id, nodes))
+    evaluation = history.output(run_id, "evaluator", "evaluation")
+    scorecard = None
+    if evaluation is not None and error is None:
+        scorecard = Scorecard.from_json(Path(evaluation.uri, FILE_NAME).read_text("utf-8"))
+    reasons: tuple[str, ...] = ()
+    version = path = None
+    pushed = history.output(run_id, "pusher", "pushed_model")
+    if error is not None:
+        # Beam says where it was, which the list of components tells better.
+        message = str(error).partition(" [while running ")[0]
+        reasons = tuple(message.splitlines())
+        verdict = "refused" if isinstance(error, DataRefusedError) else "failed"
+    elif pushed is not None and pushed.custom_properties[pusher.PUSHED_KEY].int_value:
+        verdict = "pushed"
+        version = int(pushed.custom_properties[pusher.VERSION_KEY].string_value)
+        path = pushed.custom_properties[pusher.DESTINATION_KEY].string_value
+    else:
+        verdict = "refused"
+        reasons = tuple(miss.sentence() for miss in scorecard.misses) if scorecard else ()
+    return Outcome(verdict, run_id, components, scorecard, version, path, reasons, log)
+
+
+def _progress(config: Config, nodes: Sequence[str], before: set[str]) -> Sequence[ComponentRun]:
+    if not Path(build.metadata_file(config)).exists():
+        return [ComponentRun(node, NOT_RUN) for node in nodes]
+    history = History(build.metadata_file(config), config.name)
+    return history.components(max(set(history.runs()) - before, default=""), nodes)
+
+
+def _runs(config: Config) -> set[str]:
+    database = build.metadata_file(config)
+    return set(History(database, config.name).runs()) if Path(database).exists() else set()
+
+
+@contextlib.contextmanager
+def _only_run(config: Config) -> Iterator[None]:
+    """Holds the output's lock; the kernel lets go of it when the process ends, however it does."""
+    with Path(config.output, ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"output: another run is writing to {config.output}") from None
+        yield
+
+
+@contextlib.contextmanager
+def _logged(log: Path) -> Iterator[None]:
+    """Sends all that is printed, by C++ too, into a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(descriptor) for descriptor in (1, 2)]
+    with log.open("ab") as file:
+        for descriptor in (1, 2):
+            os.dup2(file.fileno(), descriptor)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, original in zip((1, 2), saved, strict=True):
+                os.dup2(original, descriptor)
+                os.close(original)

@@ -1,0 +1,65 @@
+"""The curated schema: what an example must look like, from the config instead of from data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from trainer import preprocessing
+
+# The data contract's optional features (TF-Slim's names for ImageNet records).
+_OPTIONAL = {
+    "image/filename": schema_pb2.BYTES,
+    "image/height": schema_pb2.INT,
+    "image/width": schema_pb2.INT,
+    "image/format": schema_pb2.BYTES,
+    "image/source": schema_pb2.BYTES,
+}
+
+
+def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
+    """Builds the schema of an example.
+
+    Args:
+        labels: class names; the index in this list is the class id.
+        slices: features to slice by. One that the data contract does not name must be text.
+    """
+    image = schema_pb2.Feature(
+        name=preprocessing.IMAGE,
+        type=schema_pb2.BYTES,
+        image_domain=schema_pb2.ImageDomain(),
+        presence=schema_pb2.FeaturePresence(min_fraction=1.0, min_count=1),
+        shape=schema_pb2.FixedShape(dim=[schema_pb2.FixedShape.Dim(size=1)]),
+    )
+    label = _optional(preprocessing.LABEL, schema_pb2.INT)
+    label.int_domain.CopyFrom(
+        schema_pb2.IntDomain(name=label.name, min=0, max=len(labels) - 1, is_categorical=True)
+    )
+    text = _optional(preprocessing.TEXT, schema_pb2.BYTES)
+    text.string_domain.CopyFrom(schema_pb2.StringDomain(name=text.name, value=labels))
+    others = {**_OPTIONAL, **{name: schema_pb2.BYTES for name in slices if name not in _OPTIONAL}}
+    for name in (preprocessing.LABEL, preprocessing.TEXT):
+        others.pop(name, None)
+    optional = [_optional(name, kind) for name, kind in others.items()]
+    return schema_pb2.Schema(feature=[image, label, text, *optional])
+
+
+def _optional(name: str, kind: int) -> schema_pb2.Feature:
+    return schema_pb2.Feature(name=name, type=kind, value_count=schema_pb2.ValueCount(min=0, max=1))
+
+
+def write(schema: schema_pb2.Schema, folder: str) -> str:
+    """Writes the schema under a name made from its content and returns the path.
+
+    TFX keys a cached ImportSchemaGen by the path alone, so another schema needs another path.
+    """
+    text = text_format.MessageToString(schema)
+    path = f"{folder}/schema-{hashlib.sha256(text.encode()).hexdigest()[:16]}.pbtxt"
+    tf.io.gfile.makedirs(folder)
+    with tf.io.gfile.GFile(path, "w") as file:
+        file.write(text)
+    return path

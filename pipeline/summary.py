@@ -1,0 +1,108 @@
+"""How a run ended, for a person and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pipeline.local_run import Outcome
+
+_COLOURS = {"pushed": "green", "refused": "yellow", "failed": "red"}
+
+
+def as_json(outcome: Outcome) -> str:
+    """Returns the one JSON object that `retrain run --json` prints."""
+    return json.dumps(
+        {
+            "verdict": outcome.verdict,
+            "run": outcome.run,
+            "version": outcome.version,
+            "path": outcome.path,
+            "metrics": outcome.scorecard.metrics if outcome.scorecard else {},
+            "reasons": list(outcome.reasons),
+            "components": [
+                {
+                    "id": component.id,
+                    "state": component.state,
+                    "seconds": round(component.seconds, 3),
+                    "cached": component.cached,
+                }
+                for component in outcome.components
+            ],
+        }
+    )
+
+
+def show(outcome: Outcome, console: Console) -> None:
+    """Prints components, metrics by class, verdict, reasons and the next step."""
+    console.print(_components(outcome))
+    if outcome.scorecard is not None:
+        console.print(_classes(outcome))
+    colour = _COLOURS[outcome.verdict]
+    console.print(f"[bold {colour}]{outcome.verdict}[/]  {_headline(outcome)}", highlight=False)
+    for reason in outcome.reasons:
+        console.print(f"  {reason}", highlight=False, markup=False)
+    for text in _next(outcome):
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _components(outcome: Outcome) -> Table:
+    table = Table(title="Components", title_justify="left", box=None, pad_edge=False)
+    table.add_column("component")
+    table.add_column("state")
+    table.add_column("seconds", justify="right")
+    for component in outcome.components:
+        seconds = f"{component.seconds:.1f}" if component.seconds else ""
+        table.add_row(component.id, component.state, seconds)
+    return table
+
+
+def _classes(outcome: Outcome) -> Table:
+    assert outcome.scorecard is not None
+    table = Table(title="Metrics on test, by class", title_justify="left", box=None, pad_edge=False)
+    table.add_column("class")
+    for name in ("images", "precision", "recall", "F1", "AUC"):
+        table.add_column(name, justify="right")
+    for score in outcome.scorecard.classes:
+        values = (score.precision, score.recall, score.f1, score.auc)
+        cells = ["-" if value is None else f"{value:.3f}" for value in values]
+        table.add_row(score.label, str(score.examples), *cells)
+    return table
+
+
+def _headline(outcome: Outcome) -> str:
+    card = outcome.scorecard
+    if card is None:
+        return ""
+    metrics = card.metrics
+    text = (
+        f"accuracy {metrics['accuracy']:.4f}, top-3 {metrics['top_3_accuracy']:.4f},"
+        f" macro F1 {metrics['macro_f1']:.4f},"
+        f" calibration error {metrics['expected_calibration_error']:.4f}"
+    )
+    if card.production is not None:
+        text += f"; production has accuracy {card.production['accuracy']:.4f}"
+    return text
+
+
+def _next(outcome: Outcome) -> list[str]:
+    if outcome.verdict == "pushed" and outcome.path is not None:
+        store, _, version = outcome.path.rpartition("/")
+        name = store.rpartition("/")[2]
+        return [
+            f"Version {version} is in {outcome.path}",
+            "Next, serve it:",
+            f"  docker run --rm -p 8501:8501 -v {store}:/models/{name}"
+            f" -e MODEL_NAME={name} tensorflow/serving",
+        ]
+    if outcome.verdict == "refused" and outcome.scorecard is not None:
+        return [
+            "Nothing was pushed. Next: improve data or training, or mend evaluation.thresholds."
+        ]
+    if outcome.verdict == "refused":
+        return ["Nothing was trained. Next: mend the data, or the config's data section."]
+    return [f"Nothing was pushed. The log has the cause: {outcome.log}"]

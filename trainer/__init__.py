@@ -1,0 +1,1 @@
+"""What is learnt: preprocessing, backbones, heads, input, training loop, tuner, export."""

@@ -1,0 +1,1 @@
+"""Backbones: `catalog` knows their names without TensorFlow, `registry` builds them."""

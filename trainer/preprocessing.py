@@ -1,0 +1,222 @@
+"""What Transform does to an example, and the names of what it leaves.
+
+The frozen backbone is part of the transform graph, so Beam embeds every image once, and the model
+that is exported later carries the very same graph.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer import fingerprint, freezing, images
+from trainer.backbones import registry
+
+IMAGE = "image/encoded"
+LABEL = "image/class/label"
+TEXT = "image/class/text"
+
+# Small batches keep a convolution's working set in the cache of a core: measured on two cores,
+# see `python -m benchmarks.forward`.
+CHUNK = 8
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what Transform writes; it travels as TFX's `custom_config`.
+
+    Attributes:
+        size: side in pixels to which images are scaled.
+        crop: side of the central square that is kept, as a share of the shorter side.
+        backbone: the backbone's name in `trainer.backbones.catalog`.
+        weights: which weights it gets; see `registry.build`.
+        labels: class names; the index in this list is the class id.
+        slices: names of further features that pass through to the Evaluator.
+        fingerprint: digest of the code and weights; see `recipe`.
+    """
+
+    size: int
+    crop: float
+    backbone: str
+    weights: str
+    labels: tuple[str, ...]
+    slices: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def embedding(self) -> str:
+        """The feature under which embeddings are kept: named after what made them.
+
+        A model finds its own embeddings in examples by this name, and cannot mistake another
+        backbone's for them.
+        """
+        return f"embedding/{self.fingerprint}"
+
+
+def recipe(
+    *,
+    size: int,
+    crop: float,
+    backbone: str,
+    weights: str,
+    labels: Sequence[str],
+    slices: Sequence[str],
+) -> Recipe:
+    """Completes a recipe with the fingerprint of the image path: code, size, crop and weights.
+
+    Raises:
+        ValueError: the backbone or its weights are unknown or damaged.
+        FileNotFoundError: the weights are not there.
+    """
+    parameters = {
+        "size": size,
+        "crop": crop,
+        "backbone": backbone,
+        "weights": registry.get(backbone).checksum(weights),
+    }
+    sources = ("images.py", "freezing.py", "preprocessing.py", "backbones")
+    return Recipe(
+        size=size,
+        crop=crop,
+        backbone=backbone,
+        weights=weights,
+        labels=tuple(labels),
+        slices=tuple(slices),
+        fingerprint=fingerprint.digest(sources, parameters),
+    )
+
+
+def embedder(
+    model: Callable[[tf.Tensor], tf.Tensor], dimension: int, size: int, crop: float
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Wraps a backbone so that it takes encoded images, in small batches.
+
+    Beam decides how many examples arrive at once (up to 1,000); taking them `CHUNK` at a time
+    bounds the memory. Two chunks are under way at any moment, so that the decoding of one, which
+    runs on a single core, overlaps with the convolutions of the other.
+
+    Args:
+        model: float32 [batch, size, size, 3] in [0, 255] to float32 [batch, dimension].
+        dimension: length of an embedding.
+        size: side in pixels that the model takes.
+        crop: see `images.crop_and_resize`.
+
+    Returns:
+        A function from string [batch] to float32 [batch, dimension].
+    """
+
+    def embed(encoded: tf.Tensor) -> tf.Tensor:
+        count = tf.size(encoded)
+        chunks = (count + CHUNK - 1) // CHUNK
+
+        def embed_chunk(index: tf.Tensor) -> tf.Tensor:
+            chunk = encoded[index * CHUNK : (index + 1) * CHUNK]
+            return model(images.load(chunk, size, crop))
+
+        def step(index: tf.Tensor, done: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            return index + 1, done.write(index, embed_chunk(index))
+
+        done = tf.TensorArray(
+            tf.float32, size=chunks, element_shape=[None, dimension], infer_shape=False
+        )
+        _, done = tf.while_loop(
+            lambda index, _: index < chunks, step, (0, done), parallel_iterations=2
+        )
+        return tf.ensure_shape(done.concat(), [None, dimension])
+
+    return embed
+
+
+@functools.lru_cache(maxsize=1)
+def _embed(recipe: Recipe) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Builds the graph from encoded images to embeddings.
+
+    Transform traces `preprocessing_fn` several times before it reads the first example; the cache
+    makes it build and trace the backbone only once.
+    """
+
+    def build() -> Callable[[tf.Tensor], tf.Tensor]:
+        keras.utils.set_random_seed(0)  # for `weights: none`: random, yet the same in every run
+        model = registry.get(recipe.backbone).build(recipe.size, recipe.weights)
+        embed = embedder(freezing.freeze(model), model.output_shape[-1], recipe.size, recipe.crop)
+        traced: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+            embed, input_signature=[tf.TensorSpec([None], tf.string)]
+        )
+        return traced
+
+    # The caller is in the middle of a trace, whose graph a new one would inherit tables from. In a
+    # thread of its own TensorFlow starts with a clean slate.
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(build).result()
+
+
+def preprocessing_fn(
+    inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
+) -> dict[str, tf.Tensor | tf.SparseTensor]:
+    """Embeds the image and settles the label; the function that TFX's Transform calls.
+
+    Args:
+        inputs: features by name, as the curated schema declares them: `IMAGE` dense string
+            [batch, 1]; everything else sparse, since a record may lack it.
+        custom_config: the fields of a `Recipe`.
+
+    Returns:
+        `IMAGE` string [batch], untouched: fine-tuning decodes it, and a production model that has
+        another backbone is judged on it; `recipe.embedding` float32 [batch, dimension]; `LABEL`
+        int64 [batch]; `TEXT` string [batch]; and the slices as they came.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when the graph runs, on an example without a label, with a
+            label outside the list, or whose two label features disagree.
+    """
+    recipe = Recipe(
+        **{
+            **custom_config,
+            "labels": tuple(custom_config["labels"]),
+            "slices": tuple(custom_config["slices"]),
+        }
+    )
+    encoded = tf.reshape(inputs[IMAGE], [-1])
+    label = _label(inputs[LABEL], inputs[TEXT], recipe.labels)
+    return {
+        IMAGE: encoded,
+        recipe.embedding: _embed(recipe)(encoded),
+        LABEL: label,
+        TEXT: tf.gather(tf.constant(recipe.labels), label),
+        **{name: inputs[name] for name in recipe.slices if name != TEXT},
+    }
+
+
+def _label(number: tf.SparseTensor, text: tf.SparseTensor, labels: tuple[str, ...]) -> tf.Tensor:
+    """Returns int64 [batch]: the label that the two features give, both or either of them."""
+    names = _single(text, default="")
+    initializer = tf.lookup.KeyValueTensorInitializer(
+        tf.constant(labels), tf.range(len(labels), dtype=tf.int64)
+    )
+    by_name = tf.lookup.StaticHashTable(initializer, default_value=-1).lookup(names)
+    given = _single(number, default=-1)
+    label = tf.where(given >= 0, given, by_name)
+    valid = (label >= 0) & (label < len(labels)) & ((names == "") | (by_name == label))
+    check = tf.debugging.Assert(
+        tf.reduce_all(valid),
+        [
+            f"{LABEL} and {TEXT} must name one class of the label list; found",
+            tf.boolean_mask(given, ~valid),
+            tf.boolean_mask(names, ~valid),
+        ],
+        summarize=5,
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(label)
+
+
+def _single(feature: tf.SparseTensor, default: int | str) -> tf.Tensor:
+    """Returns [batch]: the feature's only value, or the default where it has none."""
+    column = tf.sparse.reset_shape(feature, [feature.dense_shape[0], 1])
+    return tf.squeeze(tf.sparse.to_dense(column, default_value=default), axis=1)
