@@ -104,10 +104,10 @@ def _run(options: argparse.Namespace) -> int:
     _prepare_tensorflow()
     from rich.console import Console
 
-    from pipeline import progress, summary
+    from pipeline import logs, progress, summary
 
-    # The log takes over file descriptors 1 and 2 while the pipeline runs.
-    with os.fdopen(os.dup(2), "w") as terminal:
+    log = logs.new(settings.output)
+    with os.fdopen(os.dup(2), "w") as terminal, logs.captured(log):
         console = Console(file=terminal)
         console.print(f"{settings.name}: span {span.number} of {settings.data.root}", markup=False)
         with console.status("loading TFX"):
@@ -117,6 +117,7 @@ def _run(options: argparse.Namespace) -> int:
             span,
             labels,
             options.runner,
+            log=str(log),
             watch=lambda components: progress.shown(console, components),
         )
     if options.json:

@@ -6,10 +6,7 @@ Everything heavy is imported here, so whoever imports this module has decided to
 from __future__ import annotations
 
 import contextlib
-import datetime
 import fcntl
-import os
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -60,6 +57,7 @@ def run(
     span: Span,
     labels: Sequence[str],
     runner: str,
+    log: str,
     watch: Callable[
         [Callable[[], Sequence[ComponentRun]]], contextlib.AbstractContextManager[None]
     ],
@@ -71,6 +69,7 @@ def run(
         span: see `build.create_pipeline`.
         labels: class names; the index in this list is the class id.
         runner: a key of `RUNNERS`.
+        log: the file into which all that is printed goes.
         watch: makes a context that may show the components' progress; it is given a function that
             tells how far they are.
 
@@ -85,9 +84,8 @@ def run(
         graph = _build(config, span, labels, schema_file)
         nodes = [component.id for component in graph.components]
         before = _runs(config)
-        log = f"{config.output}/logs/{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
         error: Exception | None = None
-        with watch(lambda: _progress(config, nodes, before)), _logged(Path(log)):
+        with watch(lambda: _progress(config, nodes, before)):
             try:
                 RUNNERS[runner]().run(graph)
             except Exception as raised:
@@ -153,23 +151,3 @@ def _only_run(config: Config) -> Iterator[None]:
         except BlockingIOError:
             raise ConfigError(f"output: another run is writing to {config.output}") from None
         yield
-
-
-@contextlib.contextmanager
-def _logged(log: Path) -> Iterator[None]:
-    """Sends all that is printed, by C++ too, into a file."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = [os.dup(descriptor) for descriptor in (1, 2)]
-    with log.open("ab") as file:
-        for descriptor in (1, 2):
-            os.dup2(file.fileno(), descriptor)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for descriptor, original in zip((1, 2), saved, strict=True):
-                os.dup2(original, descriptor)
-                os.close(original)

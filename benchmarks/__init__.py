@@ -1,0 +1,1 @@
+"""Measurements that decide designs, each a command of its own."""

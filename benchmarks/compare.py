@@ -1,0 +1,295 @@
+"""Holds our pipeline against a plain TFX one and a bare loop: `python -m benchmarks.compare`.
+
+All three embed or classify the same images on this machine, one after the other, each in a process
+of its own with fresh folders, so that nothing is cached. TensorFlow gets oneDNN's kernels in all of
+them: the comparison is of designs, not of kernels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import launch, sample
+from benchmarks.goals import GB, Goal, Side, judge
+from pipeline import config as configs
+from pipeline import spans
+
+_ROOT = Path(__file__).parents[1]
+_GOAL_IMAGES, _GOAL_SIZE = 6000, 224
+_NOTES = (
+    "TF_ENABLE_ONEDNN_OPTS=1 for all three: this compares designs, not kernels.",
+    "plain: MobileNet with random weights, since its own are a download; they change no time.",
+    "ours: EfficientNet-Lite0, all epochs of the default config; plain: one epoch.",
+    "bare loop: our backbone, batches of 16, writes nothing; its start-up stands under 'the rest'.",
+    "Seconds of CPU far below seconds x cores while a side embeds mean that the machine was busy.",
+    "Peak memory: ru_maxrss of wait4, the largest process of each side. Bytes: its artifacts.",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the comparison.
+
+    Args:
+        arguments: the command line without the program's name; the process's own by default.
+
+    Returns:
+        0 done, whatever the goals say; 1 a side failed; 2 bad input; 130 interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    console = Console()
+    try:
+        source = configs.resolve(
+            configs.validate({"name": "ours", "data": {"root": options.data}}, "--data")
+        )
+        options.output.mkdir(parents=True, exist_ok=True)
+        with _work(options.output.resolve(), options.keep, console) as work:
+            sides = _measure(source, options.images, options.size, work, console)
+    except configs.ConfigError as error:
+        print(f"benchmarks.compare: {error}", file=sys.stderr)
+        return 2
+    except launch.LaunchError as error:
+        print(f"benchmarks.compare: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing was written", file=sys.stderr)
+        return 130
+    goals = judge(*sides)
+    for table in (components_table(sides), totals_table(sides), goals_table(goals)):
+        console.print(table, "")
+    notes = [*_NOTES, *_trial(sides[0].images, options.size)]
+    for note in notes:
+        console.print(note, highlight=False, soft_wrap=True)
+    path = options.output / f"compare-{datetime.datetime.now():%Y%m%d-%H%M%S}.json"
+    path.write_text(json.dumps(as_dict(sides, goals, options.size, notes), indent=2) + "\n")
+    console.print(f"Written to {path}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _measure(
+    source: configs.Config, images: int | None, size: int, work: Path, console: Console
+) -> tuple[Side, Side, Side]:
+    """Runs the three sides; returns plain, ours and the bare loop."""
+    span = spans.find(source)
+    if not span.splits:
+        raise configs.ConfigError(f"{span.path}: found no splits; allowed: train, val and test")
+    labels = configs.read_labels(source)
+    copied = work / "data" / "span-0"
+    count = sum(sample.copy(Path(span.path), copied, images).values())
+    config = ours_config(work, labels, size)
+    (work / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (work / "tmp").mkdir()
+    console.print(f"{count} images at {size} x {size}, {os.cpu_count()} cores", highlight=False)
+
+    # Whoever ran first would pay for reading TFX from a cold disk.
+    _phase(console, work, "warm-up", ("-c", "import benchmarks.plain_tfx.pipeline"))
+    inputs = ("--span", str(copied), "--size", str(size))
+    output = ("--classes", str(len(labels)), "--output", str(work / "plain"))
+    backbone = ("--backbone", source.backbone.name, "--weights", source.backbone.weights)
+    commands = {
+        "plain TFX": ("benchmarks.plain_tfx.pipeline", *inputs, *output),
+        "ours": ("pipeline", "run", "--config", str(work / "config.yaml"), "--json"),
+        "bare loop": ("benchmarks.bare_loop", *inputs, *backbone),
+    }
+    plain, ours, loop = (
+        _phase(console, work, name, ("-m", *command)) for name, command in commands.items()
+    )
+    return (
+        _side("plain TFX", count, plain, work / "plain" / "artifacts"),
+        _side("ours", count, ours, work / "ours" / "artifacts"),
+        _side("bare loop", count, loop, None),
+    )
+
+
+def ours_config(work: Path, labels: Sequence[str], size: int) -> dict[str, Any]:
+    """Returns our pipeline's config: defaults, but any accuracy is pushed.
+
+    Args:
+        work: folder that holds `data` and gets the output.
+        labels: class names.
+        size: side in pixels to which images are scaled.
+    """
+    return {
+        "name": "ours",
+        "data": {"root": str(work / "data"), "labels": list(labels)},
+        "image": {"size": size},
+        "evaluation": {"thresholds": {"accuracy": {"min": 0.0}}},
+        "output": str(work / "ours"),
+    }
+
+
+def _phase(console: Console, work: Path, name: str, arguments: Sequence[str]) -> launch.Measured:
+    now = f"{datetime.datetime.now():%H:%M:%S}"
+    environment = {
+        "TF_ENABLE_ONEDNN_OPTS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TMPDIR": str(work / "tmp"),
+    }
+    log = work / "logs" / f"{name.replace(' ', '-')}.log"
+    if not console.is_terminal:
+        console.print(f"  {name:<10} runs since {now}", highlight=False)
+    with console.status(f"{name} runs since {now}"):
+        measured = launch.python(arguments, environment, _ROOT, log)
+    console.print(f"  {name:<10} done in {measured.seconds:.1f} s", highlight=False)
+    return measured
+
+
+def _side(name: str, images: int, measured: launch.Measured, artifacts: Path | None) -> Side:
+    components = {
+        component["id"]: component["seconds"] for component in measured.answer["components"]
+    }
+    written = _size(artifacts) if artifacts else 0
+    return Side(
+        name=name,
+        images=images,
+        seconds=measured.seconds,
+        cpu_seconds=measured.cpu_seconds,
+        peak_bytes=measured.peak_bytes,
+        written_bytes=written,
+        components=components,
+    )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def components_table(sides: Sequence[Side]) -> Table:
+    """Lays out the seconds of each component, a column for each side."""
+    # The longest graph holds the nodes of the others, so its order is the table's.
+    longest_first = sorted(sides, key=lambda side: len(side.components), reverse=True)
+    ids = dict.fromkeys(id_ for side in longest_first for id_ in side.components)
+    table = _table("Seconds by component", "component", [side.name for side in sides])
+    for id_ in ids:
+        cells = [side.components.get(id_) for side in sides]
+        table.add_row(id_, *("" if cell is None else f"{cell:.1f}" for cell in cells))
+    table.add_row("the rest", *(f"{side.rest:.1f}" for side in sides))
+    return table
+
+
+def totals_table(sides: Sequence[Side]) -> Table:
+    """Lays out what each side took as a whole."""
+    table = _table("In all", "", [side.name for side in sides])
+    rows: dict[str, Callable[[Side], str]] = {
+        "seconds, end to end": lambda side: f"{side.seconds:.1f}",
+        "seconds of CPU": lambda side: f"{side.cpu_seconds:.1f}",
+        "images/s, end to end": lambda side: f"{side.images_per_second:.1f}",
+        "MB written": lambda side: f"{side.written_bytes / 1e6:.1f}",
+        "peak memory, GB": lambda side: f"{side.peak_bytes / GB:.2f}",
+    }
+    for name, cell in rows.items():
+        table.add_row(name, *(cell(side) for side in sides))
+    return table
+
+
+def goals_table(goals: Sequence[Goal]) -> Table:
+    """Lays out each number beside what it should be."""
+    table = _table("Goals", "", ["measured", "goal"])
+    table.add_column("verdict")
+    for goal in goals:
+        relation = "at least" if goal.at_least else "at most"
+        table.add_row(
+            goal.name,
+            f"{goal.measured:.2f} {goal.unit}",
+            f"{relation} {goal.bound:.2f} {goal.unit}",
+            goal.verdict,
+        )
+    return table
+
+
+def _table(title: str, first: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _trial(images: int, size: int) -> list[str]:
+    if (images, size) == (_GOAL_IMAGES, _GOAL_SIZE):
+        return []
+    return [f"The goals are set for {_GOAL_IMAGES} images at {_GOAL_SIZE}; this was a trial."]
+
+
+def as_dict(
+    sides: Sequence[Side], goals: Sequence[Goal], size: int, notes: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the results as JSON takes them, with what is needed to read them later."""
+    return {
+        "image_size": size,
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg(),
+        "sides": [
+            {
+                **dataclasses.asdict(side),
+                "rest": side.rest,
+                "images_per_second": side.images_per_second,
+            }
+            for side in sides
+        ],
+        "goals": [
+            {**dataclasses.asdict(goal), "missed_by": goal.missed_by, "verdict": goal.verdict}
+            for goal in goals
+        ],
+        "notes": list(notes),
+    }
+
+
+@contextlib.contextmanager
+def _work(output: Path, keep: bool, console: Console) -> Iterator[Path]:
+    """Makes the work folder and removes it in the end, however that comes."""
+    work = Path(tempfile.mkdtemp(prefix="work-", dir=output))
+    try:
+        yield work
+    finally:
+        if keep:
+            console.print(f"Kept {work}", highlight=False, soft_wrap=True)
+        else:
+            shutil.rmtree(work)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
+    parser.add_argument(
+        "--data", default="data/cifar10", help="data root that `retrain ingest` wrote"
+    )
+    parser.add_argument(
+        "--images", type=_positive, help="take only so many, spread evenly (default: all)"
+    )
+    parser.add_argument("--size", type=_positive, default=224, help="side in pixels (default: 224)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("benchmarks/results"),
+        help="for results and, while it runs, gigabytes of work (default: benchmarks/results)",
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the work folder")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
+if __name__ == "__main__":
+    # A process that is told to end must not leave the one that it measures behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What was measured of each side, and what it means: plain data and arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of the comparison.
+
+    Attributes:
+        name: what it is.
+        images: how many images it took.
+        seconds: from the start of its process to its end.
+        cpu_seconds: what it and its children took of all cores together.
+        peak_bytes: most memory resident at once.
+        written_bytes: size of its artifacts; 0 if it writes none.
+        components: seconds of each component, in the order in which they stand in its graph.
+    """
+
+    name: str
+    images: int
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    written_bytes: int
+    components: Mapping[str, float]
+
+    @property
+    def rest(self) -> float:
+        """Seconds outside of components: start-up, mostly."""
+        return self.seconds - sum(self.components.values())
+
+    @property
+    def images_per_second(self) -> float:
+        """Images by seconds, end to end."""
+        return self.images / self.seconds
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A number and what it should be.
+
+    Attributes:
+        name: what the number is.
+        measured: the number.
+        bound: what it is held against.
+        at_least: whether it should be at least the bound; at most, otherwise.
+        unit: of both numbers.
+    """
+
+    name: str
+    measured: float
+    bound: float
+    at_least: bool
+    unit: str
+
+    @property
+    def missed_by(self) -> float:
+        """How far off it is; 0 if it is met."""
+        difference = self.bound - self.measured
+        return max(0.0, difference if self.at_least else -difference)
+
+    @property
+    def verdict(self) -> str:
+        """Says in words how the goal fared."""
+        if not self.missed_by:
+            return "goal met"
+        return f"missed by {self.missed_by:.2f} {self.unit}"
+
+
+def judge(plain: Side, ours: Side, loop: Side) -> tuple[Goal, ...]:
+    """Holds our pipeline against the plain one and the bare loop."""
+    floor = loop.components["loop"]
+    return (
+        Goal("end to end, plain / ours", plain.seconds / ours.seconds, 4, True, "x"),
+        Goal(
+            "bytes written, plain / ours", plain.written_bytes / ours.written_bytes, 30, True, "x"
+        ),
+        Goal("peak memory of ours", ours.peak_bytes / GB, 3, False, "GB"),
+        Goal(
+            "our Transform, against 1.1 x the loop + 15 s",
+            ours.components["transform"],
+            1.1 * floor + 15,
+            False,
+            "s",
+        ),
+    )

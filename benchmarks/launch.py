@@ -1,0 +1,86 @@
+"""Runs a command in a process of its own and measures it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class LaunchError(RuntimeError):
+    """The command failed; the message has the end of what it printed."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One process, start-up of Python included.
+
+    Attributes:
+        seconds: from its start to its end.
+        cpu_seconds: what it and its children took of all cores together.
+        peak_bytes: most memory resident at once, in the largest process of its family.
+        answer: the JSON object in the last line it printed.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    answer: dict[str, Any]
+
+
+def python(
+    arguments: Sequence[str], environment: Mapping[str, str], where: Path, log: Path
+) -> Measured:
+    """Runs this Python with the arguments and waits for it.
+
+    Args:
+        arguments: what follows `python`.
+        environment: added to this process's own.
+        where: the current directory of the command.
+        log: file for standard error; standard output goes beside it. Its folder is made.
+
+    Raises:
+        LaunchError: its exit code is not 0.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    printed = log.with_suffix(".out")
+    with log.open("wb") as error, printed.open("wb") as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdout=output,
+            stderr=error,
+            env={**os.environ, **environment},
+            cwd=where,
+            start_new_session=True,
+        )
+        try:
+            # Unlike Popen.wait, this tells what this one child used.
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            # There is nothing to save: all that it wrote is about to be removed.
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.killpg(process.pid, signal.SIGKILL)
+                os.wait4(process.pid, 0)
+            raise
+        seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    text = printed.read_text("utf-8", "replace").strip()
+    if process.returncode:
+        tail = "\n".join((text + "\n" + log.read_text("utf-8", "replace")).splitlines()[-30:])
+        raise LaunchError(f"{' '.join(arguments[:2])} ended with {process.returncode}:\n{tail}")
+    last = text.rpartition("\n")[2]
+    return Measured(
+        seconds=seconds,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        peak_bytes=usage.ru_maxrss * 1024,  # Linux counts in KiB
+        answer=json.loads(last) if last else {},
+    )

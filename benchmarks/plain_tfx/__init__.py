@@ -1,0 +1,1 @@
+"""An image pipeline of TFX's standard parts, as it is commonly written, to hold ours against."""

@@ -1,0 +1,69 @@
+"""Copies a part of a span, so that all sides of a comparison read the very same files."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO, cast
+
+
+def shares(counts: Mapping[str, int], wanted: int) -> dict[str, int]:
+    """Says how many records of each split to take, in proportion.
+
+    Args:
+        counts: how many there are.
+        wanted: how many there shall be in all. A split that would have none gets one more.
+    """
+    total = sum(counts.values())
+    wanted = min(wanted, total)
+    # Where each split ends if all lie in a row; rounding the ends makes the shares add up.
+    ends = [end * wanted // total for end in itertools.accumulate(counts.values(), initial=0)]
+    taken = (end - start for start, end in itertools.pairwise(ends))
+    return {name: max(1, count) for name, count in zip(counts, taken, strict=True)}
+
+
+def is_taken(index: int, count: int, taken: int) -> bool:
+    """Tells whether a record is among those that are taken, which lie evenly over all.
+
+    Spans are often sorted by class, so that the first records alone would be of one class.
+    """
+    return (index + 1) * taken // count > index * taken // count
+
+
+def copy(span: Path, target: Path, wanted: int | None) -> dict[str, int]:
+    """Copies records into a new span of one file for each split.
+
+    Args:
+        span: folder of split folders.
+        target: the new span's folder.
+        wanted: how many images in all; all there are by default.
+
+    Returns:
+        How many records each split has.
+    """
+    files = {
+        folder.name: sorted(folder.glob("*.tfrecord*"))
+        for folder in sorted(span.iterdir())
+        if folder.is_dir()
+    }
+    counts = {split: sum(1 for _ in _records(paths)) for split, paths in files.items()}
+    taken = shares(counts, wanted or sum(counts.values()))
+    for split, paths in files.items():
+        (target / split).mkdir(parents=True)
+        with (target / split / "images-00000.tfrecord").open("wb") as output:
+            for index, record in enumerate(_records(paths)):
+                if is_taken(index, counts[split], taken[split]):
+                    output.write(record)
+    return taken
+
+
+def _records(paths: list[Path]) -> Iterator[bytes]:
+    """Yields records as they stand in the file: length, checksum, data, checksum."""
+    for path in paths:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as opened:
+            stream = cast(BinaryIO, opened)
+            while header := stream.read(12):
+                yield header + stream.read(struct.unpack("<Q", header[:8])[0] + 4)

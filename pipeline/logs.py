@@ -1,0 +1,35 @@
+"""Where logs go while the pipeline runs: into a file, however they are printed."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def new(output: str) -> Path:
+    """Returns the path for the log of a run that starts now."""
+    return Path(output, "logs", f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log")
+
+
+@contextlib.contextmanager
+def captured(log: Path) -> Iterator[None]:
+    """Sends all that is printed, by C++ too, into a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(descriptor) for descriptor in (1, 2)]
+    with log.open("ab") as file:
+        for descriptor in (1, 2):
+            os.dup2(file.fileno(), descriptor)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, original in zip((1, 2), saved, strict=True):
+                os.dup2(original, descriptor)
+                os.close(original)

@@ -1,0 +1,254 @@
+"""What many tests share: pictures, records, and one classifier that is built once a session.
+
+The expensive parts (a backbone in a transform graph, an exported model) use an image side of 32
+and random weights: what is tested is how the parts fit together, not what a backbone knows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# TensorFlow reads it when it loads.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+LABELS = ("cat", "größe", "猫 two")
+SIZE = 32
+
+Picture = Callable[..., bytes]
+Record = Callable[..., bytes]
+
+
+def _picture(
+    width: int = 40,
+    height: int = 30,
+    *,
+    mode: str = "RGB",
+    kind: str = "PNG",
+    seed: int = 0,
+    **options: Any,
+) -> bytes:
+    # Coarse noise made smooth: images differ from each other, and JPEG keeps them nearly as is.
+    noise = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    scaled = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    scaled.convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _record(
+    image: bytes, label: int | None = None, text: str | None = None, **features: str
+) -> bytes:
+    """`features` are named with double underscores for slashes, as in `image__source`."""
+    content: dict[str, tf.train.Feature] = {
+        "image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image]))
+    }
+    if label is not None:
+        content["image/class/label"] = tf.train.Feature(
+            int64_list=tf.train.Int64List(value=[label])
+        )
+    for name, value in {"image__class__text": text, **features}.items():
+        if value is not None:
+            content[name.replace("__", "/")] = tf.train.Feature(
+                bytes_list=tf.train.BytesList(value=[value.encode()])
+            )
+    return tf.train.Example(features=tf.train.Features(feature=content)).SerializeToString()
+
+
+@pytest.fixture(scope="session")
+def picture() -> Picture:
+    """Encodes a picture: width, height, mode, kind, seed and Pillow's options for saving."""
+    return _picture
+
+
+@pytest.fixture(scope="session")
+def record() -> Record:
+    """Serializes a tf.Example of the data contract: image, label, text and further features."""
+    return _record
+
+
+@pytest.fixture(scope="session")
+def pictures() -> dict[str, bytes]:
+    """Pictures of the kinds and sizes that come in, each another scene."""
+    return {
+        "JPEG": _picture(kind="JPEG", seed=1, quality=95),
+        "grey JPEG": _picture(mode="L", kind="JPEG", seed=2),
+        "PNG": _picture(seed=3),
+        "grey PNG": _picture(mode="L", seed=4),
+        "RGBA PNG": _picture(mode="RGBA", seed=5),
+        "GIF": _picture(mode="P", kind="GIF", seed=6),
+        "BMP": _picture(kind="BMP", seed=7),
+        "wide": _picture(101, 17, seed=8),
+        "tall": _picture(13, 97, kind="JPEG", seed=9),
+        "one pixel": _picture(1, 1, seed=10),
+        "one pixel high": _picture(50, 1, seed=11),
+    }
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """What Transform made of a handful of records.
+
+    Attributes:
+        recipe: the recipe it was given.
+        graph: the folder of the transform graph.
+        images: the encoded images by name, in no order that the files keep.
+        files: the pattern of the gzipped TFRecord files of transformed examples.
+        examples: those examples.
+    """
+
+    recipe: Any
+    graph: str
+    images: Mapping[str, bytes]
+    files: str
+    examples: tuple[tf.train.Example, ...]
+
+
+Transform = Callable[[Sequence[bytes], Any, Path], tuple[tf.train.Example, ...]]
+
+
+def _transform(records: Sequence[bytes], recipe: Any, folder: Path) -> tuple[Any, ...]:
+    import apache_beam as beam
+    import tensorflow_transform.beam as tft_beam
+    from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
+    from tfx_bsl.public import tfxio
+
+    from pipeline import schema
+    from trainer import preprocessing
+
+    curated = schema.curated(recipe.labels, recipe.slices)
+    source = tfxio.TFExampleBeamRecord("memory", telemetry_descriptors=["test"], schema=curated)
+    folder.mkdir(parents=True, exist_ok=True)
+    with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=str(folder / "temporary")):
+        data = pipeline | beam.Create(list(records)) | source.BeamSource()
+        (transformed, _), function = (
+            data,
+            source.TensorAdapterConfig(),
+        ) | tft_beam.AnalyzeAndTransformDataset(
+            lambda inputs: preprocessing.preprocessing_fn(inputs, dataclasses.asdict(recipe)),
+            output_record_batches=True,
+        )
+        function | tft_beam.WriteTransformFn(str(folder / "graph"))
+        (
+            transformed
+            # The encoder that TFX's Transform uses.
+            | beam.FlatMapTuple(lambda batch, _: RecordBatchToExamplesEncoder().encode(batch))
+            | beam.io.WriteToTFRecord(str(folder / "examples"), file_name_suffix=".gz")
+        )
+    files = sorted(tf.io.gfile.glob(f"{folder}/examples*.gz"))
+    dataset = tf.data.TFRecordDataset(files, compression_type="GZIP")
+    return tuple(tf.train.Example.FromString(one.numpy()) for one in dataset)
+
+
+@pytest.fixture(scope="session")
+def transform() -> Transform:
+    """Runs `preprocessing_fn` through TensorFlow Transform: records, recipe, folder to examples."""
+    return _transform
+
+
+@pytest.fixture(scope="session")
+def transformed(
+    pictures: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Transformed:
+    """The pictures, transformed once: a label number, a label text, or both, in turn."""
+    from trainer import preprocessing
+
+    recipe = preprocessing.recipe(
+        size=SIZE,
+        crop=0.9,
+        backbone="efficientnet_lite0",
+        weights="none",
+        labels=LABELS,
+        slices=("image/source",),
+    )
+    folder = tmp_path_factory.mktemp("transformed")
+    records = []
+    for number, image in enumerate(pictures.values()):
+        label = number % len(LABELS)
+        given = {"label": label, "text": LABELS[label]}
+        if number % 3 != 2:
+            del given["text" if number % 3 else "label"]
+        source = {"image__source": f"camera-{number % 2}"} if number else {}
+        records.append(_record(image, **given, **source))
+    examples = _transform(records, recipe, folder)
+    return Transformed(recipe, f"{folder}/graph", pictures, f"{folder}/examples*.gz", examples)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A classifier and what it was made from.
+
+    Attributes:
+        directory: the SavedModel's folder.
+        probabilities: what the training path says of each picture: the embedding that Transform
+            wrote, through the head and softmax.
+        examples: the transformed example of each picture.
+        transformed: see `Transformed`.
+    """
+
+    directory: Path
+    probabilities: Mapping[str, npt.NDArray[np.float32]]
+    examples: Mapping[str, tf.train.Example]
+    transformed: Transformed
+
+
+@pytest.fixture(scope="session")
+def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """A classifier with a random head, saved once."""
+    import keras
+    import tensorflow_transform as tft
+
+    from trainer import export, head
+
+    recipe = transformed.recipe
+    by_image = {
+        example.features.feature["image/encoded"].bytes_list.value[0]: example
+        for example in transformed.examples
+    }
+    examples = {name: by_image[image] for name, image in transformed.images.items()}
+    embeddings = np.array(
+        [e.features.feature[recipe.embedding].float_list.value for e in examples.values()],
+        np.float32,
+    )
+    keras.utils.set_random_seed(4)
+    options = head.HeadOptions(
+        epochs=1,
+        batch_size=8,
+        optimizer="adam",
+        learning_rate=0.1,
+        schedule="constant",
+        hidden_units=None,
+        dropout=0.5,
+        normalize=True,
+        weight_decay=0.0,
+        patience=1,
+        seed=4,
+    )
+    model = head.build(embeddings, len(recipe.labels), options)
+    # Random weights give embeddings near 0; scaled up, the pictures come out different.
+    kernel, bias = model.get_layer("logits").get_weights()
+    model.get_layer("logits").set_weights([100 * kernel, bias])
+    probabilities = np.asarray(keras.ops.softmax(model(embeddings, training=False)))
+    directory = tmp_path_factory.mktemp("exported") / "model"
+    export.save(
+        head=model,
+        transform=tft.TFTransformOutput(transformed.graph),
+        labels=recipe.labels,
+        embedding=recipe.embedding,
+        warmup_images=list(transformed.images.values())[:5],
+        directory=str(directory),
+    )
+    return Exported(
+        directory, dict(zip(examples, probabilities, strict=True)), examples, transformed
+    )

@@ -1,0 +1,74 @@
+"""A run that is killed, in any component, and started again ends as if nothing had happened."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from tests.e2e.conftest import Finished, Workspace, command, make_workspace, spawn
+
+pytestmark = pytest.mark.slow
+
+# In the order in which BeamDagRunner reaches them, so that each run is cut off further on.
+NODES = (
+    "example-gen",
+    "statistics-gen",
+    "example-validator",
+    "data-gate",
+    "transform",
+    "trainer",
+    "evaluator",
+    "pusher",
+)
+_PATIENCE_SECONDS = 180
+
+
+def _kill_in(workspace: Workspace, node: str) -> None:
+    """Starts a run and kills it, group and all, as soon as the node's executor is at work."""
+    begun = workspace.output / "artifacts" / node / ".system" / "executor_execution"
+    before = set(begun.glob("*"))
+    process = subprocess.Popen(
+        command(*workspace.arguments()),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        **spawn(),
+    )
+    try:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while set(begun.glob("*")) == before:
+            assert process.poll() is None, f"the run ended before {node} was reached"
+            assert time.monotonic() < deadline, f"{node} was not reached"
+            time.sleep(0.002)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _assert_whole(store: Path) -> None:
+    for version in store.glob("*"):
+        if version.name.isdigit():
+            signatures = tf.saved_model.load(str(version)).signatures
+            answer = signatures["serving_default"](image_bytes=tf.constant([], tf.string))
+            assert answer["probabilities"].shape == (0, 10)
+
+
+def test_killed_runs_go_on_to_the_same_result(
+    tmp_path: Path, digits: Path, first_run: Finished
+) -> None:
+    workspace = make_workspace(tmp_path, digits)
+    for node in NODES:
+        _kill_in(workspace, node)
+        _assert_whole(workspace.store)
+    last = workspace.run()
+    assert last.code == 0, last.output + last.errors
+    assert last.json["verdict"] == "pushed"
+    assert len(workspace.versions()) == 1
+    _assert_whole(workspace.store)
+    expected = first_run.json["metrics"]
+    assert last.json["metrics"] == pytest.approx(expected, abs=0.01)

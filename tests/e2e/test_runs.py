@@ -1,0 +1,188 @@
+"""What a person sees of runs: first, repeated, changed, refused. One workspace, in this order."""
+
+import glob
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline import peek
+from tests.e2e.conftest import Finished, Workspace, make_workspace, retrain
+
+pytestmark = pytest.mark.slow
+
+UP_TO_TRANSFORM = (
+    "example-gen",
+    "schema-gen",
+    "statistics-gen",
+    "example-validator",
+    "data-gate",
+    "transform",
+)
+METRICS = ("accuracy", "top_3_accuracy", "macro_precision", "macro_recall", "macro_f1")
+
+
+def test_the_first_run_pushes_a_version(workspace: Workspace, first_run: Finished) -> None:
+    assert first_run.code == 0, first_run.output + first_run.errors
+    result = first_run.json
+    assert result["verdict"] == "pushed"
+    assert result["reasons"] == []
+    assert set(first_run.states().values()) == {"done"}
+    assert [str(result["version"])] == workspace.versions()
+    assert Path(result["path"]) == workspace.store / str(result["version"])
+    assert all(0.3 < result["metrics"][metric] <= 1 for metric in METRICS)
+    assert 0 <= result["metrics"]["expected_calibration_error"] < 0.5
+    assert glob.glob(f"{workspace.output}/artifacts/trainer/model_run/*/train/events.*")
+
+
+def test_the_pushed_model_answers_bytes_and_examples_alike(
+    workspace: Workspace, first_run: Finished, digits: Path
+) -> None:
+    model = tf.saved_model.load(first_run.json["path"])
+    (records,) = digits.glob("span-0/*.tfrecord")
+    images = [example["image/encoded"][0] for example in peek.examples(str(records), 40)]
+    examples = [record.numpy() for record in tf.data.TFRecordDataset(str(records)).take(40)]
+    by_bytes = model.signatures["serving_default"](image_bytes=tf.constant(images))
+    by_example = model.signatures["serving_examples"](examples=tf.constant(examples))
+    classes = model.signatures["classify"](inputs=tf.constant(examples))
+    np.testing.assert_allclose(by_bytes["probabilities"], by_example["probabilities"], atol=1e-4)
+    np.testing.assert_allclose(by_bytes["probabilities"], classes["scores"], atol=1e-4)
+    best = by_bytes["probabilities"].numpy().argmax(axis=1)
+    assert by_bytes["label"].numpy().tolist() == [str(digit).encode() for digit in best]
+
+
+def test_the_pushed_model_equals_the_training_path(
+    workspace: Workspace, first_run: Finished
+) -> None:
+    model = tf.saved_model.load(first_run.json["path"])
+    (pattern,) = glob.glob(
+        f"{workspace.output}/artifacts/transform/transformed_examples/*/Split-test"
+    )
+    dataset = tf.data.TFRecordDataset(glob.glob(f"{pattern}/*"), compression_type="GZIP")
+    records = [record.numpy() for record in dataset]
+    parsed = tf.io.parse_example(records, {"image/encoded": tf.io.FixedLenFeature([], tf.string)})
+    served = model.signatures["serving_default"](image_bytes=parsed["image/encoded"])
+    evaluated = model.signatures["evaluation"](examples=tf.constant(records))
+    np.testing.assert_allclose(served["probabilities"], evaluated["probabilities"], atol=1e-4)
+
+
+def test_the_metrics_are_those_of_the_served_answers(
+    workspace: Workspace, first_run: Finished
+) -> None:
+    model = tf.saved_model.load(first_run.json["path"])
+    (folder,) = glob.glob(f"{workspace.output}/artifacts/example-gen/examples/*/Split-test")
+    dataset = tf.data.TFRecordDataset(glob.glob(f"{folder}/*"), compression_type="GZIP")
+    records = [record.numpy() for record in dataset]
+    parsed = tf.io.parse_example(
+        records, {"image/class/text": tf.io.FixedLenFeature([], tf.string)}
+    )
+    answers = model.signatures["serving_examples"](examples=tf.constant(records))["label"]
+    hits = (answers.numpy() == parsed["image/class/text"].numpy()).mean()
+    assert first_run.json["metrics"]["example_count"] == len(records)
+    assert first_run.json["metrics"]["accuracy"] == pytest.approx(hits, abs=1e-6)
+
+
+def test_a_model_is_pushed_once(workspace: Workspace, first_run: Finished) -> None:
+    again = workspace.run()
+    assert again.code == 0, again.output + again.errors
+    # There is a production model now, so the same candidate is judged anew; nothing else runs.
+    assert again.states() == {
+        **dict.fromkeys((*UP_TO_TRANSFORM, "trainer"), "cached"),
+        **dict.fromkeys(("production-model", "evaluator", "pusher"), "done"),
+    }
+    assert again.json["version"] == first_run.json["version"]
+    assert workspace.versions() == [str(first_run.json["version"])]
+
+
+def test_a_run_without_news_is_all_cache(workspace: Workspace, first_run: Finished) -> None:
+    again = workspace.run()
+    assert again.code == 0, again.output + again.errors
+    assert set(again.states().values()) == {"cached"}
+    assert all(component["cached"] for component in again.json["components"])
+    assert again.json["version"] == first_run.json["version"]
+    assert again.json["metrics"] == first_run.json["metrics"]
+
+
+def test_a_worse_retrain_is_refused(workspace: Workspace, first_run: Finished) -> None:
+    worse = workspace.run("trainer.epochs=1", "trainer.learning_rate=1e-6")
+    assert worse.code == 1
+    assert worse.json["verdict"] == "refused"
+    assert worse.json["version"] is None
+    assert worse.json["path"] is None
+    # A change of the head leaves all before it cached.
+    assert {worse.states()[node] for node in UP_TO_TRANSFORM} == {"cached"}
+    assert worse.states()["trainer"] == "done"
+    before = first_run.json["metrics"]["accuracy"]
+    (regression,) = [text for text in worse.json["reasons"] if "production" in text]
+    assert regression.startswith("accuracy on all: ")
+    assert f"(production has {before:.4f})" in regression
+    assert workspace.versions() == [str(first_run.json["version"])]
+
+
+def test_a_slice_that_misses_its_bound_is_refused(workspace: Workspace) -> None:
+    refused = workspace.run(
+        "evaluation.thresholds.each_slice={min_examples: 5, accuracy: {min: 0.999}}"
+    )
+    assert refused.code == 1
+    assert refused.states()["trainer"] == "cached"
+    assert any("image/class/text=" in reason for reason in refused.json["reasons"])
+
+
+def test_the_local_runner_does_the_same(workspace: Workspace, first_run: Finished) -> None:
+    local = workspace.run(runner="local")
+    assert local.code == 0, local.output + local.errors
+    assert set(local.states().values()) == {"cached"}
+    other = workspace.run(
+        "trainer.seed=2",
+        "evaluation.thresholds.regression={accuracy: {max_drop: 0.5}}",
+        runner="local",
+    )
+    assert other.code == 0, other.output + other.errors
+    assert other.states()["trainer"] == "done"
+    assert workspace.versions() == [str(first_run.json["version"]), str(other.json["version"])]
+
+
+def test_anomalies_stop_the_run(tmp_path: Path, digits: Path) -> None:
+    # The wrong label stands behind the records that are looked at before the run.
+    (records,) = digits.glob("span-0/*.tfrecord")
+    bad = tmp_path / "data" / "span-0" / "images.tfrecord"
+    bad.parent.mkdir(parents=True)
+    (tmp_path / "data" / "labels.txt").write_text((digits / "labels.txt").read_text("utf-8"))
+    with tf.io.TFRecordWriter(str(bad)) as writer:
+        for number, record in enumerate(tf.data.TFRecordDataset(str(records)).take(400)):
+            example = tf.train.Example.FromString(record.numpy())
+            if number == 300:
+                example.features.feature["image/class/text"].bytes_list.value[0] = b"eleven"
+            writer.write(example.SerializeToString())
+    workspace = make_workspace(tmp_path, tmp_path / "data")
+    refused = workspace.run()
+    assert refused.code == 1
+    assert refused.json["verdict"] == "refused"
+    assert refused.states()["data-gate"] == "failed"
+    assert refused.states()["transform"] == "not run"
+    (reason,) = refused.json["reasons"]
+    assert "image/class/text" in reason
+    assert "eleven" in reason
+    assert workspace.versions() == []
+
+
+def test_a_second_run_on_the_same_output_is_turned_away(workspace: Workspace) -> None:
+    import fcntl
+
+    workspace.output.mkdir(exist_ok=True)
+    with (workspace.output / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        second = workspace.run()
+    assert second.code == 2
+    assert second.output == ""
+    assert "another run" in second.errors
+
+
+def test_people_get_tables_and_the_next_step(workspace: Workspace, first_run: Finished) -> None:
+    arguments = [part for part in workspace.arguments() if part != "--json"]
+    shown = retrain(*arguments)
+    assert shown.code == 0, shown.errors
+    for text in ("transform", "cached", "precision", "pushed", str(first_run.json["path"]), "Next"):
+        assert text in shown.output
+    assert "Traceback" not in shown.errors
