@@ -32,6 +32,12 @@ def path(store: str, version: int) -> str:
     return f"{store}/{version}"
 
 
+def standing(model: str, store: str) -> int | None:
+    """Returns the newest version if the model is equal to it, byte for byte, else None."""
+    last = newest(store)
+    return last if last is not None and _digest(path(store, last)) == _digest(model) else None
+
+
 def publish(model: str, store: str, keep: int) -> int:
     """Puts a model into the store as its newest version.
 
@@ -48,10 +54,10 @@ def publish(model: str, store: str, keep: int) -> int:
     """
     tf.io.gfile.makedirs(store)
     _remove_partial(store)
-    last = newest(store)
-    if last is not None and _digest(path(store, last)) == _digest(model):
-        return last
-    version = max(int(time.time()), (last or 0) + 1)
+    already = standing(model, store)
+    if already is not None:
+        return already
+    version = max(int(time.time()), (newest(store) or 0) + 1)
     partial = f"{store}/.{version}{_PARTIAL}"
     _copy(model, partial)
     tf.io.gfile.rename(partial, path(store, version))

@@ -107,6 +107,7 @@ def _run(options: argparse.Namespace) -> int:
     from pipeline import logs, progress, summary
 
     log = logs.new(settings.output)
+    logs.capture_shutdown(log)
     with os.fdopen(os.dup(2), "w") as terminal, logs.captured(log):
         console = Console(file=terminal)
         console.print(f"{settings.name}: span {span.number} of {settings.data.root}", markup=False)

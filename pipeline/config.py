@@ -208,26 +208,24 @@ class Trainer(Section):
     mode: Literal["head"] = Field(
         "head", description="What is trained: head keeps the backbone as it is."
     )
-    epochs: int = Field(30, ge=1, le=10_000, description="Passes over the training data, at most.")
-    batch_size: int = Field(256, ge=1, le=65_536, description="Examples in each training step.")
+    epochs: int = Field(40, ge=1, le=10_000, description="Passes over the training data, at most.")
+    batch_size: int = Field(64, ge=1, le=65_536, description="Examples in each training step.")
     optimizer: Literal["adam", "rmsprop", "sgd"] = Field(
         "adam", description="Rule by which each step changes the head's weights."
     )
     learning_rate: float = Field(
-        1e-3, gt=0, le=10, description="Size of the first steps; lower it if the loss jumps."
+        3e-4, gt=0, le=10, description="Size of the first steps; lower it if the loss jumps."
     )
     schedule: Literal["constant", "cosine"] = Field(
         "cosine",
         description="How the learning rate goes on: constant, or falling to 0 along a cosine.",
     )
     hidden_units: Annotated[int, Field(ge=1)] | None = Field(
-        None,
-        description="Width of one hidden layer between embedding and classes. If left out, there"
-        " is none.",
-        examples=[256],
+        512,
+        description="Width of the hidden layer between embedding and classes; null for none.",
     )
     dropout: float = Field(
-        0.2, ge=0, lt=1, description="Share of the head's inputs dropped in each training step."
+        0.5, ge=0, lt=1, description="Share of the head's inputs dropped in each training step."
     )
     normalize: bool = Field(
         True, description="Whether embeddings are scaled to mean 0 and variance 1 first."

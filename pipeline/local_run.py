@@ -20,7 +20,7 @@ from components.data_gate.component import DataRefusedError
 from components.evaluator.scorecard import FILE_NAME, Scorecard
 from components.pusher import component as pusher
 from pipeline import build, schema
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config, ConfigError, is_remote
 from pipeline.history import NOT_RUN, ComponentRun, History
 from pipeline.spans import Span
 
@@ -74,8 +74,11 @@ def run(
             tells how far they are.
 
     Raises:
-        ConfigError: another run is writing to the same output, or the weights cannot be had.
+        ConfigError: the output is remote, another run is writing to it, or the backbone's weights
+            cannot be had.
     """
+    if is_remote(config.output):
+        raise ConfigError(f"output: found {config.output}; allowed for a run here: a local path")
     Path(config.output).mkdir(parents=True, exist_ok=True)
     with _only_run(config):
         schema_file = schema.write(
@@ -96,6 +99,9 @@ def run(
 
 
 def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) -> Pipeline:
+    # The span that was checked is the one to use, even if another has arrived since.
+    data = config.data.model_copy(update={"span": span.number})
+    config = config.model_copy(update={"data": data})
     try:
         return build.create_pipeline(config, span, labels, schema_file)
     except (ValueError, FileNotFoundError) as error:  # of the backbone's weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import datetime
 import os
@@ -13,6 +14,21 @@ from pathlib import Path
 def new(output: str) -> Path:
     """Returns the path for the log of a run that starts now."""
     return Path(output, "logs", f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log")
+
+
+def capture_shutdown(log: Path) -> None:
+    """Sends what is printed while the interpreter goes down into the log too.
+
+    TensorFlow Transform and TFMA keep graph functions in caches, and TensorFlow complains of each
+    that outlives its own modules.
+    """
+    atexit.register(_redirect, log)
+
+
+def _redirect(log: Path) -> None:
+    sys.stderr.flush()
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
 
 
 @contextlib.contextmanager

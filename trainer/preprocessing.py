@@ -6,7 +6,6 @@ that is exported later carries the very same graph.
 
 from __future__ import annotations
 
-import atexit
 import concurrent.futures
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -155,10 +154,6 @@ def _embed(recipe: Recipe) -> Callable[[tf.Tensor], tf.Tensor]:
     # thread of its own TensorFlow starts with a clean slate.
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(build).result()
-
-
-# TensorFlow complains of graph functions that are still there when the interpreter shuts down.
-atexit.register(_embed.cache_clear)
 
 
 def preprocessing_fn(

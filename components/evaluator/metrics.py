@@ -227,7 +227,8 @@ class _CalibrationCombiner(beam.CombineFn):
     def merge_accumulators(
         self, accumulators: Iterable[npt.NDArray[np.float64]]
     ) -> npt.NDArray[np.float64]:
-        return np.stack(list(accumulators)).sum(axis=0)
+        merged: npt.NDArray[np.float64] = sum(accumulators, self.create_accumulator())
+        return merged
 
     def extract_output(
         self, accumulator: npt.NDArray[np.float64]

@@ -1,21 +1,27 @@
 """TFX's Pusher with a push that can be killed at any moment.
 
 TFX's own executor copies file by file under the version's final name and gives the same model a new
-version each time.
+version each time; and its cached result claims a push even when the store has lost it since.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import Any
 
 from tfx import types
 from tfx.components.pusher import component as tfx_pusher
 from tfx.components.pusher import executor as tfx_executor
-from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base import base_driver, executor_spec
+from tfx.orchestration import metadata
+from tfx.orchestration.portable import base_driver as portable_driver
+from tfx.orchestration.portable import data_types
 from tfx.proto import pusher_pb2
+from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.types.channel import BaseChannel
-from tfx.utils import json_utils, proto_utils
+from tfx.utils import json_utils, path_utils, proto_utils
 
 from components import model_store
 
@@ -23,6 +29,37 @@ PUSHED_KEY = "pushed"
 VERSION_KEY = "pushed_version"
 DESTINATION_KEY = "pushed_destination"
 _KEEP = "keep"
+_STANDING = "standing"
+
+
+class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
+    """Lets a cached push count only while the model stands in the store.
+
+    TFX checks for the one base class when it builds the graph and calls the other when it runs.
+    """
+
+    def __init__(self, metadata_handle: metadata.Metadata) -> None:
+        """Takes TFX's metadata handle, for which it has no use."""
+        base_driver.BaseDriver.__init__(self, metadata_handle)
+        portable_driver.BaseDriver.__init__(self, metadata_handle)
+
+    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+        """Returns the execution properties with a cache key for the state of the store."""
+        properties = execution_info.exec_properties
+        (model,) = execution_info.input_dict[standard_component_specs.MODEL_KEY]
+        standing = model_store.standing(
+            path_utils.serving_model_path(model.uri), _destination(properties)
+        )
+        options = json_utils.loads(properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        options[_STANDING] = time.time_ns() if standing is None else standing
+        output = driver_output_pb2.DriverOutput()
+        for key, value in properties.items():
+            if isinstance(value, str):
+                output.exec_properties[key].string_value = value
+        output.exec_properties[
+            standard_component_specs.CUSTOM_CONFIG_KEY
+        ].string_value = json_utils.dumps(options)
+        return output
 
 
 class Executor(tfx_executor.Executor):
@@ -41,11 +78,7 @@ class Executor(tfx_executor.Executor):
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
-        destination = pusher_pb2.PushDestination()
-        proto_utils.json_to_proto(
-            exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
-        )
-        store = destination.filesystem.base_directory
+        store = _destination(exec_properties)
         options = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
         version = model_store.publish(self.GetModelPath(input_dict), store, options[_KEEP])
         self._MarkPushed(
@@ -55,10 +88,20 @@ class Executor(tfx_executor.Executor):
         )
 
 
+def _destination(exec_properties: Mapping[str, Any]) -> str:
+    destination = pusher_pb2.PushDestination()
+    proto_utils.json_to_proto(
+        exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
+    )
+    store: str = destination.filesystem.base_directory
+    return store
+
+
 class Pusher(tfx_pusher.Pusher):
     """Pushes a blessed model into the model store."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    DRIVER_CLASS = Driver
 
     def __init__(
         self, *, model: BaseChannel, model_blessing: BaseChannel, model_store: str, keep: int

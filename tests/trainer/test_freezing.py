@@ -90,7 +90,7 @@ def test_a_frozen_backbone_computes_what_the_backbone_does(
 ) -> None:
     batch = _images(count, 32)
     found = frozen_backbone(tf.constant(batch))
-    assert found.shape == (count, 1280)
+    assert found.shape == (count, 1984)
     assert _relative_error(found, backbone(batch, training=False)) < 1e-4
 
 

@@ -15,8 +15,8 @@ import tensorflow_transform as tft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import LABELS, SIZE, Picture, Record, Transform, Transformed
-from trainer import fingerprint, freezing, images, preprocessing
+from tests.conftest import LABELS, SIZE, Picture, Transformed
+from trainer import fingerprint, images, preprocessing
 from trainer.backbones import registry
 from trainer.preprocessing import CHUNK, IMAGE, LABEL, TEXT
 
@@ -39,8 +39,7 @@ def _recipe(**changes: Any) -> preprocessing.Recipe:
 def layer(transformed: Transformed) -> Layer:
     """The transform graph as it was written, for raw features."""
     output = tft.TFTransformOutput(transformed.graph)
-    function = output.transform_features_layer()
-    return lambda features: function(features)
+    return output.transform_features_layer()
 
 
 def _column(values: Sequence[Any], kind: tf.DType) -> tf.SparseTensor:
@@ -131,7 +130,7 @@ def test_every_example_has_its_image_its_embedding_and_both_labels(
     assert len(transformed.examples) == len(transformed.images)
     for example in transformed.examples:
         assert set(example.features.feature) >= {IMAGE, LABEL, TEXT, transformed.recipe.embedding}
-        assert len(_feature(example, transformed.recipe.embedding)) == 1280
+        assert len(_feature(example, transformed.recipe.embedding)) == 1984
         (number,), (text,) = _feature(example, LABEL), _feature(example, TEXT)
         assert text.decode() == LABELS[number]
     found = {_feature(example, IMAGE)[0]: example for example in transformed.examples}
@@ -146,24 +145,25 @@ def test_a_slice_passes_through_where_a_record_has_it(transformed: Transformed) 
     assert sources == [[], *([source] for source in expected[1:])]
 
 
-@pytest.mark.parametrize("name", [LABEL, TEXT, IMAGE])
-def test_a_slice_by_a_feature_that_is_there_anyway_leaves_it_settled(
-    name: str, picture: Picture
+@pytest.mark.parametrize("name", [LABEL, TEXT])
+def test_a_slice_by_a_label_feature_leaves_the_label_settled(
+    name: str, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = _recipe(slices=(name,))
+    # Building a backbone takes seconds, and labels have nothing to do with it.
+    monkeypatch.setattr(preprocessing, "_embed", lambda recipe: tf.strings.length)
     inputs = {
         IMAGE: tf.constant([[picture()], [picture(seed=1)]]),
         LABEL: _column([1, None], tf.int64),
         TEXT: _column([None, LABELS[2]], tf.string),
     }
+    recipe = _recipe(slices=(name,))
     outputs = preprocessing.preprocessing_fn(inputs, dataclasses.asdict(recipe))
-    assert isinstance(outputs[name], tf.Tensor)
+    assert not isinstance(outputs[name], tf.SparseTensor)
     assert list(outputs[LABEL].numpy()) == [1, 2]
     assert [text.decode() for text in outputs[TEXT].numpy()] == [LABELS[1], LABELS[2]]
-    assert list(outputs[IMAGE].numpy()) == [picture(), picture(seed=1)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(
         st.sampled_from(range(len(LABELS))).flatmap(
@@ -214,22 +214,6 @@ def test_a_negative_label_is_an_error_even_where_the_text_names_a_class(
         _transform_labels(layer, pictures["one pixel"], [number], [LABELS[0]])
 
 
-def test_labels_that_disagree_end_the_beam_job(
-    transform: Transform,
-    transformed: Transformed,
-    pictures: dict[str, bytes],
-    record: Record,
-    tmp_path: Path,
-) -> None:
-    records = [
-        record(pictures["PNG"], 1, LABELS[1]),
-        record(pictures["JPEG"], 1, LABELS[2]),
-    ]
-    # Beam raises anew and keeps of the original only its text.
-    with pytest.raises(Exception, match="must name one class of the label list"):
-        transform(records, transformed.recipe, tmp_path)
-
-
 def test_an_embedding_is_that_of_the_backbone_on_the_image(transformed: Transformed) -> None:
     recipe = transformed.recipe
     import keras
@@ -255,11 +239,13 @@ def test_embeddings_are_equal_in_whatever_batch_they_arrive(
 ) -> None:
     encoded = [list(pictures.values())[row % len(pictures)] for row in range(count)]
     together = embed(tf.constant(encoded)).numpy()
-    assert together.shape == (count, 1280)
+    assert together.shape == (count, 1984)
     alone = _alone(embed, tuple(pictures.values()))
     for row, image in zip(together, encoded, strict=True):
         np.testing.assert_allclose(row, alone[image], rtol=1e-4, atol=1e-6)
-    assert len(np.unique(together.round(6), axis=0)) == len(set(encoded))
+    # Had all images one embedding, the above would say nothing.
+    rows = list(alone.values())
+    assert min(np.abs(rows[0] - other).max() for other in rows[1:]) > 1e-3
 
 
 def _alone(
@@ -269,10 +255,10 @@ def _alone(
 
 
 def test_an_empty_batch_has_no_embeddings(embed: Callable[[tf.Tensor], tf.Tensor]) -> None:
-    assert embed(tf.constant([], tf.string)).shape == (0, 1280)
+    assert embed(tf.constant([], tf.string)).shape == (0, 1984)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(count=st.integers(1, 4 * CHUNK), seed=st.integers(0, 9))
 def test_chunks_are_small_and_put_together_in_order(count: int, seed: int) -> None:
     sizes = []
@@ -289,13 +275,15 @@ def test_chunks_are_small_and_put_together_in_order(count: int, seed: int) -> No
     assert sum(sizes) == count
 
 
-def test_the_backbone_can_be_built_in_the_middle_of_a_trace_with_a_lookup_table(
+def test_the_backbone_can_be_built_anew_in_the_middle_of_a_trace_with_a_lookup_table(
     transformed: Transformed, pictures: dict[str, bytes]
 ) -> None:
     # What TensorFlow Transform does with `preprocessing_fn`: a graph of its own, where a table is
     # made before the backbone is frozen.
     from tensorflow.python.framework.func_graph import FuncGraph
 
+    encoded_images = tf.constant([pictures["PNG"], pictures["JPEG"]])
+    before = preprocessing._embed(transformed.recipe)(encoded_images)
     preprocessing._embed.cache_clear()
     graph = FuncGraph("trace")
     with graph.as_default():
@@ -306,27 +294,16 @@ def test_the_backbone_can_be_built_in_the_middle_of_a_trace_with_a_lookup_table(
         encoded = tf.compat.v1.placeholder(tf.string, [None])
         embeddings = preprocessing._embed(transformed.recipe)(encoded)
         assert embeddings.graph is graph
-        assert embeddings.shape.as_list() == [None, 1280]
+        assert embeddings.shape.as_list() == [None, 1984]
 
     # The function that was built there stands on its own.
     function = preprocessing._embed(transformed.recipe).get_concrete_function()
     assert not function.captured_inputs
     assert not function.variables
-    images_in = tf.constant([pictures["PNG"], pictures["JPEG"]])
-    assert function(images_in).shape == (2, 1280)
+    # Random weights are the same in every build.
+    np.testing.assert_array_equal(function(encoded_images), before)
 
 
-def test_random_weights_are_the_same_in_every_build(
-    transformed: Transformed, pictures: dict[str, bytes]
-) -> None:
-    encoded = tf.constant([pictures["PNG"]])
-    first = preprocessing._embed(transformed.recipe)(encoded).numpy()
-    preprocessing._embed.cache_clear()
-    np.testing.assert_array_equal(preprocessing._embed(transformed.recipe)(encoded), first)
-
-
-def test_freezing_is_what_embeds(transformed: Transformed) -> None:
-    # The graph that travels with a model holds constants, not Keras's variables.
+def test_the_graph_that_travels_with_a_model_holds_constants(transformed: Transformed) -> None:
     saved = tf.saved_model.load(f"{transformed.graph}/transform_fn")
     assert not saved.signatures["serving_default"].variables
-    assert callable(freezing.freeze)

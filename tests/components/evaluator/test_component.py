@@ -1,0 +1,349 @@
+"""The Evaluator as TFX runs it: real artifacts, real TFMA, models whose answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tensorflow as tf
+from sklearn.metrics import precision_recall_fscore_support
+from tfx.types import channel_utils, standard_artifacts
+from tfx.utils import path_utils
+
+from components.evaluator import scorecard
+from components.evaluator.component import Evaluator, Executor
+from components.evaluator.scorecard import Scorecard
+from pipeline import evaluation
+from pipeline.config import Evaluation
+from tests.conftest import LABELS as KNOWN
+
+# One class more than there are examples of; it is never predicted either.
+LABELS = (*KNOWN, "never there")
+CLASSES = len(LABELS)
+COUNT = 90
+
+
+class Told(tf.Module):
+    """A model that answers with the probabilities that an example holds under its name."""
+
+    def __init__(self, feature: str) -> None:
+        """Names the feature."""
+        super().__init__()
+        self._feature = feature
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = {self._feature: tf.io.FixedLenFeature([CLASSES], tf.float32)}
+        return {"probabilities": tf.io.parse_example(examples, features)[self._feature]}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of an evaluation; `files` are those in the blessing's folder."""
+
+    card: Scorecard
+    blessed: bool
+    files: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Test data: labels, slice values and what the candidate and the better model say."""
+
+    labels: npt.NDArray[np.int64]
+    sources: tuple[str, ...]
+    candidate: npt.NDArray[np.float32]
+    better: npt.NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    random = np.random.default_rng(3)
+    labels = random.integers(0, CLASSES - 1, COUNT)
+
+    def probabilities(sureness: float) -> npt.NDArray[np.float32]:
+        logits = random.normal(size=(COUNT, CLASSES)) + sureness * np.eye(CLASSES)[labels]
+        logits[:, -1] = -4
+        exponentials = np.exp(logits)
+        return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    candidate, better = probabilities(1.0), probabilities(3.0)
+    sources = tuple("large" if row % 5 else "small" for row in range(COUNT))
+    return Data(labels, sources, candidate, better)
+
+
+Judge = Callable[..., Judged]
+
+
+@pytest.fixture(scope="module")
+def judge(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    """Runs the executor on a candidate and perhaps a production model."""
+    folder = tmp_path_factory.mktemp("evaluator")
+    examples = standard_artifacts.Examples()
+    examples.uri = str(folder / "examples")
+    examples.split_names = '["test"]'
+    examples.set_string_custom_property("file_format", "tfrecords_gzip")
+    examples.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
+    (folder / "examples" / "Split-test").mkdir(parents=True)
+    with tf.io.TFRecordWriter(f"{examples.uri}/Split-test/a-00000-of-00001.gz", "GZIP") as writer:
+        for row in range(COUNT):
+            writer.write(_example(data, row))
+
+    def run(candidate: str, production: str | None, section: dict[str, Any]) -> Judged:
+        config = Evaluation.model_validate({"slices": ["image/source"], "thresholds": section})
+        model, baseline = _model(folder, candidate), _model(folder, production)
+        node = Evaluator(
+            examples=channel_utils.as_channel([examples]),
+            model=channel_utils.as_channel([model]),
+            baseline_model=channel_utils.as_channel([baseline]),
+            example_splits=["test"],
+            eval_config=evaluation.eval_config(config, LABELS),
+            labels=LABELS,
+            slice_bounds=evaluation.slice_bounds(config),
+        )
+        output = tmp_path_factory.mktemp("output")
+        found, blessing = standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing()
+        found.uri, blessing.uri = str(output / "evaluation"), str(output / "blessing")
+        properties = {
+            key: value for key, value in node.exec_properties.items() if value is not None
+        }
+        Executor().Do(
+            {"examples": [examples], "model": [model], "baseline_model": [baseline]},
+            {"evaluation": [found], "blessing": [blessing]},
+            properties,
+        )
+        text = Path(found.uri, scorecard.FILE_NAME).read_text("utf-8")
+        return Judged(
+            Scorecard.from_json(text),
+            bool(blessing.get_int_custom_property("blessed")),
+            frozenset(child.name for child in Path(blessing.uri).iterdir()),
+        )
+
+    return run
+
+
+def _example(data: Data, row: int) -> bytes:
+    def floats(values: Sequence[float]) -> tf.train.Feature:
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+
+    def text(value: str) -> tf.train.Feature:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+
+    label = int(data.labels[row])
+    features = {
+        "image/class/label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        "image/class/text": text(LABELS[label]),
+        "image/source": text(data.sources[row]),
+        "candidate": floats(data.candidate[row]),
+        "better": floats(data.better[row]),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def _model(folder: Path, feature: str | None) -> standard_artifacts.Model:
+    """A model artifact; an empty one of version 0 if there is no feature."""
+    model = standard_artifacts.Model()
+    model.uri = str(folder / f"model-{feature}")
+    model.set_int_custom_property("version", 0 if feature is None else 17)
+    if feature is not None:
+        told = Told(feature)
+        directory = path_utils.serving_model_dir(model.uri)
+        tf.saved_model.save(told, directory, signatures={"evaluation": told.evaluate})
+    return model
+
+
+def _accuracy(data: Data, probabilities: npt.NDArray[np.float32]) -> float:
+    return float((probabilities.argmax(axis=1) == data.labels).mean())
+
+
+def _calibration_error(data: Data, probabilities: npt.NDArray[np.float32]) -> float:
+    """Equation 3 of arXiv:1706.04599, bin by bin."""
+    confidence = probabilities.max(axis=1).astype(float)
+    right = probabilities.argmax(axis=1) == data.labels
+    error = 0.0
+    for low in np.arange(15) / 15:
+        inside = (confidence >= low) & (confidence < low + 1 / 15)
+        if inside.any():
+            error += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    return error
+
+
+@pytest.fixture(scope="module")
+def first(judge: Judge) -> Judged:
+    """The candidate, before there is a production model, with bounds that it meets."""
+    return judge(
+        "candidate",
+        None,
+        {
+            "accuracy": {"min": 0.3},
+            "expected_calibration_error": {"max": 0.9},
+            "regression": {"accuracy": {"max_drop": 0.0}},
+            "each_slice": {"min_examples": 1, "accuracy": {"min": 0.05}},
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def second(judge: Judge) -> Judged:
+    """The candidate beside a better production model, with bounds that it misses."""
+    return judge(
+        "candidate",
+        "better",
+        {
+            "accuracy": {"min": 0.99},
+            "macro_f1": {"max": 0.01},
+            "top_3_accuracy": {"min": 0.01},
+            "regression": {
+                "accuracy": {"max_drop": 0.01},
+                "expected_calibration_error": {"max_drop": 0.0},
+                "macro_recall": {"max_drop": 1.0},
+            },
+            "each_slice": {"min_examples": 30, "accuracy": {"min": 0.98}},
+        },
+    )
+
+
+def test_the_first_model_is_blessed_without_a_production_model(first: Judged) -> None:
+    assert first.blessed
+    assert first.card.blessed
+    assert first.card.misses == ()
+    assert first.card.production is None
+    assert first.files == {"BLESSED"}
+
+
+def test_metrics_are_those_of_numpy_and_scikit_learn(first: Judged, data: Data) -> None:
+    predicted = data.candidate.argmax(axis=1)
+    occurring = sorted(set(data.labels) | set(predicted))
+    assert len(occurring) < CLASSES
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        data.labels, predicted, labels=occurring, average="macro", zero_division=0
+    )
+    top = np.argsort(-data.candidate, axis=1)[:, :3]
+    expected = {
+        "example_count": COUNT,
+        "accuracy": _accuracy(data, data.candidate),
+        "top_3_accuracy": (top == data.labels[:, None]).any(axis=1).mean(),
+        "macro_precision": precision,
+        "macro_recall": recall,
+        "macro_f1": f1,
+        "expected_calibration_error": _calibration_error(data, data.candidate),
+    }
+    assert set(first.card.metrics) >= set(expected)
+    for name, value in expected.items():
+        assert first.card.metrics[name] == pytest.approx(value, abs=1e-5), name
+
+
+def test_the_confusion_matrix_counts_every_example(first: Judged, data: Data) -> None:
+    matrix = np.zeros((CLASSES, CLASSES), int)
+    np.add.at(matrix, (data.labels, data.candidate.argmax(axis=1)), 1)
+    np.testing.assert_array_equal(first.card.confusion, matrix)
+
+
+def test_every_class_has_its_scores_in_label_order(first: Judged, data: Data) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    assert tuple(score.label for score in first.card.classes) == LABELS
+    predicted = data.candidate.argmax(axis=1)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        data.labels, predicted, labels=range(CLASSES), zero_division=0
+    )
+    for number, score in enumerate(first.card.classes[:-1]):
+        assert score.examples == support[number]
+        found = (score.precision, score.recall, score.f1)
+        assert found == pytest.approx((precision[number], recall[number], f1[number]))
+        auc = roc_auc_score(data.labels == number, data.candidate[:, number])
+        assert score.auc == pytest.approx(auc, abs=0.01)
+
+
+def test_of_a_class_that_is_not_there_nothing_is_said(first: Judged) -> None:
+    last = first.card.classes[-1]
+    assert (last.examples, last.precision, last.recall, last.f1) == (0, None, None, None)
+
+
+def test_slices_have_metrics_of_their_own(first: Judged, data: Data) -> None:
+    expected = {f"image/class/text={label}" for label in KNOWN}
+    assert set(first.card.slices) == expected | {"image/source=large", "image/source=small"}
+    for source in ("large", "small"):
+        rows = np.array(data.sources) == source
+        found = first.card.slices[f"image/source={source}"]
+        hits = data.candidate[rows].argmax(axis=1) == data.labels[rows]
+        assert found["example_count"] == rows.sum()
+        assert found["accuracy"] == pytest.approx(hits.mean())
+
+
+def test_a_model_that_misses_bounds_is_not_blessed(second: Judged) -> None:
+    assert not second.blessed
+    assert not second.card.blessed
+    assert second.files == {"NOT_BLESSED"}
+
+
+def test_both_models_are_measured_on_the_same_examples(second: Judged, data: Data) -> None:
+    assert second.card.production is not None
+    for metrics, probabilities in (
+        (second.card.metrics, data.candidate),
+        (second.card.production, data.better),
+    ):
+        assert metrics["accuracy"] == pytest.approx(_accuracy(data, probabilities))
+        error = _calibration_error(data, probabilities)
+        assert metrics["expected_calibration_error"] == pytest.approx(error, abs=1e-5)
+    assert second.card.metrics.keys() == second.card.production.keys()
+
+
+def test_every_bound_that_was_missed_is_named_and_no_other(second: Judged, data: Data) -> None:
+    missed = {(miss.metric, miss.where, miss.kind): miss for miss in second.card.misses}
+    overall = {key for key in missed if key[1] == "all"}
+    assert overall == {
+        ("accuracy", "all", "min"),
+        ("macro_f1", "all", "max"),
+        ("accuracy", "all", "regression"),
+        ("expected_calibration_error", "all", "regression"),
+    }
+    slices = {key[1] for key in missed} - {"all"}
+    # The small source has 18 examples, fewer than are judged.
+    large = {
+        f"image/class/text={label}"
+        for number, label in enumerate(KNOWN)
+        if (data.labels == number).sum() >= 30
+    }
+    assert slices == {"image/source=large", *large}
+
+
+def test_a_regression_says_what_production_has(second: Judged, data: Data) -> None:
+    missed = {(miss.metric, miss.kind): miss for miss in second.card.misses if miss.where == "all"}
+    accuracy = missed["accuracy", "regression"]
+    production = _accuracy(data, data.better)
+    assert accuracy.value == pytest.approx(_accuracy(data, data.candidate))
+    assert accuracy.production == pytest.approx(production)
+    assert accuracy.bound == pytest.approx(production - 0.01)
+    assert "below the bound" in accuracy.sentence()
+    # Lower is better here: the bound lies above production's value, or at it.
+    error = missed["expected_calibration_error", "regression"]
+    assert error.value == pytest.approx(_calibration_error(data, data.candidate), abs=1e-5)
+    assert error.bound == pytest.approx(_calibration_error(data, data.better), abs=1e-5)
+    assert "above the bound" in error.sentence()
+
+
+def test_a_slice_below_its_bound_takes_the_blessing_back(judge: Judge) -> None:
+    # TFMA blesses this model, which is better than production in both directions.
+    judged = judge(
+        "better",
+        "candidate",
+        {
+            "accuracy": {"min": 0.5},
+            "regression": {
+                "accuracy": {"max_drop": 0.0},
+                "expected_calibration_error": {"max_drop": 0.0},
+            },
+            "each_slice": {"min_examples": 10, "accuracy": {"min": 0.9999}},
+        },
+    )
+    assert judged.card.misses
+    assert {miss.kind for miss in judged.card.misses} == {"min"}
+    assert "all" not in {miss.where for miss in judged.card.misses}
+    assert not judged.blessed
+    assert judged.files == {"NOT_BLESSED"}

@@ -1,0 +1,99 @@
+"""The gate lets clean data pass and says in sentences what is wrong with other data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.types import standard_artifacts
+from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
+
+from components.data_gate.component import DataRefusedError, Executor, sentences
+from pipeline import schema
+from tests.conftest import LABELS, Record
+
+CLEAN = [(0, LABELS[0]), (1, None), (None, LABELS[2])]
+
+
+def _anomalies(records: list[bytes]) -> anomalies_pb2.Anomalies:
+    """What TFDV finds in the statistics of records, judged by the curated schema."""
+    from tensorflow_data_validation.statistics import stats_impl
+
+    curated = schema.curated(LABELS, ())
+    # As StatisticsGen reads them: all features, those that the schema does not name too.
+    batch = ExamplesToRecordBatchDecoder().DecodeBatch(records)
+    options = tfdv.StatsOptions(schema=curated)
+    statistics = stats_impl.generate_statistics_in_memory(batch, options)
+    return tfdv.validate_statistics(statistics, curated)
+
+
+def _records(record: Record, labels: list[tuple[int | None, str | None]]) -> list[bytes]:
+    return [record(b"\x89PNG", number, text) for number, text in labels]
+
+
+def _gate(folder: Path, by_split: dict[str, anomalies_pb2.Anomalies]) -> None:
+    artifact = standard_artifacts.ExampleAnomalies()
+    artifact.uri = str(folder)
+    artifact.split_names = "[" + ", ".join(f'"{split}"' for split in by_split) + "]"
+    for split, anomalies in by_split.items():
+        (folder / f"Split-{split}").mkdir()
+        (folder / f"Split-{split}" / "SchemaDiff.pb").write_bytes(anomalies.SerializeToString())
+    Executor().Do({"anomalies": [artifact]}, {}, {})
+
+
+def test_clean_data_passes(tmp_path: Path, record: Record) -> None:
+    anomalies = _anomalies(_records(record, CLEAN))
+    assert sentences("train", anomalies) == []
+    _gate(tmp_path, {"train": anomalies, "test": anomalies})
+
+
+def test_features_that_the_schema_does_not_name_are_ignored(record: Record) -> None:
+    anomalies = _anomalies([record(b"\x89PNG", 0, LABELS[0], image__camera="x")])
+    assert "image/camera" in anomalies.anomaly_info
+    assert sentences("train", anomalies) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "feature", "words"),
+    [
+        ([*CLEAN, (len(LABELS), None)], "image/class/label", "3"),
+        ([*CLEAN, (-1, None)], "image/class/label", "-1"),
+        ([*CLEAN, (None, "dog")], "image/class/text", "dog"),
+    ],
+)
+def test_a_label_outside_the_list_is_refused_by_name(
+    record: Record, labels: list[tuple[int | None, str | None]], feature: str, words: str
+) -> None:
+    (sentence,) = sentences("val", _anomalies(_records(record, labels)))
+    assert sentence.startswith(f"val: {feature}: ")
+    assert words in sentence
+
+
+def test_a_record_without_an_image_is_refused(record: Record) -> None:
+    import tensorflow as tf
+
+    records = _records(record, CLEAN)
+    example = tf.train.Example.FromString(records[0])
+    del example.features.feature["image/encoded"]
+    found = sentences("train", _anomalies([example.SerializeToString(), *records]))
+    assert found
+    assert all(sentence.startswith("train: image/encoded: ") for sentence in found)
+
+
+def test_every_split_is_judged_and_the_error_has_a_sentence_for_each(
+    tmp_path: Path, record: Record
+) -> None:
+    clean = _anomalies(_records(record, CLEAN))
+    unknown = _anomalies(_records(record, [*CLEAN, (None, "dog")]))
+    with pytest.raises(DataRefusedError) as caught:
+        _gate(tmp_path, {"train": clean, "val": unknown, "test": unknown})
+    lines = str(caught.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["val", "test"]
+
+
+def test_a_split_without_examples_is_refused() -> None:
+    assert sentences("test", anomalies_pb2.Anomalies(data_missing=True)) == [
+        "test: there are no examples."
+    ]

@@ -1,0 +1,205 @@
+"""A version is in the model store whole or not at all, whatever happens to who publishes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from components import model_store
+
+
+def _model(folder: Path, content: str = "a") -> str:
+    """Makes a folder that looks like a SavedModel."""
+    (folder / "variables").mkdir(parents=True)
+    (folder / "assets.extra").mkdir()
+    (folder / "saved_model.pb").write_text(f"graph of {content}")
+    (folder / "variables" / "variables.index").write_bytes(content.encode())
+    (folder / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"\0\1")
+    return str(folder)
+
+
+def _content(folder: Path | str) -> dict[str, bytes]:
+    root = Path(folder)
+    return {
+        str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()
+    }
+
+
+def test_a_store_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    assert model_store.versions(store) == ()
+    assert model_store.newest(store) is None
+
+
+def test_a_published_model_stands_whole_under_the_time(tmp_path: Path) -> None:
+    store = tmp_path / "deep" / "store"
+    model = _model(tmp_path / "model")
+    before = int(time.time())
+    version = model_store.publish(model, str(store), keep=3)
+    assert before <= version <= time.time()
+    assert model_store.versions(str(store)) == (version,)
+    assert _content(model_store.path(str(store), version)) == _content(model)
+    assert [child.name for child in store.iterdir()] == [str(version)]
+
+
+def test_versions_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for name in ("9", "10", "100", ".11.partial", "latest", "12.old", "-5"):
+        (tmp_path / name).mkdir()
+    assert model_store.versions(str(tmp_path)) == (9, 10, 100)
+    assert model_store.newest(str(tmp_path)) == 100
+
+
+@pytest.mark.parametrize("name", ["²", "①"])
+def test_a_name_that_only_looks_like_a_number_is_passed_over(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / "3").mkdir()
+    assert model_store.versions(str(tmp_path)) == (3,)
+
+
+def test_a_model_published_again_is_not_stored_twice(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    first = model_store.publish(_model(tmp_path / "a"), store, keep=3)
+    assert model_store.publish(_model(tmp_path / "copy"), store, keep=3) == first
+    assert model_store.versions(store) == (first,)
+
+
+def test_only_the_newest_version_counts_as_the_same_model(tmp_path: Path) -> None:
+    # After a roll-back by re-training, the older model is the newest version again.
+    store = str(tmp_path / "store")
+    one, two = _model(tmp_path / "a", "a"), _model(tmp_path / "b", "b")
+    published = [model_store.publish(model, store, keep=9) for model in (one, two, one)]
+    assert published == sorted(set(published))
+    assert model_store.versions(store) == tuple(published)
+
+
+def test_a_file_under_another_name_makes_another_model(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    first = model_store.publish(_model(tmp_path / "a"), store, keep=3)
+    other = Path(_model(tmp_path / "b"))
+    (other / "saved_model.pb").rename(other / "saved_model.pbtxt")
+    assert model_store.publish(str(other), store, keep=3) != first
+
+
+def test_versions_rise_even_where_the_clock_is_behind(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    ahead = int(time.time()) + 10_000
+    _model(store / str(ahead), "from the future")
+    assert model_store.publish(_model(tmp_path / "a", "a"), str(store), keep=9) == ahead + 1
+    assert model_store.publish(_model(tmp_path / "b", "b"), str(store), keep=9) == ahead + 2
+
+
+@pytest.mark.parametrize("keep", [1, 2, 5])
+def test_the_oldest_versions_go(tmp_path: Path, keep: int) -> None:
+    store = tmp_path / "store"
+    for version in (3, 20, 100):
+        _model(store / str(version), str(version))
+    new = model_store.publish(_model(tmp_path / "a"), str(store), keep=keep)
+    assert model_store.versions(str(store)) == (3, 20, 100, new)[-keep:]
+    assert {child.name for child in store.iterdir()} == {
+        str(version) for version in (3, 20, 100, new)[-keep:]
+    }
+
+
+def test_what_was_left_over_is_ignored_and_cleared_away(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    _model(store / ".99999999999.partial", "half of it")
+    assert model_store.newest(str(store)) is None
+    version = model_store.publish(_model(tmp_path / "a"), str(store), keep=3)
+    assert [child.name for child in store.iterdir()] == [str(version)]
+
+
+def test_what_is_not_the_store_s_is_left_alone(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    _model(store / "rolled-back")
+    (store / "models.config").write_text("x")
+    (store / ".hidden").write_text("x")
+    model_store.publish(_model(tmp_path / "a"), str(store), keep=1)
+    assert (store / "rolled-back" / "saved_model.pb").exists()
+    assert (store / "models.config").exists()
+    assert (store / ".hidden").exists()
+
+
+def test_a_version_can_be_copied_out(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    model = _model(tmp_path / "a")
+    version = model_store.publish(model, store, keep=3)
+    model_store.copy_version(store, version, str(tmp_path / "out"))
+    assert _content(tmp_path / "out") == _content(model)
+
+
+def test_copying_a_version_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    version = model_store.publish(_model(tmp_path / "a"), store, keep=3)
+    with pytest.raises(FileNotFoundError, match=str(version + 1)):
+        model_store.copy_version(store, version + 1, str(tmp_path / "out"))
+    with pytest.raises(FileNotFoundError):
+        model_store.copy_version(f"{store}-not-there", version, str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+# One process that loads TensorFlow and then forks: a publisher that starts anew for each attempt
+# would take seconds. The fork is safe as nothing has used TensorFlow's threads by then.
+_KILL = """
+import json, os, random, signal, sys, time
+from components import model_store
+store, *models = sys.argv[1:]
+random.seed(1)
+seconds, killed, unfinished = 0.0, 0, 0
+for attempt in range(36):
+    child = os.fork()
+    if child == 0:
+        model_store.publish(models[attempt % len(models)], store, keep=2)
+        os._exit(0)
+    started = time.perf_counter()
+    if attempt >= 4:
+        time.sleep(random.uniform(0, seconds))
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if attempt < 4:
+        assert status == 0
+        seconds = max(seconds, time.perf_counter() - started)
+    killed += os.WIFSIGNALED(status)
+    names = os.listdir(store)
+    unfinished += any(name.startswith(".") for name in names)
+    for name in names:
+        if not name.startswith("."):
+            print(json.dumps([attempt, name, model_store._digest(f"{store}/{name}")]))
+print(json.dumps([killed, unfinished, 0]))
+"""
+
+
+def test_a_publisher_that_is_killed_leaves_no_version_that_is_not_whole(tmp_path: Path) -> None:
+    models = []
+    for number in range(3):
+        folder = Path(_model(tmp_path / f"model-{number}", str(number)))
+        for shard in range(20):
+            seed = hashlib.sha256(f"{number} {shard}".encode()).digest()
+            (folder / "variables" / f"{shard}.data").write_bytes(seed * 4000)  # 128 kB
+        models.append(str(folder))
+    whole = {model_store._digest(model) for model in models}
+    store = tmp_path / "store"
+
+    output = subprocess.run(
+        [sys.executable, "-c", _KILL, str(store), *models],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+
+    *found, (killed, unfinished, _) = [json.loads(line) for line in output.splitlines()]
+    # Some were killed in the middle, or the test would show nothing.
+    assert killed > 8
+    assert unfinished > 2
+    damaged = [(attempt, name) for attempt, name, digest in found if digest not in whole]
+    assert not damaged
+    # After any of this, the next publisher has a clean store again.
+    version = model_store.publish(_model(tmp_path / "last", "last"), str(store), keep=2)
+    assert model_store.newest(str(store)) == version
+    assert not [child for child in store.iterdir() if child.name.startswith(".")]

@@ -1,0 +1,188 @@
+"""The graph has every step under its name, and each setting reaches the steps it concerns."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tfx.orchestration.pipeline import Pipeline
+
+from pipeline import build, schema
+from pipeline.config import Config
+from pipeline.spans import SPLITS, Span
+from tests.conftest import LABELS
+
+NODES = [
+    "example-gen",
+    "schema-gen",
+    "statistics-gen",
+    "example-validator",
+    "data-gate",
+    "transform",
+    "trainer",
+    "production-model",
+    "evaluator",
+    "pusher",
+]
+
+
+def _span(*, splits: bool = False, numbered: bool = True) -> Span:
+    prefix = "span-{SPAN}/" if numbered else ""
+    names = SPLITS if splits else ()
+    patterns = {name: f"{prefix}{name}/*.tfrecord*" for name in names}
+    return Span(
+        number=3,
+        path="/data/span-3",
+        base="/data",
+        splits=names,
+        patterns=patterns or {"all": f"{prefix}*.tfrecord*"},
+        numbered=numbered,
+    )
+
+
+def _graph(
+    tmp_path: Path, span: Span | None = None, labels: tuple[str, ...] = LABELS, **sections: Any
+) -> Pipeline:
+    settings = {
+        "name": "test",
+        "data": {"root": "/data"},
+        "image": {"size": 32},
+        "backbone": {"weights": "none"},
+        "output": str(tmp_path / "output"),
+        **sections,
+    }
+    config = Config.model_validate(settings)
+    return build.create_pipeline(config, span or _span(), labels, "/schema.pbtxt")
+
+
+def _properties(graph: Pipeline) -> dict[str, dict[str, Any]]:
+    return {node.id: dict(node.exec_properties) for node in graph.components}
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return _graph(tmp_path_factory.mktemp("graph"))
+
+
+def test_every_step_of_the_design_is_there_in_its_order(graph: Pipeline) -> None:
+    found = [node.id for node in graph.components]
+    assert sorted(found) == sorted(NODES)
+    # TFX sorts steps by what they wait for, and this one waits for none.
+    found.remove("production-model")
+    assert found == [node for node in NODES if node != "production-model"]
+
+
+def test_node_ids_are_such_as_kubernetes_takes(graph: Pipeline) -> None:
+    assert all(re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", node.id) for node in graph.components)
+
+
+def test_there_is_no_resolver(graph: Pipeline) -> None:
+    # Open-source Kubeflow Pipelines refuses it.
+    assert not [node for node in graph.components if "Resolver" in type(node).__name__]
+
+
+def test_steps_wait_for_what_they_need(graph: Pipeline) -> None:
+    upstream = {node.id: {other.id for other in node.upstream_nodes} for node in graph.components}
+    assert upstream["data-gate"] == {"example-validator"}
+    assert "data-gate" in upstream["transform"]
+    assert upstream["trainer"] == {"transform", "schema-gen"}
+    assert upstream["evaluator"] == {"transform", "trainer", "production-model"}
+    assert upstream["pusher"] == {"trainer", "evaluator"}
+
+
+def test_building_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    _graph(tmp_path)
+    # At most, TFX makes the folder for the metadata's database.
+    assert set(tmp_path.rglob("*")) <= {tmp_path / "here", tmp_path / "output"}
+
+
+def test_all_that_a_run_makes_lies_under_output(graph: Pipeline) -> None:
+    output = graph.pipeline_info.pipeline_root.removesuffix("/artifacts")
+    assert output.endswith("/output")
+    assert graph.metadata_connection_config.sqlite.filename_uri == f"{output}/metadata.db"
+    properties = _properties(graph)
+    assert properties["production-model"]["model_store"] == f"{output}/models/test"
+    destination = json.loads(properties["pusher"]["push_destination"])
+    assert destination["filesystem"]["base_directory"] == f"{output}/models/test"
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"trainer": {"epochs": 7}},
+        {"trainer": {"learning_rate": 0.5, "hidden_units": 9}},
+        {"evaluation": {"thresholds": {"accuracy": {"min": 0.125}}}},
+        {"push": {"keep": 1}},
+    ],
+)
+def test_what_concerns_later_steps_leaves_the_embeddings_cached(
+    tmp_path: Path, graph: Pipeline, sections: dict[str, Any]
+) -> None:
+    before, after = _properties(graph), _properties(_graph(tmp_path, **sections))
+    assert after["transform"] == before["transform"]
+    changed = {"trainer": "trainer", "evaluation": "evaluator", "push": "pusher"}
+    (section,) = sections
+    assert after[changed[section]] != before[changed[section]]
+    if section != "trainer":
+        assert after["trainer"] == before["trainer"]
+
+
+@pytest.mark.parametrize("image", [{"size": 64}, {"size": 32, "crop": 0.5}])
+def test_another_image_path_is_not_served_from_the_cache(
+    tmp_path: Path, graph: Pipeline, image: dict[str, Any]
+) -> None:
+    before, after = _properties(graph), _properties(_graph(tmp_path, image=image))
+    assert after["transform"] != before["transform"]
+    assert after["trainer"] != before["trainer"]
+
+
+def test_another_label_list_reaches_schema_transform_trainer_and_evaluator(
+    tmp_path: Path, graph: Pipeline
+) -> None:
+    labels = (*LABELS, "more")
+    before, after = _properties(graph), _properties(_graph(tmp_path, labels=labels))
+    for node in ("transform", "trainer", "evaluator"):
+        assert after[node] != before[node], node
+    paths = {schema.write(schema.curated(names, ()), str(tmp_path)) for names in (LABELS, labels)}
+    assert len(paths) == 2
+
+
+def test_data_without_splits_is_cut_by_the_image_in_the_shares_asked_for(tmp_path: Path) -> None:
+    splits = {"train": 0.5, "val": 0.3, "test": 0.2}
+    graph = _graph(tmp_path, data={"root": "/data", "splits": splits})
+    cut = json.loads(_properties(graph)["example-gen"]["output_config"])["split_config"]
+    shares = {split["name"]: split["hash_buckets"] / 10_000 for split in cut["splits"]}
+    assert shares == splits
+    assert cut["partition_feature_name"] == "image/encoded"
+
+
+def test_data_with_splits_comes_in_as_it_is(tmp_path: Path) -> None:
+    properties = _properties(_graph(tmp_path, _span(splits=True)))["example-gen"]
+    patterns = {s["name"]: s["pattern"] for s in json.loads(properties["input_config"])["splits"]}
+    assert patterns == {name: f"span-{{SPAN}}/{name}/*.tfrecord*" for name in SPLITS}
+    assert not json.loads(properties["output_config"])
+
+
+@pytest.mark.parametrize(
+    ("span", "numbered", "fixed"),
+    [("latest", True, False), (3, True, True), (0, False, False)],
+)
+def test_a_span_is_pinned_only_where_it_was_asked_for_by_number(
+    tmp_path: Path, span: str | int, numbered: bool, fixed: bool
+) -> None:
+    graph = _graph(tmp_path, _span(numbered=numbered), data={"root": "/data", "span": span})
+    found = _properties(graph)["example-gen"].get("range_config")
+    assert bool(found) == fixed
+    if fixed:
+        numbers = json.loads(found)["static_range"]
+        assert (numbers["start_span_number"], numbers["end_span_number"]) == (3, 3)
+
+
+def test_beam_gets_its_options(tmp_path: Path) -> None:
+    arguments = ["--direct_num_workers=2"]
+    assert _graph(tmp_path, beam={"args": arguments}).beam_pipeline_args[:1] == arguments

@@ -1,0 +1,166 @@
+"""The command line: exit codes, one-line errors, and nothing heavy before it is needed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import cli
+
+HEAVY = {"pydantic", "tensorflow", "keras", "tfx", "apache_beam", "numpy", "rich", "yaml"}
+CONFIG = """
+name: test
+data: {{root: {root}, labels: [a, b]}}
+output: {output}
+"""
+
+
+def _loaded(*arguments: str, code: int = 0) -> set[str]:
+    """Runs the command line in a process and returns the packages that it imported."""
+    found = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "pipeline", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == code, found.stderr[-2000:]
+    names = re.findall(r"^import time:.*\| +(\S+)$", found.stderr, re.MULTILINE)
+    assert "pipeline.cli" in names
+    return {name.split(".")[0] for name in names}
+
+
+def _write(tmp_path: Path, extra: str = "") -> str:
+    path = tmp_path / "retrain.yaml"
+    root, output = tmp_path / "data", tmp_path / "output"
+    path.write_text(CONFIG.format(root=root, output=output) + extra, encoding="utf-8")
+    return str(path)
+
+
+def _refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Runs a command that must end with exit code 2; returns the error, one line."""
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("retrain: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["ingest", "--help"], ["init", "--help"]]
+)
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    assert not _loaded(*arguments) & HEAVY
+
+
+def test_a_config_error_loads_no_tensorflow(tmp_path: Path) -> None:
+    path = _write(tmp_path, "trianer: {}\n")
+    loaded = _loaded("run", "--config", path, code=2)
+    assert not loaded & (HEAVY - {"pydantic", "yaml"})
+
+
+def test_a_missing_data_root_loads_no_tensorflow(tmp_path: Path) -> None:
+    loaded = _loaded("run", "--config", _write(tmp_path), code=2)
+    assert not loaded & (HEAVY - {"pydantic", "yaml"})
+
+
+def test_a_config_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "none.yaml")
+    line = _refusal(capsys, "run", "--config", path)
+    assert path in line
+    assert "retrain init" in line
+
+
+def test_without_a_config_the_one_in_this_folder_is_meant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "retrain.yaml" in _refusal(capsys, "run")
+
+
+def test_an_unknown_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = _refusal(capsys, "run", "--config", _write(tmp_path, "trianer: {epochs: 3}\n"))
+    assert "trianer" in line
+    assert "did you mean trainer?" in line
+
+
+def test_a_data_root_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = _refusal(capsys, "run", "--config", _write(tmp_path))
+    assert "data.root" in line
+    assert str(tmp_path / "data") in line
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_wrong_override(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = _refusal(capsys, "run", "--config", _write(tmp_path), "--set", "trainer.epochs=many")
+    assert "--set: trainer.epochs" in line
+
+
+def test_json_leaves_standard_output_empty_on_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _refusal(capsys, "run", "--json", "--config", _write(tmp_path))
+
+
+def test_debug_shows_the_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "--debug", "--config", str(tmp_path / "none.yaml")]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["run", "--runner", "other"],
+        ["ingest", "digits"],
+        ["ingest", "digits", "--output", "x", "--span", "-1"],
+        ["ingest", "digits", "--output", "x", "--val", "1.5"],
+    ],
+)
+def test_a_wrong_command_line_is_bad_input(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_init_writes_a_config_that_run_understands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["init", "new", "--name", "flowers"]) == 0
+    assert "retrain run" in capsys.readouterr().out
+    line = _refusal(capsys, "run", "--config", "new/retrain.yaml")
+    assert "data.root" in line, "it should get as far as to miss the data"
+
+
+def test_init_leaves_a_config_that_is_there_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "retrain.yaml").write_text("mine")
+    assert "retrain.yaml" in _refusal(capsys, "init", str(tmp_path))
+    assert (tmp_path / "retrain.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["Flowers", "a b", ""])
+def test_init_refuses_a_name_that_is_not_allowed_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    _refusal(capsys, "init", str(tmp_path / "new"), "--name", name)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_source_that_is_not_there_is_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "data"
+    line = _refusal(capsys, "ingest", str(tmp_path / "none"), "--output", str(output))
+    assert str(tmp_path / "none") in line
+    assert not output.exists()

@@ -1,0 +1,48 @@
+"""Progress prints each component once, when it has finished."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from pipeline import progress
+from pipeline.history import ComponentRun
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ("done", "done in 3.1 s"),
+        ("failed", "failed after 3.1 s"),
+        ("cached", "cached"),
+        ("running", "running"),
+    ],
+)
+def test_a_line_says_state_and_time(state: str, text: str) -> None:
+    assert progress.line(ComponentRun("trainer", state, 0.0, 3.14)) == text
+
+
+def test_what_finished_is_printed_once_and_the_rest_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
+    console = Console(file=io.StringIO(), width=100)
+    states = [ComponentRun("transform", "running", time.time()), ComponentRun("x", "not run")]
+    with progress.shown(console, lambda: tuple(states)):
+        time.sleep(0.1)
+        states[0] = ComponentRun("transform", "done", 0.0, 2.0)
+        time.sleep(0.1)
+        states[1] = ComponentRun("x", "failed", 0.0, 1.0)  # seen by the last look
+    lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert [line for line in lines if line] == ["transform done in 2.0 s", "x failed after 1.0 s"]
+
+
+def test_an_error_of_the_run_passes_through() -> None:
+    with (
+        pytest.raises(RuntimeError, match="boom"),
+        progress.shown(Console(file=io.StringIO()), lambda: ()),
+    ):
+        raise RuntimeError("boom")

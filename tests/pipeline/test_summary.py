@@ -1,0 +1,126 @@
+"""The end of a run, as JSON and for a person."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from components.evaluator.scorecard import ClassScore, Miss, Scorecard
+from pipeline import summary
+from pipeline.history import ComponentRun
+from pipeline.local_run import Outcome
+
+METRICS = {
+    "accuracy": 0.875,
+    "top_3_accuracy": 1.0,
+    "macro_f1": 0.5,
+    "expected_calibration_error": 0.0625,
+}
+CARD = Scorecard(
+    blessed=True,
+    misses=(),
+    metrics=METRICS,
+    production={**METRICS, "accuracy": 0.75},
+    classes=(ClassScore("größe [x]", 8, 0.5, 0.5, 0.5, None),),
+    slices={},
+    confusion=((8,),),
+)
+PUSHED = Outcome(
+    verdict="pushed",
+    run="2026-01-01T00:00:00",
+    components=(
+        ComponentRun("transform", "cached", 1e9, 0.12345),
+        ComponentRun("trainer", "done", 1e9, 3.5),
+    ),
+    scorecard=CARD,
+    version=17,
+    path="/runs/digits/models/digits/17",
+    reasons=(),
+    log="/runs/digits/logs/a.log",
+)
+MISS = Miss("accuracy", "all", 0.5, 0.75, "min")
+REFUSED = dataclasses.replace(
+    PUSHED,
+    verdict="refused",
+    scorecard=dataclasses.replace(CARD, blessed=False, misses=(MISS,), production=None),
+    version=None,
+    path=None,
+    reasons=(MISS.sentence(),),
+)
+FAILED = dataclasses.replace(
+    REFUSED, verdict="failed", scorecard=None, reasons=("no [space] left", "on device")
+)
+
+
+def _shown(outcome: Outcome) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    summary.show(outcome, console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("outcome", [PUSHED, REFUSED, FAILED])
+def test_json_is_one_object_with_the_keys_of_the_design(outcome: Outcome) -> None:
+    text = summary.as_json(outcome)
+    assert "\n" not in text
+    found = json.loads(text)
+    assert list(found) == [
+        "verdict",
+        "run",
+        "version",
+        "path",
+        "metrics",
+        "reasons",
+        "components",
+    ]
+    for component in found["components"]:
+        assert list(component) == ["id", "state", "seconds", "cached"]
+    assert found["verdict"] == outcome.verdict
+
+
+def test_json_of_a_push_has_metrics_and_version() -> None:
+    found = json.loads(summary.as_json(PUSHED))
+    assert (found["version"], found["path"]) == (17, PUSHED.path)
+    assert found["metrics"] == METRICS
+    assert found["reasons"] == []
+    assert found["components"][0] == {
+        "id": "transform",
+        "state": "cached",
+        "seconds": 0.123,
+        "cached": True,
+    }
+
+
+def test_json_of_a_refusal_has_reasons_and_no_version() -> None:
+    found = json.loads(summary.as_json(REFUSED))
+    assert (found["version"], found["path"]) == (None, None)
+    assert found["reasons"] == [MISS.sentence()]
+    assert json.loads(summary.as_json(FAILED))["metrics"] == {}
+
+
+def test_a_push_is_shown_with_metrics_by_class_and_how_to_serve_it() -> None:
+    text = _shown(PUSHED)
+    for wanted in ("pushed", "0.8750", "0.7500", "größe [x]", "trainer", "/models/digits/17"):
+        assert wanted in text
+    assert "-v /runs/digits/models/digits:/models/digits" in text
+
+
+def test_a_refusal_is_shown_with_its_reasons() -> None:
+    text = _shown(REFUSED)
+    assert "refused" in text
+    assert MISS.sentence() in text
+    assert "Nothing was pushed" in text
+
+
+def test_data_that_was_refused_is_not_said_to_have_been_judged() -> None:
+    text = _shown(dataclasses.replace(REFUSED, scorecard=None))
+    assert "Nothing was trained" in text
+
+
+def test_a_failure_is_shown_with_what_went_wrong_and_the_log() -> None:
+    text = _shown(FAILED)
+    assert "no [space] left" in text
+    assert FAILED.log in text
