@@ -46,7 +46,7 @@ lint: $(READY) ## Check style, types and the import arrows.
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-benchmark: $(READY) ## Compare with a plain TFX image pipeline and a bare loop (about half an hour).
+benchmark: $(READY) ## Compare with a plain TFX image pipeline and a bare loop on data/cifar10.
 	@$(BIN)/python -m benchmarks.compare
 
 lock: $(READY) ## Resolve setup.py's dependencies anew into requirements.lock.

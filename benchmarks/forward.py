@@ -70,9 +70,8 @@ def variants(size: int) -> dict[tuple[str, int], Callable[[tf.Tensor], tf.Tensor
     kinds = {"keras": lambda batch: model(batch, training=False), "frozen": freezing.freeze(model)}
     functions = {}
     for chunk in _CHUNKS:
-        preprocessing.CHUNK = chunk  # read while the graph is traced, which happens right here
         for kind, embed in kinds.items():
-            embedder = preprocessing.embedder(embed, model.output_shape[-1], size, crop=1.0)
+            embedder = preprocessing.embedder(embed, model.output_shape[-1], size, 1.0, chunk)
             specification = tf.TensorSpec([None], tf.string)
             functions[kind, chunk] = tf.function(embedder).get_concrete_function(specification)
     return functions

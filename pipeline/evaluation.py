@@ -16,6 +16,9 @@ from trainer import export, preprocessing
 # A model is worse when these rise.
 LOWER_IS_BETTER = frozenset({"expected_calibration_error"})
 
+# With more classes, the counts behind the AUC of each would take over 0.1 GB.
+_AUC_CLASSES = 200
+
 
 def eval_config(evaluation: Evaluation, labels: Sequence[str]) -> tfma.EvalConfig:
     """Builds what TFMA computes and which thresholds it checks.
@@ -47,12 +50,6 @@ def eval_config(evaluation: Evaluation, labels: Sequence[str]) -> tfma.EvalConfi
             metric.per_slice_thresholds.add(
                 slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold
             )
-    by_class = config_pb2.MetricsSpec(
-        metrics=[_metric("AUC", num_thresholds=1000)],
-        binarize=config_pb2.BinarizationOptions(
-            class_ids=config_pb2.RepeatedInt32Value(values=range(len(labels)))
-        ),
-    )
     features = dict.fromkeys((preprocessing.TEXT, *evaluation.slices))
     return config_pb2.EvalConfig(
         model_specs=[
@@ -66,7 +63,7 @@ def eval_config(evaluation: Evaluation, labels: Sequence[str]) -> tfma.EvalConfi
             config_pb2.SlicingSpec(),
             *(config_pb2.SlicingSpec(feature_keys=[feature]) for feature in features),
         ],
-        metrics_specs=[overall, by_class],
+        metrics_specs=[overall, *_auc(len(labels))],
     )
 
 
@@ -79,6 +76,23 @@ def slice_bounds(evaluation: Evaluation) -> SliceBounds:
         min_examples=section.min_examples,
         bounds={name: (bound.min, bound.max) for name, bound in section.limits().items()},
     )
+
+
+def _auc(classes: int) -> list[config_pb2.MetricsSpec]:
+    """Asks for each class's AUC, if there are not too many classes.
+
+    TFMA holds four counts for each threshold, class and slice, and there is a slice by class.
+    """
+    if classes > _AUC_CLASSES:
+        return []
+    return [
+        config_pb2.MetricsSpec(
+            metrics=[_metric("AUC", num_thresholds=min(1000, 20_000 // classes))],
+            binarize=config_pb2.BinarizationOptions(
+                class_ids=config_pb2.RepeatedInt32Value(values=range(classes))
+            ),
+        )
+    ]
 
 
 def _metric(class_name: str, *, module: str = "", **options: object) -> config_pb2.MetricConfig:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LABELS = ("cat", "größe", "猫 two")
 SIZE = 32
+DIMENSION = 1984  # of an embedding by efficientnet_lite0
 
 Picture = Callable[..., bytes]
 Record = Callable[..., bytes]

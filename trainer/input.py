@@ -24,7 +24,7 @@ class EmbeddingTable:
 
     Rows are sorted by a digest of the image: Beam shuffles examples and cuts them into shards
     anew in every run, and a model must not depend on that. Only labels and digests are held in
-    memory, 24 bytes a row; embeddings are read when they are asked for.
+    memory, 16 bytes a row; embeddings are read when they are asked for.
 
     Attributes:
         labels: int64 [rows].

@@ -93,11 +93,15 @@ def recipe(
 
 
 def embedder(
-    model: Callable[[tf.Tensor], tf.Tensor], dimension: int, size: int, crop: float
+    model: Callable[[tf.Tensor], tf.Tensor],
+    dimension: int,
+    size: int,
+    crop: float,
+    chunk: int = CHUNK,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Wraps a backbone so that it takes encoded images, in small batches.
 
-    Beam decides how many examples arrive at once (up to 1,000); taking them `CHUNK` at a time
+    Beam decides how many examples arrive at once (up to 1,000); taking them a chunk at a time
     bounds the memory. Two chunks are under way at any moment, so that the decoding of one, which
     runs on a single core, overlaps with the convolutions of the other.
 
@@ -106,6 +110,7 @@ def embedder(
         dimension: length of an embedding.
         size: side in pixels that the model takes.
         crop: see `images.crop_and_resize`.
+        chunk: how many images go through the model together.
 
     Returns:
         A function from string [batch] to float32 [batch, dimension].
@@ -113,11 +118,11 @@ def embedder(
 
     def embed(encoded: tf.Tensor) -> tf.Tensor:
         count = tf.size(encoded)
-        chunks = (count + CHUNK - 1) // CHUNK
+        chunks = (count + chunk - 1) // chunk
 
         def embed_chunk(index: tf.Tensor) -> tf.Tensor:
-            chunk = encoded[index * CHUNK : (index + 1) * CHUNK]
-            return model(images.load(chunk, size, crop))
+            part = encoded[index * chunk : (index + 1) * chunk]
+            return model(images.load(part, size, crop))
 
         def step(index: tf.Tensor, done: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             return index + 1, done.write(index, embed_chunk(index))

@@ -64,6 +64,10 @@ class Workspace:
     def versions(self) -> list[str]:
         return sorted(path.name for path in self.store.glob("*")) if self.store.exists() else []
 
+    def files(self, pattern: str) -> list[str]:
+        """Lists the files of artifacts by a pattern below their folder."""
+        return sorted(str(path) for path in (self.output / "artifacts").glob(pattern))
+
     def arguments(self, *settings: str, runner: str = "beam") -> list[str]:
         overrides = [part for setting in settings for part in ("--set", setting)]
         return ["run", "--config", str(self.config), "--runner", runner, "--json", *overrides]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
+from tests.conftest import DIMENSION
 from trainer import freezing
 from trainer.backbones import registry
 
@@ -90,7 +91,7 @@ def test_a_frozen_backbone_computes_what_the_backbone_does(
 ) -> None:
     batch = _images(count, 32)
     found = frozen_backbone(tf.constant(batch))
-    assert found.shape == (count, 1984)
+    assert found.shape == (count, DIMENSION)
     assert _relative_error(found, backbone(batch, training=False)) < 1e-4
 
 

@@ -12,6 +12,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import conftest
+from tests.conftest import Transformed
 from trainer.input import Batches, EmbeddingTable, sample_images
 
 EMBEDDING = "embedding/test"
@@ -68,6 +70,17 @@ def test_a_table_holds_every_row_with_its_label(table: Table) -> None:
     assert content.read(np.array([5])).dtype == np.float32
     expected = {(label, tuple(embedding)) for _, label, embedding in rows}
     assert set(_content(content)) == expected
+
+
+def test_a_table_reads_what_transform_wrote(transformed: Transformed, tmp_path: Path) -> None:
+    content = EmbeddingTable([transformed.files], transformed.recipe.embedding, tmp_path)
+    assert (len(content), content.dimension) == (len(transformed.images), conftest.DIMENSION)
+    found = sorted(map(tuple, content.read(np.arange(len(content)))))
+    expected = sorted(
+        tuple(example.features.feature[transformed.recipe.embedding].float_list.value)
+        for example in transformed.examples
+    )
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_rows_can_be_read_in_any_order_and_more_than_once(table: Table) -> None:

@@ -15,7 +15,7 @@ import tensorflow_transform as tft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import LABELS, SIZE, Picture, Transformed
+from tests.conftest import DIMENSION, LABELS, SIZE, Picture, Transformed
 from trainer import fingerprint, images, preprocessing
 from trainer.backbones import registry
 from trainer.preprocessing import CHUNK, IMAGE, LABEL, TEXT
@@ -130,7 +130,7 @@ def test_every_example_has_its_image_its_embedding_and_both_labels(
     assert len(transformed.examples) == len(transformed.images)
     for example in transformed.examples:
         assert set(example.features.feature) >= {IMAGE, LABEL, TEXT, transformed.recipe.embedding}
-        assert len(_feature(example, transformed.recipe.embedding)) == 1984
+        assert len(_feature(example, transformed.recipe.embedding)) == DIMENSION
         (number,), (text,) = _feature(example, LABEL), _feature(example, TEXT)
         assert text.decode() == LABELS[number]
     found = {_feature(example, IMAGE)[0]: example for example in transformed.examples}
@@ -239,7 +239,7 @@ def test_embeddings_are_equal_in_whatever_batch_they_arrive(
 ) -> None:
     encoded = [list(pictures.values())[row % len(pictures)] for row in range(count)]
     together = embed(tf.constant(encoded)).numpy()
-    assert together.shape == (count, 1984)
+    assert together.shape == (count, DIMENSION)
     alone = _alone(embed, tuple(pictures.values()))
     for row, image in zip(together, encoded, strict=True):
         np.testing.assert_allclose(row, alone[image], rtol=1e-4, atol=1e-6)
@@ -255,7 +255,7 @@ def _alone(
 
 
 def test_an_empty_batch_has_no_embeddings(embed: Callable[[tf.Tensor], tf.Tensor]) -> None:
-    assert embed(tf.constant([], tf.string)).shape == (0, 1984)
+    assert embed(tf.constant([], tf.string)).shape == (0, DIMENSION)
 
 
 @settings(max_examples=12, deadline=None)
@@ -294,7 +294,7 @@ def test_the_backbone_can_be_built_anew_in_the_middle_of_a_trace_with_a_lookup_t
         encoded = tf.compat.v1.placeholder(tf.string, [None])
         embeddings = preprocessing._embed(transformed.recipe)(encoded)
         assert embeddings.graph is graph
-        assert embeddings.shape.as_list() == [None, 1984]
+        assert embeddings.shape.as_list() == [None, DIMENSION]
 
     # The function that was built there stands on its own.
     function = preprocessing._embed(transformed.recipe).get_concrete_function()
