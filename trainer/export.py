@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import keras
 import tensorflow as tf
@@ -16,6 +17,13 @@ from trainer import preprocessing
 # The signature that the Evaluator uses. TF Serving offers it too, which does no harm.
 EVALUATION = "evaluation"
 _CLASSIFY = "classify"
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _graph_function(specification: tf.TensorSpec) -> Callable[[_Method], _Method]:
+    # Without AutoGraph, which would take seconds to rewrite Python that has nothing to rewrite.
+    return tf.function(input_signature=[specification], autograph=False)  # type: ignore[no-any-return]
 
 
 class ImageClassifier(tf.Module):
@@ -41,7 +49,7 @@ class ImageClassifier(tf.Module):
         super().__init__()
         self._head = head
         self._dimension = head.input_shape[-1]
-        self._transform = transform.transform_features_layer()
+        self._embed = _embedder(transform, embedding)
         self._embedding = embedding
         self._classes = classes
         self._names = tf.lookup.StaticHashTable(
@@ -55,14 +63,10 @@ class ImageClassifier(tf.Module):
             default_value="",
         )
 
-    def _embed(self, image_bytes: tf.Tensor) -> tf.Tensor:
-        column = tf.expand_dims(image_bytes, axis=1)
-        return self._transform({preprocessing.IMAGE: column})[self._embedding]
-
     def _probabilities(self, embedding: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(self._head(embedding, training=False))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @_graph_function(tf.TensorSpec([None], tf.string, name="image_bytes"))
     def predict(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies encoded images.
 
@@ -80,13 +84,13 @@ class ImageClassifier(tf.Module):
             "score": tf.reduce_max(probabilities, axis=1),
         }
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @_graph_function(tf.TensorSpec([None], tf.string, name="examples"))
     def predict_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies serialized tf.Examples by `image/encoded`; returns what `predict` does."""
         outputs: dict[str, tf.Tensor] = self.predict(_parse_images(examples))
         return outputs
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    @_graph_function(tf.TensorSpec([None], tf.string, name="inputs"))
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers TF Serving's Classify API.
 
@@ -100,7 +104,7 @@ class ImageClassifier(tf.Module):
         names = self._names.lookup(tf.range(self._classes, dtype=tf.int64))
         return {"classes": tf.tile(names[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @_graph_function(tf.TensorSpec([None], tf.string, name="examples"))
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies transformed examples without embedding their images a second time.
 
@@ -129,6 +133,23 @@ class ImageClassifier(tf.Module):
         )
         embedding = tf.ensure_shape(embedding, [None, self._dimension])
         return {"probabilities": self._probabilities(embedding)}
+
+
+def _embedder(transform: tft.TFTransformOutput, embedding: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the part of the transform graph that leads from image bytes to embeddings.
+
+    It is a graph function, so that the signatures share one trace, and the layer stays out of the
+    module's attributes: TensorFlow would otherwise save the layer too, in Keras's own format, which
+    takes longer than all else. The graph holds constants only, so it needs nothing of the layer;
+    had it a variable, saving would fail.
+    """
+    layer = transform.transform_features_layer()
+
+    @_graph_function(tf.TensorSpec([None], tf.string))
+    def embed(image_bytes: tf.Tensor) -> tf.Tensor:
+        return layer({preprocessing.IMAGE: tf.expand_dims(image_bytes, axis=1)})[embedding]
+
+    return embed
 
 
 def _parse_images(examples: tf.Tensor) -> tf.Tensor:

@@ -32,8 +32,8 @@ def freeze(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         into a convolution reorders a multiplication.
     """
     specification = tf.TensorSpec(model.input_shape, model.inputs[0].dtype)
-    traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(specification)
-    constant = convert_variables_to_constants_v2(traced)
+    call = tf.function(lambda batch: model(batch, training=False), autograph=False)
+    constant = convert_variables_to_constants_v2(call.get_concrete_function(specification))
     (source,), (result,) = constant.inputs, constant.outputs
     optimized = wrap_function.function_from_graph_def(
         _folded(constant.graph, source.name, result.name), [source.name], [result.name]

@@ -22,6 +22,8 @@ IMAGE = "image/encoded"
 LABEL = "image/class/label"
 TEXT = "image/class/text"
 
+_NO_LABEL = tf.int64.min
+
 # Small batches keep a convolution's working set in the cache of a core: measured on two cores,
 # see `python -m benchmarks.forward`.
 CHUNK = 8
@@ -151,7 +153,7 @@ def _embed(recipe: Recipe) -> Callable[[tf.Tensor], tf.Tensor]:
         model = registry.get(recipe.backbone).build(recipe.size, recipe.weights)
         embed = embedder(freezing.freeze(model), model.output_shape[-1], recipe.size, recipe.crop)
         traced: Callable[[tf.Tensor], tf.Tensor] = tf.function(
-            embed, input_signature=[tf.TensorSpec([None], tf.string)]
+            embed, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
         )
         return traced
 
@@ -194,19 +196,20 @@ def preprocessing_fn(
         recipe.embedding: _embed(recipe)(encoded),
         LABEL: label,
         TEXT: tf.gather(tf.constant(recipe.labels), label),
-        **{name: inputs[name] for name in recipe.slices if name != TEXT},
+        **{name: inputs[name] for name in recipe.slices if name not in (IMAGE, LABEL, TEXT)},
     }
 
 
 def _label(number: tf.SparseTensor, text: tf.SparseTensor, labels: tuple[str, ...]) -> tf.Tensor:
     """Returns int64 [batch]: the label that the two features give, both or either of them."""
     names = _single(text, default="")
-    initializer = tf.lookup.KeyValueTensorInitializer(
-        tf.constant(labels), tf.range(len(labels), dtype=tf.int64)
-    )
-    by_name = tf.lookup.StaticHashTable(initializer, default_value=-1).lookup(names)
-    given = _single(number, default=-1)
-    label = tf.where(given >= 0, given, by_name)
+    given = _single(number, default=_NO_LABEL)
+    # A comparison with every name instead of a lookup table: the graph stays free of resources, so
+    # that the exported model can carry a part of it by itself.
+    matches = names[:, tf.newaxis] == tf.constant(labels)[tf.newaxis]
+    known = tf.reduce_any(matches, axis=1)
+    by_name = tf.where(known, tf.argmax(tf.cast(matches, tf.uint8), axis=1), _NO_LABEL)
+    label = tf.where(given != _NO_LABEL, given, by_name)
     valid = (label >= 0) & (label < len(labels)) & ((names == "") | (by_name == label))
     check = tf.debugging.Assert(
         tf.reduce_all(valid),
@@ -221,7 +224,7 @@ def _label(number: tf.SparseTensor, text: tf.SparseTensor, labels: tuple[str, ..
         return tf.identity(label)
 
 
-def _single(feature: tf.SparseTensor, default: int | str) -> tf.Tensor:
+def _single(feature: tf.SparseTensor, default: tf.Tensor | str) -> tf.Tensor:
     """Returns [batch]: the feature's only value, or the default where it has none."""
     column = tf.sparse.reset_shape(feature, [feature.dense_shape[0], 1])
     return tf.squeeze(tf.sparse.to_dense(column, default_value=default), axis=1)
