@@ -19,7 +19,10 @@ def versions(store: str) -> tuple[int, ...]:
     if not tf.io.gfile.isdir(store):
         return ()
     names = (name.rstrip("/") for name in tf.io.gfile.listdir(store))
-    return tuple(sorted(int(name) for name in names if name.isdigit()))
+    # Only names that are the number's own: TF Serving would look for 7 in a folder named 007.
+    return tuple(
+        sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
+    )
 
 
 def newest(store: str) -> int | None:
@@ -54,13 +57,12 @@ def publish(model: str, store: str, keep: int) -> int:
     """
     tf.io.gfile.makedirs(store)
     _remove_partial(store)
-    already = standing(model, store)
-    if already is not None:
-        return already
-    version = max(int(time.time()), (newest(store) or 0) + 1)
-    partial = f"{store}/.{version}{_PARTIAL}"
-    _copy(model, partial)
-    tf.io.gfile.rename(partial, path(store, version))
+    version = standing(model, store)
+    if version is None:
+        version = max(int(time.time()), (newest(store) or 0) + 1)
+        partial = f"{store}/.{version}{_PARTIAL}"
+        _copy(model, partial)
+        tf.io.gfile.rename(partial, path(store, version))
     for old in versions(store)[:-keep]:
         retired = f"{store}/.{old}{_PARTIAL}"
         tf.io.gfile.rename(path(store, old), retired)

@@ -18,7 +18,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_pb2
 
 from components.data_gate import DataGate
-from components.evaluator import Evaluator
+from components.evaluator.component import Evaluator
 from components.production_model import ProductionModel
 from components.pusher import Pusher
 from pipeline import evaluation

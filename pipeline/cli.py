@@ -52,8 +52,9 @@ def _init(options: argparse.Namespace) -> int:
     target = folder / _DEFAULT_CONFIG
     if target.exists():
         raise ConfigError(f"{target} exists; it is left as it is")
+    text = template.render(options.name)
     folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(template.render(options.name), encoding="utf-8")
+    target.write_text(text, encoding="utf-8")
     print(f"{target} is written. Next, bring in images and run:")
     print(f"  retrain ingest FOLDER --output data/{options.name}")
     print(f"  retrain run --config {target}")

@@ -71,6 +71,8 @@ def _check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     for number, label in enumerate(labels):
         if not label.strip():
             raise ValueError(f"found a blank name for class {number}; allowed: no blank ones")
+        if not label.isprintable():
+            raise ValueError(f"found {label!r} for class {number}; allowed: printable characters")
         if first.setdefault(label, number) != number:
             raise ValueError(
                 f"found {shown(label)} for class {first[label]} and again for class {number};"
@@ -84,6 +86,12 @@ def _check_unique(names: tuple[str, ...]) -> tuple[str, ...]:
         if not name.strip() or name in names[:number]:
             raise ValueError(f"found {shown(name)} twice or blank; allowed: each name once")
     return names
+
+
+def _check_slices(names: tuple[str, ...]) -> tuple[str, ...]:
+    if "image/encoded" in names:
+        raise ValueError("found image/encoded; allowed: features that images share, not the images")
+    return _check_unique(names)
 
 
 Location = Annotated[
@@ -359,7 +367,7 @@ class Thresholds(PerMetric[Bound]):
 class Evaluation(Section):
     """How a new model is judged."""
 
-    slices: Annotated[Texts, AfterValidator(_check_unique)] = Field(
+    slices: Annotated[Texts, AfterValidator(_check_slices)] = Field(
         (),
         description="Features by whose values metrics are also given, such as image/source."
         " Metrics by class always are.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from pipeline.local_run import Outcome
@@ -70,7 +71,7 @@ def _classes(outcome: Outcome) -> Table:
     for score in outcome.scorecard.classes:
         values = (score.precision, score.recall, score.f1, score.auc)
         cells = ["-" if value is None else f"{value:.3f}" for value in values]
-        table.add_row(score.label, str(score.examples), *cells)
+        table.add_row(Text(score.label), str(score.examples), *cells)
     return table
 
 

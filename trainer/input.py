@@ -22,7 +22,7 @@ _READ_BATCH = 256
 class EmbeddingTable:
     """The embeddings of one split, on disk, with random access by row.
 
-    Rows are sorted by a digest of the image: Beam shuffles examples and cuts them into shards
+    Rows are sorted by a digest of image and label: Beam shuffles examples and cuts them into shards
     anew in every run, and a model must not depend on that. Only labels and digests are held in
     memory, 16 bytes a row; embeddings are read when they are asked for.
 
@@ -40,14 +40,14 @@ class EmbeddingTable:
             directory: an existing folder for the table's file, which stays until it is deleted.
 
         Raises:
-            ValueError: there is no example.
+            ValueError: there is no example, or one lacks its embedding.
         """
         path = directory / f"{hashlib.sha256(repr(patterns).encode()).hexdigest()[:16]}.embeddings"
         digests: list[bytes] = []
         labels: list[npt.NDArray[np.int64]] = []
         with path.open("wb") as file:
             for batch in _examples(patterns, embedding):
-                digests += [hashlib.blake2b(i, digest_size=16).digest() for i in batch["image"]]
+                digests += map(_digest, batch["image"], batch["label"])
                 labels.append(batch["label"])
                 batch["embedding"].tofile(file)
                 self.dimension: int = batch["embedding"].shape[1]
@@ -77,8 +77,13 @@ def _examples(patterns: Sequence[str], embedding: str) -> Iterator[dict[str, Any
     }
     files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
     dataset = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_READ_BATCH)
+    lengths = set()
     for serialized in dataset:
         parsed = tf.io.parse_example(serialized, features)
+        lengths |= set(parsed[embedding].row_lengths().numpy().tolist())
+        if len(lengths) > 1 or 0 in lengths:
+            found = ", ".join(str(length) for length in sorted(lengths))
+            raise ValueError(f"{embedding}: found {found} values; every example needs as many")
         yield {
             "image": parsed[preprocessing.IMAGE].numpy(),
             "label": parsed[preprocessing.LABEL].numpy(),

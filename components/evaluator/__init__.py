@@ -1,5 +1,4 @@
-"""Evaluator: TFX's, with this project's metrics, slice bounds and scorecard."""
+"""Evaluator: TFX's, with this project's metrics, slice bounds and scorecard.
 
-from components.evaluator.component import Evaluator
-
-__all__ = ["Evaluator"]
+The component is in `component`; nothing is imported here, so that `scorecard` stays light.
+"""

@@ -107,6 +107,8 @@ def _misses(validation: Any, production: Metrics | None) -> Iterator[Miss]:
         for failure in part.failures:
             name = failure.metric_key.name
             value = failure.metric_value.double_value.value if failure.HasField(_VALUE) else None
+            if value is not None and math.isnan(value):
+                value = None
             threshold = failure.metric_threshold
             if threshold.HasField("change_threshold"):
                 allowed = threshold.change_threshold.absolute.value

@@ -18,6 +18,8 @@ from pipeline.ingest.sources import Source, SourceSet
 
 # What TensorFlow decodes; other formats are rejected.
 _FORMATS = frozenset({"JPEG", "PNG", "GIF", "BMP"})
+# TensorFlow takes a palette's indices for grey levels and fails on single bits.
+_BMP_MODES = frozenset({"L", "RGB", "RGBA"})
 _SHARD_IMAGES = 4096
 REJECTS = "_rejects.csv"
 
@@ -77,6 +79,9 @@ def write(
         ConfigError: the span is there already, a class is unknown, or no image can be used.
     """
     target = root / f"span-{number}"
+    replaced = root / f".span-{number}.replaced"
+    if replaced.exists() and not target.exists():
+        replaced.rename(target)  # an ingest was killed between the two renamings below
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists; choose another --span, or replace it by --overwrite")
     labels = check_labels(root, source.labels)
@@ -109,11 +114,10 @@ def write(
         draft.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         draft.rename(root / "labels.txt")
     if target.exists():
-        retired = root / f".span-{number}.replaced"
-        shutil.rmtree(retired, ignore_errors=True)
-        target.rename(retired)
+        shutil.rmtree(replaced, ignore_errors=True)
+        target.rename(replaced)
     partial.rename(target)
-    shutil.rmtree(root / f".span-{number}.replaced", ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
     return Written(target, images, tuple(rejects))
 
 
@@ -129,11 +133,13 @@ def to_example(image: Source, labels: tuple[str, ...]) -> tf.train.Example:
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
             picture.load()
-            (width, height), kind = picture.size, picture.format
+            (width, height), kind, mode = picture.size, picture.format, picture.mode
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
         raise RejectedError(f"not a readable image: {error}") from error
     if kind not in _FORMATS:
         raise RejectedError(f"format {kind}; allowed: {', '.join(sorted(_FORMATS))}")
+    if kind == "BMP" and mode not in _BMP_MODES:
+        raise RejectedError(f"BMP of mode {mode}; allowed: {', '.join(sorted(_BMP_MODES))}")
     features = {
         "image/encoded": encoded,
         "image/class/label": labels.index(image.label),
