@@ -20,9 +20,7 @@ def versions(store: str) -> tuple[int, ...]:
         return ()
     names = (name.rstrip("/") for name in tf.io.gfile.listdir(store))
     # Only names that are the number's own: TF Serving would look for 7 in a folder named 007.
-    return tuple(
-        sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
-    )
+    return tuple(sorted(int(name) for name in names if name.isdecimal() and name == str(int(name))))
 
 
 def newest(store: str) -> int | None:

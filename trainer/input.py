@@ -69,6 +69,10 @@ class EmbeddingTable:
         return np.frombuffer(content, np.float32).reshape(len(rows), self.dimension)
 
 
+def _digest(image: bytes, label: np.int64) -> bytes:
+    return hashlib.blake2b(image, digest_size=16, salt=label.tobytes()).digest()
+
+
 def _examples(patterns: Sequence[str], embedding: str) -> Iterator[dict[str, Any]]:
     features = {
         preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string),
