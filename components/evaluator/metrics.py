@@ -221,7 +221,7 @@ class _CalibrationCombiner(beam.CombineFn):
         )
         confidence, hit = float(prediction.max()), int(prediction.argmax()) == int(label.item())
         row = min(int(confidence * _BINS), _BINS - 1)
-        accumulator[row] += np.array([1.0, confidence, float(hit)]) * float(weight)
+        accumulator[row] += np.array([1.0, confidence, float(hit)]) * np.asarray(weight).item()
         return accumulator
 
     def merge_accumulators(

@@ -184,7 +184,9 @@ def test_a_failed_process_tells_why(tmp_path):
 
 def test_an_interrupt_ends_the_measured_process(tmp_path):
     code = (
-        "from pathlib import Path; from benchmarks import launch;"
+        "import signal; from pathlib import Path; from benchmarks import launch;"
+        # A shell starts what runs in its background with interrupts ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         f"folder = Path({str(tmp_path)!r});"
         'sleep = \'import os, pathlib, time; pathlib.Path("pid").write_text(str(os.getpid()));'
         " time.sleep(60)';"

@@ -67,7 +67,7 @@ def test_every_key_is_described():
 def test_ranges_choices_and_defaults_are_given():
     text = template.render("cats")
     prose = _prose(text)
-    assert "Allowed: a whole number from 1 up to 10000. Default: 30. epochs: 30" in prose
+    assert "Allowed: a whole number from 1 up to 10000. Default: 40. epochs: 40" in prose
     assert "Allowed: adam or rmsprop or sgd. Default: adam. optimizer: adam" in prose
     assert "Default: runs/{name}. output: runs/{name}" in prose
     assert max(len(line) for line in text.splitlines()) <= 100

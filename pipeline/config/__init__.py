@@ -1,0 +1,40 @@
+"""The typed config: what a config file may say, and how it is read.
+
+The models of the sections are the one place where keys, defaults, ranges and their descriptions
+stand. The messages about a wrong config and the file that `retrain init` writes are both made from
+them. Nothing heavy is imported here, so a mistake in a config is told at once.
+"""
+
+from pipeline.config.data import Data, Image, Splits
+from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
+from pipeline.config.loading import load, parse, read_labels, resolve, validate
+from pipeline.config.messages import allowed, properties, schema
+from pipeline.config.root import Beam, Config, Push
+from pipeline.config.training import Backbone, Trainer
+from pipeline.config.values import ConfigError, guess, is_remote, shown
+
+__all__ = [
+    "METRICS",
+    "Backbone",
+    "Beam",
+    "Config",
+    "ConfigError",
+    "Data",
+    "Evaluation",
+    "Image",
+    "Push",
+    "Splits",
+    "Thresholds",
+    "Trainer",
+    "allowed",
+    "guess",
+    "is_remote",
+    "load",
+    "parse",
+    "properties",
+    "read_labels",
+    "resolve",
+    "schema",
+    "shown",
+    "validate",
+]

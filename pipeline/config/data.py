@@ -1,0 +1,96 @@
+"""The sections about images: where they come from and what they become."""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from pipeline.config.values import Location, Section, Texts, shown
+
+
+def _check_folder_of_spans(value: str) -> str:
+    # TFX takes these characters for a pattern and would look elsewhere.
+    found = [character for character in "*?[]{}" if character in value]
+    if found:
+        raise ValueError(
+            f"found {shown(value)}; allowed: the folder that holds the spans, without"
+            f" {' '.join(found)}"
+        )
+    return value
+
+
+def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuses a list of class names that is empty, or has a blank name or one twice."""
+    if not labels:
+        raise ValueError("found no name; allowed: one or more names")
+    first: dict[str, int] = {}
+    for number, label in enumerate(labels):
+        if not label.strip():
+            raise ValueError(f"found a blank name for class {number}; allowed: no blank ones")
+        if not label.isprintable():
+            raise ValueError(f"found {label!r} for class {number}; allowed: printable characters")
+        if first.setdefault(label, number) != number:
+            raise ValueError(
+                f"found {shown(label)} for class {first[label]} and again for class {number};"
+                " allowed: each name once"
+            )
+    return labels
+
+
+class Splits(Section):
+    """Shares of the three splits, cut by a hash of each record."""
+
+    train: float = Field(0.7, gt=0, lt=1, description="Share of records to learn from.")
+    val: float = Field(0.15, gt=0, lt=1, description="Share that early stopping watches.")
+    test: float = Field(0.15, gt=0, lt=1, description="Share that the model is judged on.")
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> "Splits":
+        total = self.train + self.val + self.test
+        if not math.isclose(total, 1, rel_tol=0, abs_tol=1e-6):
+            raise ValueError(
+                f"found train {self.train:g} + val {self.val:g} + test {self.test:g}"
+                f" = {total:g}; allowed: shares that sum to 1"
+            )
+        return self
+
+
+class Data(Section):
+    """Where the images come from."""
+
+    root: Annotated[Location, AfterValidator(_check_folder_of_spans)] = Field(
+        description="Folder that holds the data: span-0, span-1, … with train, val and test in"
+        " each, or one span without its folder."
+    )
+    labels: Annotated[Texts, AfterValidator(check_labels)] | Location | None = Field(
+        None,
+        description="Class names in the order of their ids: a list, or the path of a file with"
+        " one name a line. If left out, labels.txt in data.root.",
+        examples=[["cat", "dog"]],
+        json_schema_extra={"allowed": "a list of names, or the path of a file with one a line"},
+    )
+    span: Literal["latest"] | Annotated[int, Field(ge=0)] = Field(
+        "latest", description="Number of the span to use; latest takes the highest there is."
+    )
+    splits: Splits = Field(
+        Splits(),
+        description="How to cut data that has no train, val and test folders; shares sum to 1.",
+    )
+
+
+class Image(Section):
+    """What becomes of an image before the backbone sees it."""
+
+    size: Annotated[int, Field(ge=32, le=1024)] | None = Field(
+        None,
+        description="Side in pixels of the square given to the backbone; smaller is faster. If"
+        " left out, the backbone's own size.",
+        examples=[160],
+    )
+    crop: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Side of the central square that is kept, as a share of the image's shorter"
+        " side; 0.875 is ImageNet's evaluation crop.",
+    )
