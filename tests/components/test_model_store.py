@@ -180,6 +180,7 @@ print(json.dumps([killed, unfinished, 0]))
 """
 
 
+@pytest.mark.slow
 def test_a_publisher_that_is_killed_leaves_no_version_that_is_not_whole(tmp_path: Path) -> None:
     models = []
     for number in range(3):

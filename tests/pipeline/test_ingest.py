@@ -342,6 +342,7 @@ print(unfinished)
 """
 
 
+@pytest.mark.slow
 def test_an_ingest_that_is_killed_leaves_no_span(tmp_path: Path) -> None:
     found = subprocess.run(
         [sys.executable, "-c", _KILL, str(tmp_path)],

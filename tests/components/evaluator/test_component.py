@@ -22,6 +22,8 @@ from pipeline import evaluation
 from pipeline.config import Evaluation
 from tests.conftest import LABELS as KNOWN
 
+pytestmark = pytest.mark.slow
+
 # One class more than there are examples of; it is never predicted either.
 LABELS = (*KNOWN, "never there")
 CLASSES = len(LABELS)
