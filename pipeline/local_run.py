@@ -76,6 +76,7 @@ def run(
     Raises:
         ConfigError: the output is remote, another run is writing to it, or the backbone's weights
             cannot be had.
+        KeyboardInterrupt: the run was interrupted; what it has finished will be re-used.
     """
     if is_remote(config.output):
         raise ConfigError(f"output: found {config.output}; allowed for a run here: a local path")
@@ -92,10 +93,19 @@ def run(
             try:
                 RUNNERS[runner]().run(graph)
             except Exception as raised:
+                if _interrupted(raised):
+                    raise KeyboardInterrupt from raised
                 # Whatever a component raises is the run's result; the log has the whole of it.
                 error = raised
                 traceback.print_exception(raised)
         return _outcome(config, nodes, before, error, log)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Tells whether an error is what Beam made of a KeyboardInterrupt in one of its steps."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) -> Pipeline:

@@ -27,8 +27,10 @@ NODES = (
 _PATIENCE_SECONDS = 180
 
 
-def _kill_in(workspace: Workspace, node: str) -> None:
-    """Starts a run and kills it, group and all, as soon as the node's executor is at work."""
+def _stop_in(workspace: Workspace, node: str, number: signal.Signals) -> int:
+    """Signals a run's group as soon as the node's executor is at work; returns its exit code."""
+    # A shell starts what runs in its background with interrupts ignored, which children inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     begun = workspace.output / "artifacts" / node / ".system" / "executor_execution"
     before = set(begun.glob("*"))
     process = subprocess.Popen(
@@ -44,10 +46,12 @@ def _kill_in(workspace: Workspace, node: str) -> None:
             assert process.poll() is None, f"the run ended before {node} was reached"
             assert time.monotonic() < deadline, f"{node} was not reached"
             time.sleep(0.002)
+        os.killpg(process.pid, number)
+        return process.wait(timeout=_PATIENCE_SECONDS)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            process.wait()
 
 
 def _assert_whole(store: Path) -> None:
@@ -62,8 +66,9 @@ def test_killed_runs_go_on_to_the_same_result(
     tmp_path: Path, digits: Path, first_run: Finished
 ) -> None:
     workspace = make_workspace(tmp_path, digits)
+    assert _stop_in(workspace, "example-gen", signal.SIGINT) == 130
     for node in NODES:
-        _kill_in(workspace, node)
+        assert _stop_in(workspace, node, signal.SIGKILL) == -signal.SIGKILL
         _assert_whole(workspace.store)
     last = workspace.run()
     assert last.code == 0, last.output + last.errors
