@@ -11,6 +11,7 @@ import time
 
 import tensorflow as tf
 
+LABELS_FILE = "labels.txt"  # the name of the asset that `trainer.export` writes
 _PARTIAL = ".partial"
 
 
@@ -66,6 +67,12 @@ def publish(model: str, store: str, keep: int) -> int:
         tf.io.gfile.rename(path(store, old), retired)
         tf.io.gfile.rmtree(retired)
     return version
+
+
+def labels(store: str, version: int) -> tuple[str, ...]:
+    """Reads a version's class names, in the order of their ids."""
+    with tf.io.gfile.GFile(f"{path(store, version)}/assets/{LABELS_FILE}") as file:
+        return tuple(file.read().splitlines())
 
 
 def copy_version(store: str, version: int, destination: str) -> None:

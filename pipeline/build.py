@@ -91,7 +91,7 @@ def create_pipeline(
     model = trainer.outputs["model"]
 
     # It is judged on test, beside the model in production.
-    production_model = ProductionModel(model_store=store).with_id("production-model")
+    production_model = ProductionModel(model_store=store, labels=labels).with_id("production-model")
     evaluator = Evaluator(
         examples=embedded,
         model=model,

@@ -42,6 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             print(f"retrain: {error}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, ConfigError) else REFUSED
+    except OSError as error:
+        if options.debug:
+            traceback.print_exc()
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"retrain: {where}{error.strerror or error}", file=sys.stderr)
+        return BAD_INPUT
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -100,9 +106,9 @@ def _run(options: argparse.Namespace) -> int:
 
     path = options.config or _DEFAULT_CONFIG
     settings = config.load(path, options.set)
+    _prepare_tensorflow()
     span = spans.check(settings)
     labels = config.read_labels(settings)
-    _prepare_tensorflow()
     from rich.console import Console
 
     from pipeline import logs, progress, summary
@@ -193,14 +199,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return number
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a number of a span: 0, 1, 2, …")
+    return int(text)
 
 
 def _share(text: str) -> float:
-    share = float(text)
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
     if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{text} is not a share between 0 and 1")
     return share

@@ -9,6 +9,8 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 
+from pipeline.config import ConfigError
+
 _States = metadata_store_pb2.Execution
 _STATE_NAMES = {
     _States.NEW: "running",
@@ -52,11 +54,17 @@ class History:
         Args:
             database: the sqlite file.
             pipeline: the pipeline's name.
+
+        Raises:
+            ConfigError: the file is not such a database.
         """
         config = metadata_store_pb2.ConnectionConfig()
         config.sqlite.filename_uri = database
         config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
-        self._store = MetadataStore(config)
+        try:
+            self._store = MetadataStore(config)
+        except (RuntimeError, errors.StatusError) as error:
+            raise ConfigError(f"{database}: cannot be read as ML Metadata: {error}") from error
         self._pipeline = pipeline
 
     def runs(self) -> list[str]:

@@ -22,12 +22,15 @@ def _sources(node: Traversable, name: str) -> list[tuple[str, bytes]]:
     return [(name, node.read_bytes())] if name.endswith(".py") else []
 
 
-def digest(sources: tuple[str, ...], parameters: Mapping[str, Any]) -> str:
+def digest(
+    sources: tuple[str, ...], parameters: Mapping[str, Any], package: str = "trainer"
+) -> str:
     """Identifies code and parameters.
 
     Args:
-        sources: files or folders of this package, such as `("images.py", "backbones")`.
+        sources: files or folders of the package, such as `("images.py", "backbones")`.
         parameters: anything JSON can hold.
+        package: the top-level package that holds them.
 
     Returns:
         16 hexadecimal digits; equal for equal sources and parameters.
@@ -36,11 +39,11 @@ def digest(sources: tuple[str, ...], parameters: Mapping[str, Any]) -> str:
         FileNotFoundError: a source does not exist.
     """
     hasher = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
-    package = resources.files("trainer")
+    root = resources.files(package)
     for source in sources:
-        found = _sources(package.joinpath(source), source)
+        found = _sources(root.joinpath(source), source)
         if not found:
-            raise FileNotFoundError(f"trainer/{source} holds no Python source")
+            raise FileNotFoundError(f"{package}/{source} holds no Python source")
         for name, content in found:
             hasher.update(name.encode() + b"\0" + content + b"\0")
     return hasher.hexdigest()[:16]

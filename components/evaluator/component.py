@@ -22,8 +22,9 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts, standa
 from tfx.types.channel import BaseChannel, Channel
 from tfx.utils import io_utils, json_utils
 
-from components.evaluator import scorecard
+from components.evaluator import extractors, scorecard
 from components.production_model import component as production_model
+from trainer import fingerprint
 
 _SCORECARD_KEY = "scorecard"
 
@@ -113,6 +114,8 @@ class Evaluator(tfx_evaluator.Evaluator):
         options: Mapping[str, Any] = {
             "labels": list(labels),
             "slice_bounds": dataclasses.asdict(slice_bounds),
+            # Unused, but a change of the metrics' code must not be answered from the cache.
+            "code": fingerprint.digest(("evaluator",), {}, "components"),
         }
         # TFX's own constructor does not know the extra parameter, so the base class's is called.
         base_beam_component.BaseBeamComponent.__init__(
@@ -124,6 +127,7 @@ class Evaluator(tfx_evaluator.Evaluator):
                 example_splits=json_utils.dumps(list(example_splits)),
                 eval_config=eval_config,
                 fairness_indicator_thresholds=json_utils.dumps(None),
+                module_path=extractors.__name__,
                 evaluation=Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=Channel(type=standard_artifacts.ModelBlessing),
                 **{_SCORECARD_KEY: json_utils.dumps(options)},

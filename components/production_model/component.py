@@ -6,6 +6,7 @@ that outlives a run is read from the model store, not from a metadata database.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tfx import types
@@ -15,11 +16,12 @@ from tfx.orchestration.portable import base_driver as portable_driver
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact_utils, channel_utils, component_spec, standard_artifacts
-from tfx.utils import path_utils
+from tfx.utils import json_utils, path_utils
 
 from components import model_store
 
 STORE_KEY = "model_store"
+LABELS_KEY = "labels"
 VERSION_KEY = "version"
 MODEL_KEY = "model"
 NO_VERSION = 0
@@ -31,6 +33,7 @@ class ProductionModelSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         STORE_KEY: component_spec.ExecutionParameter(type=str),
         VERSION_KEY: component_spec.ExecutionParameter(type=int),
+        LABELS_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict[str, component_spec.ChannelParameter] = {}
     OUTPUTS = {MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model)}
@@ -51,7 +54,8 @@ class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
         """Returns the execution properties with the newest version filled in."""
         properties = execution_info.exec_properties
         output = driver_output_pb2.DriverOutput()
-        output.exec_properties[STORE_KEY].string_value = properties[STORE_KEY]
+        for key in (STORE_KEY, LABELS_KEY):
+            output.exec_properties[key].string_value = properties[key]
         version = model_store.newest(properties[STORE_KEY])
         output.exec_properties[VERSION_KEY].int_value = NO_VERSION if version is None else version
         return output
@@ -70,6 +74,7 @@ class Executor(base_executor.BaseExecutor):
 
         Raises:
             FileNotFoundError: the version left the store in the meantime.
+            ValueError: it knows other classes by the same ids.
         """
         model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
         version = exec_properties[VERSION_KEY]
@@ -77,6 +82,23 @@ class Executor(base_executor.BaseExecutor):
         if version != NO_VERSION:
             destination = path_utils.serving_model_dir(model.uri)
             model_store.copy_version(exec_properties[STORE_KEY], version, destination)
+            _check_labels(
+                model_store.labels(exec_properties[STORE_KEY], version),
+                json_utils.loads(exec_properties[LABELS_KEY]),
+                version,
+            )
+
+
+def _check_labels(known: Sequence[str], labels: Sequence[str], version: int) -> None:
+    """Refuses labels under which a class id would change its meaning for those who are served."""
+    for class_id, before in enumerate(known):
+        now = repr(labels[class_id]) if class_id < len(labels) else "missing"
+        if now != repr(before):
+            raise ValueError(
+                f"data.labels: class {class_id} is {before!r} in version {version}, which is in"
+                f" production, and {now} now; allowed: the same classes in the same order with new"
+                " ones behind them, or another name for the pipeline"
+            )
 
 
 class ProductionModel(base_component.BaseComponent):
@@ -90,17 +112,19 @@ class ProductionModel(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
     DRIVER_CLASS = Driver
 
-    def __init__(self, model_store: str) -> None:
+    def __init__(self, model_store: str, labels: Sequence[str]) -> None:
         """Declares the component.
 
         Args:
             model_store: the model store's folder.
+            labels: class names; those of the production model must be the first of them.
         """
         super().__init__(
             ProductionModelSpec(
                 **{
                     STORE_KEY: model_store,
                     VERSION_KEY: NO_VERSION,
+                    LABELS_KEY: json_utils.dumps(list(labels)),
                     MODEL_KEY: channel_utils.as_channel([standard_artifacts.Model()]),
                 }
             )

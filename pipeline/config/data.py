@@ -70,7 +70,8 @@ class Data(Section):
         json_schema_extra={"allowed": "a list of names, or the path of a file with one a line"},
     )
     span: Literal["latest"] | Annotated[int, Field(ge=0)] = Field(
-        "latest", description="Number of the span to use; latest takes the highest there is."
+        "latest",
+        description="Number of the one span to learn from; latest takes the highest there is.",
     )
     splits: Splits = Field(
         Splits(),

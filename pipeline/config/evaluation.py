@@ -133,7 +133,7 @@ class Evaluation(Section):
     slices: Annotated[Texts, AfterValidator(_check_slices)] = Field(
         (),
         description="Features by whose values metrics are also given, such as image/source."
-        " Metrics by class always are.",
+        " Metrics by class always are, AUC among them up to 200 classes.",
     )
     thresholds: Thresholds = Field(
         Thresholds(), description="What the new model must reach, or it is not pushed."

@@ -34,6 +34,9 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     settings = _read(Path(path))
     overridden = {_override(settings, text) for text in overrides}
     resolved = resolve(validate(settings, str(path), overridden))
+    weights = resolved.backbone.weights
+    if "/" in weights and not Path(weights).is_file():
+        raise ConfigError(f"{path}: backbone.weights: there is no file {weights}")
     # Once more, as the current directory may have put characters into paths that are not allowed.
     return validate(resolved.model_dump(mode="json"), str(path), overridden)
 

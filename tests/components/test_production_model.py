@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,25 +18,38 @@ def _publish(tmp_path: Path, content: str) -> int:
     model = tmp_path / f"model-{content}"
     model.mkdir()
     (model / "saved_model.pb").write_text(content)
+    (model / "assets").mkdir()
+    (model / "assets" / "labels.txt").write_text("cat\ndog\n")
     return model_store.publish(str(model), str(tmp_path / "store"), keep=2)
 
 
 def _drive(store: Path) -> dict[str, object]:
     # Of what TFX gives, the driver reads the execution properties only, and no metadata.
     information = SimpleNamespace(
-        exec_properties={"model_store": str(store), "version": component.NO_VERSION}
+        exec_properties={
+            "model_store": str(store),
+            "version": component.NO_VERSION,
+            "labels": '["cat"]',
+        }
     )
     properties = Driver(None).run(information).exec_properties
+    assert properties["labels"].string_value == '["cat"]'
     return {
         "model_store": properties["model_store"].string_value,
         "version": properties["version"].int_value,
     }
 
 
-def _execute(tmp_path: Path, version: int) -> standard_artifacts.Model:
+def _execute(
+    tmp_path: Path, version: int, labels: tuple[str, ...] = ("cat", "dog")
+) -> standard_artifacts.Model:
     model = standard_artifacts.Model()
     model.uri = str(tmp_path / "artifact")
-    properties = {"model_store": str(tmp_path / "store"), "version": version}
+    properties = {
+        "model_store": str(tmp_path / "store"),
+        "version": version,
+        "labels": json.dumps(labels),
+    }
     Executor().Do({}, {"model": [model]}, properties)
     return model
 
@@ -74,8 +88,33 @@ def test_a_version_that_has_gone_is_an_error(tmp_path: Path) -> None:
         _execute(tmp_path, gone)
 
 
+def test_classes_may_be_appended(tmp_path: Path) -> None:
+    version = _publish(tmp_path, "a")
+    model = _execute(tmp_path, version, ("cat", "dog", "eel"))
+    assert model.get_int_custom_property("version") == version
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (("dog", "cat"), "class 0 is 'cat' in version .* and 'dog' now"),
+        (("cat",), "class 1 is 'dog' in version .* and missing now"),
+    ],
+)
+def test_a_class_id_does_not_change_its_meaning(
+    tmp_path: Path, labels: tuple[str, ...], told: str
+) -> None:
+    version = _publish(tmp_path, "a")
+    with pytest.raises(ValueError, match=told):
+        _execute(tmp_path, version, labels)
+
+
 def test_the_component_puts_out_a_model_and_asks_this_driver(tmp_path: Path) -> None:
-    node = ProductionModel(model_store=str(tmp_path))
+    node = ProductionModel(model_store=str(tmp_path), labels=["cat"])
     assert node.outputs["model"].type is standard_artifacts.Model
     assert node.driver_class is Driver
-    assert node.exec_properties == {"model_store": str(tmp_path), "version": 0}
+    assert node.exec_properties == {
+        "model_store": str(tmp_path),
+        "version": 0,
+        "labels": '["cat"]',
+    }

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.slow
 # In the order in which BeamDagRunner reaches them, so that each run is cut off further on.
 NODES = (
     "example-gen",
+    "production-model",
+    "schema-gen",
     "statistics-gen",
     "example-validator",
     "data-gate",
@@ -25,14 +27,22 @@ NODES = (
     "pusher",
 )
 _PATIENCE_SECONDS = 180
+_BEGUN = ".system/executor_execution/*"
 
 
-def _stop_in(workspace: Workspace, node: str, number: signal.Signals) -> int:
-    """Signals a run's group as soon as the node's executor is at work; returns its exit code."""
+# What their executors begin to write long before they end.
+HALFWAY = {"transform": "transformed_examples/*/*/*", "trainer": "model/*/Format-Serving/*"}
+
+
+def _stop_in(workspace: Workspace, node: str, number: signal.Signals, sign: str = _BEGUN) -> int:
+    """Signals a run's group when something new appears in a node's folder; returns its exit code.
+
+    What is waited for is, by default, the sign that the node's executor was started.
+    """
     # A shell starts what runs in its background with interrupts ignored, which children inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    begun = workspace.output / "artifacts" / node / ".system" / "executor_execution"
-    before = set(begun.glob("*"))
+    folder = workspace.output / "artifacts" / node
+    before = set(folder.glob(sign))
     process = subprocess.Popen(
         command(*workspace.arguments()),
         stdout=subprocess.DEVNULL,
@@ -42,7 +52,7 @@ def _stop_in(workspace: Workspace, node: str, number: signal.Signals) -> int:
     )
     try:
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while set(begun.glob("*")) == before:
+        while set(folder.glob(sign)) <= before:
             assert process.poll() is None, f"the run ended before {node} was reached"
             assert time.monotonic() < deadline, f"{node} was not reached"
             time.sleep(0.002)
@@ -69,6 +79,8 @@ def test_killed_runs_go_on_to_the_same_result(
     assert _stop_in(workspace, "example-gen", signal.SIGINT) == 130
     for node in NODES:
         assert _stop_in(workspace, node, signal.SIGKILL) == -signal.SIGKILL
+        if node in HALFWAY:
+            assert _stop_in(workspace, node, signal.SIGKILL, HALFWAY[node]) == -signal.SIGKILL
         _assert_whole(workspace.store)
     last = workspace.run()
     assert last.code == 0, last.output + last.errors

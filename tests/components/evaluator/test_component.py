@@ -33,15 +33,17 @@ COUNT = 90
 class Told(tf.Module):
     """A model that answers with the probabilities that an example holds under its name."""
 
-    def __init__(self, feature: str) -> None:
-        """Names the feature."""
+    def __init__(self, feature: str, classes: int) -> None:
+        """Names the feature, and how many of its classes the model knows."""
         super().__init__()
         self._feature = feature
+        self._classes = classes
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         features = {self._feature: tf.io.FixedLenFeature([CLASSES], tf.float32)}
-        return {"probabilities": tf.io.parse_example(examples, features)[self._feature]}
+        told = tf.io.parse_example(examples, features)[self._feature]
+        return {"probabilities": told[:, : self._classes]}
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,14 @@ def judge(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Judge:
         for row in range(COUNT):
             writer.write(_example(data, row))
 
-    def run(candidate: str, production: str | None, section: dict[str, Any]) -> Judged:
+    def run(
+        candidate: str,
+        production: str | None,
+        section: dict[str, Any],
+        production_classes: int = CLASSES,
+    ) -> Judged:
         config = Evaluation.model_validate({"slices": ["image/source"], "thresholds": section})
-        model, baseline = _model(folder, candidate), _model(folder, production)
+        model, baseline = _model(folder, candidate), _model(folder, production, production_classes)
         node = Evaluator(
             examples=channel_utils.as_channel([examples]),
             model=channel_utils.as_channel([model]),
@@ -147,13 +154,13 @@ def _example(data: Data, row: int) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
-def _model(folder: Path, feature: str | None) -> standard_artifacts.Model:
+def _model(folder: Path, feature: str | None, classes: int = CLASSES) -> standard_artifacts.Model:
     """A model artifact; an empty one of version 0 if there is no feature."""
     model = standard_artifacts.Model()
-    model.uri = str(folder / f"model-{feature}")
+    model.uri = str(folder / f"model-{feature}-{classes}")
     model.set_int_custom_property("version", 0 if feature is None else 17)
     if feature is not None:
-        told = Told(feature)
+        told = Told(feature, classes)
         directory = path_utils.serving_model_dir(model.uri)
         tf.saved_model.save(told, directory, signatures={"evaluation": told.evaluate})
     return model
@@ -349,3 +356,18 @@ def test_a_slice_below_its_bound_takes_the_blessing_back(judge: Judge) -> None:
     assert "all" not in {miss.where for miss in judged.card.misses}
     assert not judged.blessed
     assert judged.files == {"NOT_BLESSED"}
+
+
+def test_production_may_know_fewer_classes(judge: Judge, data: Data) -> None:
+    known = 2  # labels go further: to such images production has no right answer
+    judged = judge(
+        "candidate",
+        "better",
+        {"accuracy": {"min": 0.1}, "regression": {}},
+        production_classes=known,
+    )
+    assert judged.blessed
+    assert judged.card.production is not None
+    expected = _accuracy(data, data.better[:, :known])
+    assert judged.card.production["accuracy"] == pytest.approx(expected)
+    assert judged.card.metrics["accuracy"] == pytest.approx(_accuracy(data, data.candidate))
