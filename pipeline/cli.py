@@ -106,6 +106,7 @@ def _run(options: argparse.Namespace) -> int:
 
     path = options.config or _DEFAULT_CONFIG
     settings = config.load(path, options.set)
+    config.check_weights(settings)
     _prepare_tensorflow()
     span = spans.check(settings)
     labels = config.read_labels(settings)

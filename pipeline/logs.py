@@ -12,8 +12,10 @@ from pathlib import Path
 
 
 def new(output: str) -> Path:
-    """Returns the path for the log of a run that starts now."""
-    return Path(output, "logs", f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log")
+    """Returns the path for the log of a run that starts now; its folder is made."""
+    folder = Path(output, "logs")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
 
 
 def capture_shutdown(log: Path) -> None:
@@ -34,7 +36,6 @@ def _redirect(log: Path) -> None:
 @contextlib.contextmanager
 def captured(log: Path) -> Iterator[None]:
     """Sends all that is printed, by C++ too, into a file."""
-    log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(descriptor) for descriptor in (1, 2)]

@@ -7,7 +7,7 @@ them. Nothing heavy is imported here, so a mistake in a config is told at once.
 
 from pipeline.config.data import Data, Image, Splits
 from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
-from pipeline.config.loading import load, parse, read_labels, resolve, validate
+from pipeline.config.loading import check_weights, load, parse, read_labels, resolve, validate
 from pipeline.config.messages import allowed, properties, schema
 from pipeline.config.root import Beam, Config, Push
 from pipeline.config.training import Backbone, Trainer
@@ -27,6 +27,7 @@ __all__ = [
     "Thresholds",
     "Trainer",
     "allowed",
+    "check_weights",
     "guess",
     "is_remote",
     "load",

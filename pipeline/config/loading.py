@@ -34,9 +34,6 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     settings = _read(Path(path))
     overridden = {_override(settings, text) for text in overrides}
     resolved = resolve(validate(settings, str(path), overridden))
-    weights = resolved.backbone.weights
-    if "/" in weights and not Path(weights).is_file():
-        raise ConfigError(f"{path}: backbone.weights: there is no file {weights}")
     # Once more, as the current directory may have put characters into paths that are not allowed.
     return validate(resolved.model_dump(mode="json"), str(path), overridden)
 
@@ -71,6 +68,17 @@ def resolve(config: Config) -> Config:
     return config.model_copy(
         update={"data": data, "backbone": backbone, "output": _absolute(config.output)}
     )
+
+
+def check_weights(config: Config) -> None:
+    """Refuses a path of weights at which there is no file, before anything heavy is loaded.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    weights = config.backbone.weights
+    if "/" in weights and not is_remote(weights) and not Path(weights).is_file():
+        raise ConfigError(f"backbone.weights: there is no file {weights}")
 
 
 def read_labels(config: Config) -> tuple[str, ...]:

@@ -164,3 +164,27 @@ def test_a_source_that_is_not_there_is_bad_input(
     line = _refusal(capsys, "ingest", str(tmp_path / "none"), "--output", str(output))
     assert str(tmp_path / "none") in line
     assert not output.exists()
+
+
+def test_weights_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _write(tmp_path, "backbone: {weights: ./none.pth}\n")
+    assert "none.pth" in _refusal(capsys, "run", "--config", path)
+
+
+def test_a_file_where_a_folder_is_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert str(file) in _refusal(capsys, "init", str(file))
+    assert str(file) in _refusal(capsys, "ingest", "digits", "--output", str(file))
+
+
+@pytest.mark.parametrize("arguments", [("--span", "-1"), ("--span", "abc"), ("--val", "x")])
+def test_an_argument_of_the_wrong_kind(
+    arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["ingest", "digits", "--output", "data", *arguments])
+    assert ended.value.code == 2
+    assert arguments[1] in capsys.readouterr().err.splitlines()[-1]

@@ -8,6 +8,7 @@ import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from pipeline.config import ConfigError
 from pipeline.history import ComponentRun, History
 
 State = mlmd.Execution
@@ -107,3 +108,10 @@ def test_a_database_in_which_nothing_ran_has_no_runs(tmp_path: Path) -> None:
     config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
     MetadataStore(config)
     assert History(str(tmp_path / "metadata.db"), "test").runs() == []
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    database = tmp_path / "metadata.db"
+    database.write_text("no database" * 100)
+    with pytest.raises(ConfigError, match="metadata.db"):
+        History(str(database), "test")
