@@ -6,7 +6,7 @@ setup(
     name="retrain",
     version="0.1.0",
     description="A TFX pipeline that keeps an image classifier fresh.",
-    packages=find_packages(include=["pipeline*", "components*", "trainer*"]),
+    packages=find_packages(include=["pipeline*", "components*", "serving*", "trainer*"]),
     python_requires=">=3.10,<3.11",
     # These are the versions that were measured together; requirements.lock holds the whole
     # resolution. Beam, Keras and the rest are pinned where the resolver, left alone, picks
@@ -28,6 +28,9 @@ setup(
         "pyyaml>=6",
         "rich>=13",
         "scikit-learn>=1.5",
+        "starlette>=0.40",
+        "tensorflow-serving-api>=2.16,<2.17",
+        "uvicorn>=0.30",
     ],
     extras_require={
         "dev": [

@@ -1,0 +1,109 @@
+"""Bodies of classify and regress requests: JSON to tf.Examples, results to JSON; pure functions.
+
+Source: tensorflow/serving, util/json_tensor.cc, FillClassifyRegressRequestFromJson.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from tensorflow.core.example import example_pb2, feature_pb2
+from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
+
+from serving import json_tensors
+from serving.errors import RefusedError, invalid
+
+_KINDS = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64", None: "UNKNOWN"}
+
+
+def examples(document: Mapping[str, Any]) -> input_pb2.Input:
+    """Reads the examples of a classify or regress request.
+
+    Raises:
+        RefusedError: there are none, or a feature mixes types or holds what no feature can.
+    """
+    found = input_pb2.Input()
+    if "context" in document:
+        found.example_list_with_context.context.CopyFrom(_example(document["context"]))
+        target = found.example_list_with_context.examples
+    else:
+        target = found.example_list.examples
+    if "examples" not in document:
+        raise _wrong(
+            document, "When method is classify, key 'examples' is expected and was not found"
+        )
+    items = document["examples"]
+    if not isinstance(items, list):
+        raise _wrong(document, "Expecting 'examples' value to be an list/array")
+    if not items:
+        raise _wrong(document, "'examples' value is an empty array")
+    target.extend(_example(item) for item in items)
+    return found
+
+
+def classifications(result: classification_pb2.ClassificationResult) -> bytes:
+    """Writes the answer to a classify request: for each example, pairs of label and score."""
+    return json_tensors.written(
+        {
+            "results": [
+                [[each.label, _shortest(each.score)] for each in example.classes]
+                for example in result.classifications
+            ]
+        }
+    )
+
+
+def regressions(result: regression_pb2.RegressionResult) -> bytes:
+    """Writes the answer to a regress request: a number for each example."""
+    return json_tensors.written({"results": [_shortest(one.value) for one in result.regressions]})
+
+
+def _wrong(document: Mapping[str, Any], message: str) -> RefusedError:
+    return invalid(f"JSON Value: {json_tensors.shown(document)} {message}")
+
+
+def _shortest(value: float) -> float:
+    return float(str(np.float32(value)))
+
+
+def _example(value: Any) -> example_pb2.Example:
+    if not isinstance(value, dict):
+        raise invalid(f"Example must be JSON object but got JSON {json_tensors.json_type(value)}")
+    example = example_pb2.Example()
+    for name, content in value.items():
+        feature = feature_pb2.Feature()
+        for element in content if isinstance(content, list) else [content]:
+            _add(element, name, feature)
+        try:
+            example.features.feature[name].CopyFrom(feature)
+        except ValueError:
+            raise invalid("A feature's name is not UTF-8") from None
+    return example
+
+
+def _add(value: Any, name: str, feature: feature_pb2.Feature) -> None:
+    if isinstance(value, bool):
+        _of_kind(feature, "int64_list", name).value.append(int(value))
+    elif isinstance(value, float):
+        with np.errstate(over="ignore"):
+            _of_kind(feature, "float_list", name).value.append(float(np.float32(value)))
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
+        _of_kind(feature, "int64_list", name).value.append(value)
+    elif isinstance(value, str) or json_tensors.is_base64(value):
+        _of_kind(feature, "bytes_list", name).value.append(json_tensors.bytes_of(value))
+    else:
+        raise invalid(
+            f"Feature: {name} has element with unexpected JSON type:"
+            f" {json_tensors.json_type(value)}"
+        )
+
+
+def _of_kind(feature: feature_pb2.Feature, kind: str, name: str) -> Any:
+    found = feature.WhichOneof("kind")
+    if found not in (None, kind):
+        raise invalid(f"Unexpected element type in feature: {name} expecting type: {_KINDS[found]}")
+    return getattr(feature, kind)

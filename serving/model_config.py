@@ -1,0 +1,133 @@
+"""TF Serving's model config: which models, which of their versions, under which labels.
+
+Source: tensorflow/serving, model_servers/server_core.cc and
+sources/storage_path/file_system_storage_path_source.cc.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
+
+from serving.errors import Code, RefusedError, invalid
+
+_HIGHEST = 2**63 - 1
+_Policy = (
+    file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to serve.
+
+    Its versions are the folders with numbers for names under `base_path`; `policy` says which of
+    them are served (the newest by default), and `labels` name some of them.
+    """
+
+    name: str
+    base_path: str
+    policy: Any = field(default_factory=_Policy)
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+    def aspired(self, children: Iterable[str]) -> dict[int, str]:
+        """Chooses the versions to serve.
+
+        Args:
+            children: what lies under the base path.
+
+        Returns:
+            The folder's name for each version to serve, the newest version first.
+        """
+        there = {}
+        for child in sorted(children):
+            if re.fullmatch(r"[0-9]{1,19}", child) and int(child) <= _HIGHEST:
+                there[int(child)] = child
+        ordered = dict(sorted(there.items(), reverse=True))
+        choice = self.policy.WhichOneof("policy_choice")
+        if choice == "all":
+            return ordered
+        if choice == "specific":
+            wanted = set(self.policy.specific.versions)
+            return {version: child for version, child in ordered.items() if version in wanted}
+        count = max(self.policy.latest.num_versions, 1)
+        return dict(list(ordered.items())[:count])
+
+
+def read(path: Path) -> tuple[Model, ...]:
+    """Reads a model config file: a ModelServerConfig in protobuf's text format.
+
+    Raises:
+        RefusedError: it cannot be read, or says what `models` refuses.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise invalid(f"{path}: cannot be read: {reason}") from None
+    try:
+        config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    except text_format.ParseError as error:
+        raise invalid(f"{path}: not a model config: {error}") from None
+    try:
+        return models(config)
+    except RefusedError as error:
+        raise RefusedError(error.code, f"{path}: {error.message}") from None
+
+
+def models(config: model_server_config_pb2.ModelServerConfig) -> tuple[Model, ...]:
+    """Checks a model config.
+
+    Raises:
+        RefusedError: it is no model_config_list, names a model twice, or an entry has no name, no
+            absolute base path, or a platform other than tensorflow.
+    """
+    if config.WhichOneof("config") != "model_config_list":
+        raise invalid(
+            "ServerModelConfig type not supported by HandleReloadConfigRequest."
+            " Only ModelConfigList is currently supported"
+        )
+    found: dict[str, Model] = {}
+    for entry in config.model_config_list.config:
+        if entry.name in found:
+            raise invalid(f"Illegal to list model {entry.name} multiple times in config list")
+        if not entry.name:
+            raise invalid("Expected a model config to have a name")
+        if not re.match(r"/|[a-z0-9]+://", entry.base_path):
+            raise invalid(
+                f"Expected model {entry.name} to have an absolute path or URI;"
+                f" got base_path()={entry.base_path}"
+            )
+        _check_platform(entry)
+        found[entry.name] = Model(
+            entry.name,
+            entry.base_path.rstrip("/"),
+            entry.model_version_policy,
+            dict(entry.version_labels),
+        )
+    return tuple(found.values())
+
+
+def _check_platform(entry: model_server_config_pb2.ModelConfig) -> None:
+    legacy = entry.model_type == model_server_config_pb2.TENSORFLOW
+    if legacy and entry.model_platform:
+        raise invalid(
+            "Illegal setting both ModelServerConfig::model_type (deprecated) and"
+            f" ModelServerConfig::model_platform, model name is {entry.name}"
+        )
+    if not legacy and not entry.model_platform:
+        raise invalid(
+            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor"
+            f" ModelServerConfig::model_platform, model name is {entry.name}"
+        )
+    if not legacy and entry.model_platform != "tensorflow":
+        raise RefusedError(
+            Code.FAILED_PRECONDITION,
+            f"PlatformConfigMap has no entry for platform {entry.model_platform}",
+        )
