@@ -1,0 +1,254 @@
+"""Labels for images: from a server with TF Serving's REST API, or from a model folder here.
+
+It speaks the exported model's contract: `image_bytes` in; `label`, `score`, `probabilities` out.
+The part for servers needs nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import re
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp"})
+STANDARD_INPUT = "-"
+_BATCH_IMAGES = 32
+_BATCH_BYTES = 8 * 2**20
+_SECONDS = 60.0
+_BAD_REQUEST = 400
+_OUTPUTS = ("label", "score", "probabilities")
+
+
+class UnansweredError(Exception):
+    """There is no server or model that could answer; the message says what was tried."""
+
+
+class _BadImageError(Exception):
+    """The request was understood and its images were refused."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An encoded image and the name to show it under."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of an image: a label and its score, or why it says nothing."""
+
+    image: str
+    label: str = ""
+    score: float = 0.0
+    probabilities: tuple[float, ...] = ()
+    error: str | None = None
+
+
+Predict = Callable[[Sequence[bytes]], list[Prediction]]
+
+
+def images(sources: Iterable[str]) -> Iterator[Image]:
+    """Reads images.
+
+    Args:
+        sources: files, folders (searched at any depth for JPEG, PNG, GIF and BMP files, in the
+            order of their names), and `-` for one image on standard input.
+
+    Raises:
+        FileNotFoundError: a source is not there, or a folder holds no images.
+    """
+    for source in sources:
+        path = Path(source)
+        if source == STANDARD_INPUT:
+            yield Image("standard input", sys.stdin.buffer.read())
+        elif path.is_dir():
+            files = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES)
+            if not files:
+                raise FileNotFoundError(f"{source}: there are no images in this folder")
+            yield from (Image(str(file), file.read_bytes()) for file in files if file.is_file())
+        elif path.exists():
+            yield Image(source, path.read_bytes())
+        else:
+            raise FileNotFoundError(f"{source}: there is no such file or folder")
+
+
+def predictions(found: Iterable[Image], predict: Predict) -> Iterator[Prediction]:
+    """Has images labelled, in batches.
+
+    Args:
+        found: the images.
+        predict: `remote` or `local`.
+
+    Returns:
+        A prediction for each image, in order. Where a batch is refused, its images are tried one
+        by one, so that a broken file costs no other its label.
+
+    Raises:
+        UnansweredError: see `remote` and `local`.
+    """
+    for batch in _batches(found):
+        yield from _labelled(batch, predict)
+
+
+def remote(url: str, model: str | None, signature: str = "serving_default") -> Predict:
+    """Returns a function that asks a server.
+
+    Args:
+        url: http://HOST:PORT, or the model's whole URL, which may end in /versions/N or /labels/L.
+        model: the model's name, where the URL does not hold it.
+        signature: one that takes encoded images.
+
+    Raises:
+        UnansweredError: the URL is none of those forms. The function raises it where the server
+            cannot be reached, knows no such model, or fails.
+    """
+    address = f"{_model_url(url, model)}:predict"
+    local_host = urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
+    # A proxy would look for the server on its own machine.
+    handlers = [urllib.request.ProxyHandler({})] if local_host else []
+    opener = urllib.request.build_opener(*handlers)
+
+    def predict(contents: Sequence[bytes]) -> list[Prediction]:
+        instances = [{"b64": base64.b64encode(content).decode()} for content in contents]
+        body = json.dumps({"signature_name": signature, "instances": instances}).encode()
+        request = urllib.request.Request(
+            address, body, {"Content-Type": "application/json"}, method="POST"
+        )
+        try:
+            with opener.open(request, timeout=_SECONDS) as answer:
+                rows = json.loads(answer.read())["predictions"]
+        except urllib.error.HTTPError as error:
+            message = _message(error)
+            if error.code == _BAD_REQUEST:
+                raise _BadImageError(message) from None
+            raise UnansweredError(f"{address}: {error.code}: {message}") from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            raise UnansweredError(f"{address}: no answer: {reason}") from None
+        except (ValueError, KeyError, TypeError):
+            raise UnansweredError(f"{address}: the answer is not TF Serving's") from None
+        return [_prediction(address, row) for row in rows]
+
+    return predict
+
+
+def local(store: str) -> tuple[Predict, int]:
+    """Loads the newest version of a model folder.
+
+    Args:
+        store: the folder that holds the numbered versions.
+
+    Returns:
+        A function that labels images, and the version.
+
+    Raises:
+        UnansweredError: there is no version, or it does not load.
+    """
+    # Heavy, and not needed to ask a server.
+    import numpy as np
+    import tensorflow as tf
+
+    from serving import signatures
+    from serving.errors import Code, refused
+    from serving.loading import Servable
+    from serving.model_config import Model
+
+    children = tf.io.gfile.listdir(store) if tf.io.gfile.isdir(store) else []
+    aspired = Model("", store).aspired(child.rstrip("/") for child in children)
+    if not aspired:
+        raise UnansweredError(f"{store} holds no version; a run that passes its checks pushes one")
+    version, folder = next(iter(aspired.items()))
+    try:
+        servable = Servable("local", version, f"{store}/{folder}")
+    except Exception as error:
+        raise UnansweredError(f"{store}/{folder}: {refused(error).message}") from None
+
+    def predict(contents: Sequence[bytes]) -> list[Prediction]:
+        array = np.empty(len(contents), np.object_)
+        array[:] = contents
+        try:
+            name = next(iter(servable.signatures[signatures.DEFAULT].inputs))
+            call = signatures.predict_call(servable.signatures, "", {name: array}, _OUTPUTS)
+            found = servable.run(call, _SECONDS)
+        except Exception as error:
+            reason = refused(error)
+            if reason.code is Code.INVALID_ARGUMENT:
+                raise _BadImageError(reason.message) from None
+            raise UnansweredError(f"{store}/{folder}: {reason.message}") from None
+        return [
+            Prediction("", label.decode("utf-8", "replace"), float(score), tuple(row.tolist()))
+            for label, score, row in zip(*(found[name] for name in _OUTPUTS), strict=True)
+        ]
+
+    return predict, version
+
+
+def _batches(found: Iterable[Image]) -> Iterator[list[Image]]:
+    batch: list[Image] = []
+    size = 0
+    for image in found:
+        if batch and (len(batch) == _BATCH_IMAGES or size + len(image.content) > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(image)
+        size += len(image.content)
+    if batch:
+        yield batch
+
+
+def _labelled(batch: list[Image], predict: Predict) -> list[Prediction]:
+    try:
+        answered = predict([image.content for image in batch])
+    except _BadImageError as error:
+        if len(batch) == 1:
+            # TensorFlow's messages go on with the graph's nodes, a line each.
+            first = str(error).partition("\n")[0].strip()
+            return [Prediction(batch[0].name, error=first)]
+        return [one for image in batch for one in _labelled([image], predict)]
+    if len(answered) != len(batch):
+        raise UnansweredError(f"{len(batch)} images were sent, {len(answered)} answers came")
+    return [
+        Prediction(image.name, one.label, one.score, one.probabilities)
+        for image, one in zip(batch, answered, strict=True)
+    ]
+
+
+def _model_url(url: str, model: str | None) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UnansweredError(f"{url}: not a server; allowed: http://HOST:PORT")
+    base = url.rstrip("/").removesuffix(":predict")
+    if re.search(r"/v1/models/[^/:]+(/versions/\d+|/labels/[^/:]+)?$", base):
+        return base
+    if parts.path.strip("/"):
+        raise UnansweredError(f"{url}: not a model; allowed: http://HOST:PORT/v1/models/NAME")
+    if model is None:
+        raise UnansweredError(
+            f"{url}: which model? Give --model-name, or the URL as {base}/v1/models/NAME"
+        )
+    return f"{base}/v1/models/{quote(model, safe='')}"
+
+
+def _message(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.loads(error.read())["error"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return str(error.reason)
+
+
+def _prediction(address: str, row: Any) -> Prediction:
+    try:
+        return Prediction("", row["label"], float(row["score"]), tuple(row["probabilities"]))
+    except (KeyError, TypeError, ValueError):
+        raise UnansweredError(f"{address}: the model is no image classifier of ours") from None

@@ -1,0 +1,232 @@
+"""The server as a whole: started, followed and stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import tensorflow as tf
+import uvicorn
+
+from serving import batching, grpc_service, model_config, rest, slow_clients
+from serving.batching import Batcher, Parameters
+from serving.errors import RefusedError, invalid
+from serving.inference import Inference
+from serving.metrics import Metrics
+from serving.model_config import Model
+from serving.models import POLL_SECONDS, Models
+from serving.options import Options
+
+_log = logging.getLogger(__name__)
+_KEEP_ALIVE_SECONDS = 30
+_BACKLOG = 1024
+
+
+class Server:
+    """A running server.
+
+    Attributes:
+        port: of REST.
+        grpc_port: of gRPC.
+        models: what it serves.
+    """
+
+    def __init__(self, options: Options) -> None:
+        """Starts to listen, then loads what is there; returns when each version was tried.
+
+        Raises:
+            RefusedError: the model config or the batching parameters are wrong.
+            OSError: a port cannot be had.
+        """
+        self._options = options
+        configured = _configured(options)
+        parameters = _parameters(options)
+        listening = _listen(options.host, options.port)
+        self.port: int = listening.getsockname()[1]
+        metrics = Metrics()
+        self._batcher = Batcher(parameters, metrics)
+        self.models = Models(configured, metrics, options.request_seconds)
+        inference = Inference(
+            self.models,
+            self._batcher,
+            metrics,
+            request_seconds=options.request_seconds,
+            # Unpacked, numbers take at most as many bytes as JSON or a proto needs for them; the
+            # factor leaves room for short strings.
+            most_bytes=8 * options.max_request_bytes,
+        )
+        try:
+            self._grpc, self.grpc_port = grpc_service.server(
+                inference, options.host, options.grpc_port, options.max_request_bytes
+            )
+        except OSError:
+            listening.close()
+            self._batcher.stop()
+            raise
+        self._rest = uvicorn.Server(_uvicorn(inference, options))
+        self._rest_thread = threading.Thread(
+            target=self._rest.run, args=([listening],), name="rest", daemon=True
+        )
+        self._stopped = threading.Event()
+        self._follower = threading.Thread(target=self._follow, name="config", daemon=True)
+        self._grpc.start()
+        self._rest_thread.start()
+        self.models.start()
+        self._follower.start()
+
+    def stop(self) -> None:
+        """Takes no more requests, lets those under way finish, and closes the models."""
+        self._stopped.set()
+        # Both sides at once, as they share the time there is.
+        drained = self._grpc.stop(self._options.drain_seconds)
+        self._rest.should_exit = True
+        self._rest_thread.join(self._options.drain_seconds + 5)
+        drained.wait(self._options.drain_seconds + 5)
+        self._batcher.stop()
+        self.models.stop()
+
+    def _follow(self) -> None:
+        """Reads the model config file again when it changes; a wrong one changes nothing."""
+        path = self._options.models_config
+        if path is None:
+            return
+        seen = _stamp(path)
+        while not self._stopped.wait(POLL_SECONDS):
+            now = _stamp(path)
+            if now is None or now == seen:
+                continue
+            seen = now
+            try:
+                self.models.configure(model_config.read(path), strict=False)
+            except RefusedError as error:
+                _log.error("the old model config stays: %s", error.message)
+            else:
+                _log.info("%s has changed and is followed", path)
+
+
+def run(options: Options, *, as_json: bool) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Prints one line once the ports are open and each version that is there was tried.
+
+    Args:
+        options: how to serve.
+        as_json: print that line as a JSON object.
+
+    Raises:
+        RefusedError: the model config or the batching parameters are wrong.
+        OSError: a port cannot be had.
+    """
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    tf.get_logger().setLevel(logging.ERROR)
+    asked = threading.Event()
+
+    def ask(_: int, __: FrameType | None) -> None:
+        asked.set()
+
+    # Before loading, which takes seconds: a signal must not be lost in them.
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server = Server(options)
+        print(_ready(server, options, as_json), flush=True)
+        asked.wait()
+        print("stopping: requests under way are finished", file=sys.stderr)
+        server.stop()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _ready(server: Server, options: Options, as_json: bool) -> str:
+    names = server.models.names()
+    host = "127.0.0.1" if options.host in ("0.0.0.0", "") else options.host
+    if as_json:
+        return json.dumps(
+            {
+                "host": host,
+                "port": server.port,
+                "grpc_port": server.grpc_port,
+                "models": names,
+                "pid": os.getpid(),
+            }
+        )
+    return (
+        f"serving {', '.join(names) or 'nothing'}:"
+        f" REST http://{host}:{server.port}/v1/models/{names[0] if names else ''},"
+        f" gRPC {host}:{server.grpc_port} (development server; production runs TF Serving)"
+    )
+
+
+def _configured(options: Options) -> tuple[Model, ...]:
+    if options.models_config is not None:
+        return model_config.read(options.models_config)
+    if options.model_base_path is None:
+        raise invalid("found neither a model's folder nor a model config file; one is needed")
+    return (Model(options.model_name, options.model_base_path),)
+
+
+def _parameters(options: Options) -> Parameters:
+    defaults = replace(Parameters(), num_batch_threads=os.cpu_count() or 2)
+    path = options.batching_parameters
+    if path is None:
+        return defaults
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise invalid(f"{path}: cannot be read") from None
+    try:
+        return batching.parse_parameters(text, defaults)
+    except RefusedError as error:
+        raise invalid(f"{path}: {error.message}") from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise OSError(
+            f"REST port {port} on {host} cannot be had; is something listening there?"
+        ) from None
+    # From now on, so that whoever comes while models load waits instead of being turned away.
+    listening.listen(_BACKLOG)
+    return listening
+
+
+def _uvicorn(inference: Inference, options: Options) -> uvicorn.Config:
+    application = rest.application(
+        inference, max_bytes=options.max_request_bytes, body_seconds=options.body_seconds
+    )
+    return uvicorn.Config(
+        application,
+        http=slow_clients.protocol(options.body_seconds),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(options.drain_seconds) or 1,
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
