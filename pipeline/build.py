@@ -133,7 +133,7 @@ def create_pipeline(
 
 def model_store(config: Config) -> str:
     """Returns the folder of versions that TF Serving watches."""
-    return f"{config.output}/models/{config.name}"
+    return config.model_store
 
 
 def metadata_file(config: Config) -> str:

@@ -13,6 +13,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from serving import options as serve_options
+
 DONE, REFUSED, BAD_INPUT = 0, 1, 2
 _INTERRUPTED = 130  # what shells report for SIGINT: 128 + 2
 _DEFAULT_CONFIG = "retrain.yaml"
@@ -136,6 +138,66 @@ def _run(options: argparse.Namespace) -> int:
     return DONE if outcome.verdict == "pushed" else REFUSED
 
 
+def _serve(options: argparse.Namespace) -> int:
+    from pipeline import config
+
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in ("config", "model_base_path", "models_config")
+        if getattr(options, name)
+    ]
+    if len(given) > 1:
+        raise config.ConfigError(f"{' and '.join(given)}: give one of them")
+    base_path, name = options.model_base_path, options.model_name
+    if not options.models_config and not base_path:
+        settings = config.load(options.config or _DEFAULT_CONFIG)
+        base_path, name = settings.model_store, name or settings.name
+    if base_path and not config.is_remote(base_path) and not Path(base_path).is_dir():
+        print(f"retrain: {base_path} is not there yet; waiting for a version", file=sys.stderr)
+    _prepare_tensorflow()
+    from serving import errors, server
+
+    told = serve_options.from_arguments(options, base_path=base_path, name=name)
+    try:
+        server.run(told, as_json=options.json)
+    except (errors.RefusedError, OSError) as error:
+        raise config.ConfigError(str(error)) from error
+    return DONE
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from pipeline import config
+    from serving import client
+
+    name = options.model_name
+    settings = None
+    if options.url is None or options.config is not None:
+        settings = config.load(options.config or _DEFAULT_CONFIG)
+        name = name or settings.name
+    version = None
+    try:
+        if options.url is not None:
+            predict = client.remote(options.url, name)
+        else:
+            assert settings is not None
+            _prepare_tensorflow()
+            predict, version = client.local(settings.model_store)
+        found = list(client.predictions(client.images(options.images), predict))
+    except OSError as error:
+        raise config.ConfigError(str(error)) from error
+    except client.UnansweredError as error:
+        print(f"retrain: {error}", file=sys.stderr)
+        return REFUSED
+    from pipeline import predicted
+
+    source = options.url or (settings.model_store if settings else "")
+    if options.json:
+        print(predicted.as_json(found, source, version))
+    else:
+        predicted.show(found)
+    return BAD_INPUT if any(one.error for one in found) else DONE
+
+
 def _prepare_tensorflow() -> None:
     """Sets what TensorFlow reads from the environment when it loads, where the user has not."""
     # Its start-up messages would fill the terminal.
@@ -181,9 +243,7 @@ def _parser() -> argparse.ArgumentParser:
     ingest.set_defaults(command=_ingest)
 
     run = commands.add_parser("run", parents=[common], help="run the pipeline on this machine")
-    run.add_argument(
-        "--config", metavar="FILE", help=f"the config (default: {_DEFAULT_CONFIG} in this folder)"
-    )
+    _add_config(run)
     run.add_argument(
         "--runner", choices=("beam", "local"), default="beam", help="TFX's runner (default: beam)"
     )
@@ -196,7 +256,44 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--json", action="store_true", help="print one JSON object")
     run.set_defaults(command=_run)
+
+    serve = commands.add_parser(
+        "serve",
+        parents=[common],
+        help="serve the model store for development; production runs TF Serving",
+        description=serve_options.DESCRIPTION,
+    )
+    _add_config(serve)
+    serve_options.add_arguments(serve)
+    serve.set_defaults(command=_serve)
+
+    predict = commands.add_parser(
+        "predict",
+        parents=[common],
+        help="label images",
+        description="Labels images by the newest pushed model, or by a server's.",
+    )
+    predict.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="files, folders, or - for standard input"
+    )
+    predict.add_argument(
+        "--url",
+        help="ask this server instead of the model store: http://HOST:PORT, or"
+        " http://HOST:PORT/v1/models/NAME[/versions/N|/labels/L]",
+    )
+    predict.add_argument(
+        "--model-name", metavar="NAME", help="the model's name there (default: the config's)"
+    )
+    _add_config(predict)
+    predict.add_argument("--json", action="store_true", help="print one JSON object")
+    predict.set_defaults(command=_predict)
     return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", metavar="FILE", help=f"the config (default: {_DEFAULT_CONFIG} in this folder)"
+    )
 
 
 def _natural(text: str) -> int:

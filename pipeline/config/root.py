@@ -57,6 +57,11 @@ class Config(Section):
         return put
 
     @property
+    def model_store(self) -> str:
+        """Folder that holds the pushed versions."""
+        return f"{self.output}/models/{self.name}"
+
+    @property
     def image_size(self) -> int:
         """Side in pixels of the square that the backbone gets."""
         return self.image.size or catalog.get(self.backbone.name).input_size
