@@ -36,6 +36,7 @@ setup(
         "dev": [
             "hypothesis",
             "import-linter",
+            "kubernetes-validate",
             "mypy",
             "pytest",
             "ruff",
