@@ -47,7 +47,12 @@ class ImageClassifier(tf.Module):
             embedding: name under which the transform graph puts embeddings out.
         """
         super().__init__()
-        self._head = head
+        # The head stays out of the attributes and its TensorFlow variables take its place: Keras
+        # saves a variable of its own as a copy, which alone is restored, while the functions go on
+        # to read the original. TensorFlow 2 sees through that; TF Serving, which runs the restore
+        # operation of the graph, would find the original uninitialized.
+        self._logits = lambda embedding: head(embedding, training=False)
+        self._head_variables = [variable.value for variable in head.variables]
         self._dimension = head.input_shape[-1]
         self._embed = _embedder(transform, embedding)
         self._embedding = embedding
@@ -64,7 +69,7 @@ class ImageClassifier(tf.Module):
         )
 
     def _probabilities(self, embedding: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(self._head(embedding, training=False))
+        return tf.nn.softmax(self._logits(embedding))
 
     @_graph_function(tf.TensorSpec([None], tf.string, name="image_bytes"))
     def predict(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -232,3 +232,25 @@ def test_every_warmup_request_is_answered(exported: Exported, signatures: Any) -
         ("serving_examples", 5),
         ("classify", 1),
     }
+
+
+def test_the_model_answers_in_a_session_as_tf_serving_loads_it(
+    exported: Exported, pictures: dict[str, bytes]
+) -> None:
+    # TensorFlow 2's own loader restores the object graph, TF Serving's the graph's variables.
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta = tf.compat.v1.saved_model.load(
+            session, [tf.saved_model.SERVING], str(exported.directory)
+        )
+        signature = meta.signature_def["serving_default"]
+        found = session.run(
+            signature.outputs["probabilities"].name,
+            {signature.inputs["image_bytes"].name: list(pictures.values())},
+        )
+    expected = np.array([exported.probabilities[name] for name in pictures])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_the_optimizer_s_variables_stay_behind(exported: Exported) -> None:
+    names = [name for name, _ in tf.train.list_variables(f"{exported.directory}/variables/variables")]
+    assert not [name for name in names if "optimizer" in name]
