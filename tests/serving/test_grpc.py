@@ -1,0 +1,147 @@
+"""TF Serving's services, called by the official stubs."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    input_pb2,
+    model_management_pb2,
+    model_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+
+from tests.serving.conftest import MODEL, Client
+
+
+def _spec(name: str = MODEL, signature: str = "", **choice: object) -> model_pb2.ModelSpec:
+    spec = model_pb2.ModelSpec(name=name, signature_name=signature)
+    if "version" in choice:
+        spec.version.value = choice["version"]
+    if "label" in choice:
+        spec.version_label = choice["label"]
+    return spec
+
+
+def _predict(spec: model_pb2.ModelSpec, **inputs: object) -> predict_pb2.PredictRequest:
+    tensors = {name: tf.make_tensor_proto(value) for name, value in inputs.items()}
+    return predict_pb2.PredictRequest(model_spec=spec, inputs=tensors)
+
+
+def _input(*values: float) -> input_pb2.Input:
+    examples = input_pb2.Input()
+    for value in values:
+        example = examples.example_list.examples.add()
+        example.features.feature["x"].float_list.value.append(value)
+    return examples
+
+
+@pytest.mark.parametrize(
+    ("spec", "constant"),
+    [
+        (_spec(), 3),
+        (_spec(version=2), 2),
+        (_spec(label="stable"), 2),
+        (_spec(label="canary"), 3),
+    ],
+)
+def test_predict_names_the_version_that_answered(
+    client: Client, spec: model_pb2.ModelSpec, constant: int
+) -> None:
+    response = client.predictions.Predict(_predict(spec, x=[1.0, 2.0]), timeout=30)
+    assert list(response.outputs["y"].float_val) == [0.5 + constant, 1.0 + constant]
+    assert response.model_spec.version.value == constant
+    assert response.model_spec.signature_name == "serving_default"
+
+
+def test_the_output_filter_chooses(client: Client) -> None:
+    request = _predict(_spec(signature="pair"), text=[b"a"], numbers=[[1, 2]])
+    request.output_filter.append("total")
+    response = client.predictions.Predict(request, timeout=30)
+    assert list(response.outputs) == ["total"]
+    assert tf.make_ndarray(response.outputs["total"]).tolist() == [3]
+
+
+def test_classify_regress_and_both_at_once(client: Client) -> None:
+    classify, regress = _spec(signature="classify"), _spec(signature="regress")
+    classified = client.predictions.Classify(
+        classification_pb2.ClassificationRequest(model_spec=classify, input=_input(1.0)), timeout=30
+    ).result
+    assert [(one.label, one.score) for one in classified.classifications[0].classes] == [
+        ("half", 3.5),
+        ("plus", -3.5),
+    ]
+    regressed = client.predictions.Regress(
+        regression_pb2.RegressionRequest(model_spec=regress, input=_input(1.0, 2.0)), timeout=30
+    ).result
+    assert [one.value for one in regressed.regressions] == [3.5, 4.0]
+    both = inference_pb2.MultiInferenceRequest(input=_input(1.0))
+    both.tasks.add(model_spec=classify, method_name="tensorflow/serving/classify")
+    both.tasks.add(model_spec=regress, method_name="tensorflow/serving/regress")
+    results = client.predictions.MultiInference(both, timeout=30).results
+    assert results[0].classification_result == classified
+    assert results[1].regression_result.regressions[0].value == 3.5
+
+
+def test_metadata_and_status(client: Client) -> None:
+    request = get_model_metadata_pb2.GetModelMetadataRequest(
+        model_spec=_spec(label="stable"), metadata_field=["signature_def"]
+    )
+    response = client.predictions.GetModelMetadata(request, timeout=30)
+    known = get_model_metadata_pb2.SignatureDefMap()
+    response.metadata["signature_def"].Unpack(known)
+    assert "pair" in known.signature_def
+    assert response.model_spec.version.value == 2
+    status = client.models.GetModelStatus(
+        get_model_status_pb2.GetModelStatusRequest(model_spec=_spec()), timeout=30
+    ).model_version_status
+    assert [(one.version, one.state) for one in status] == [
+        (3, get_model_status_pb2.ModelVersionStatus.AVAILABLE),
+        (2, get_model_status_pb2.ModelVersionStatus.AVAILABLE),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (_predict(_spec(name=""), x=[1.0]), grpc.StatusCode.INVALID_ARGUMENT),
+        (_predict(_spec(name="no"), x=[1.0]), grpc.StatusCode.NOT_FOUND),
+        (_predict(_spec(version=9), x=[1.0]), grpc.StatusCode.NOT_FOUND),
+        (_predict(_spec(label="no"), x=[1.0]), grpc.StatusCode.INVALID_ARGUMENT),
+        (_predict(_spec(signature="no"), x=[1.0]), grpc.StatusCode.FAILED_PRECONDITION),
+        (_predict(_spec(), x=[1]), grpc.StatusCode.INVALID_ARGUMENT),
+        (_predict(_spec(), x=[[1.0]]), grpc.StatusCode.INVALID_ARGUMENT),
+        (_predict(_spec(), z=[1.0]), grpc.StatusCode.INVALID_ARGUMENT),
+        (_predict(_spec(), x=[1.0], z=[1.0]), grpc.StatusCode.INVALID_ARGUMENT),
+        (_predict(_spec()), grpc.StatusCode.INVALID_ARGUMENT),
+    ],
+)
+def test_errors_have_tf_serving_s_codes(
+    client: Client, request_: predict_pb2.PredictRequest, code: grpc.StatusCode
+) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        client.predictions.Predict(request_, timeout=30)
+    assert error.value.code() is code
+    assert error.value.details()
+
+
+def test_a_config_that_labels_what_is_not_there_is_refused_and_changes_nothing(
+    client: Client, models: object
+) -> None:
+    request = model_management_pb2.ReloadConfigRequest()
+    entry = request.config.model_config_list.config.add(
+        name=MODEL, base_path=str(models), model_platform="tensorflow"
+    )
+    entry.model_version_policy.all.SetInParent()
+    entry.version_labels.update({"stable": 2, "canary": 9})
+    with pytest.raises(grpc.RpcError) as error:
+        client.models.HandleReloadConfigRequest(request, timeout=30)
+    assert error.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    response = client.predictions.Predict(_predict(_spec(label="canary"), x=[0.0]), timeout=30)
+    assert response.model_spec.version.value == 3
