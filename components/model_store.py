@@ -1,7 +1,9 @@
 """The model store: a folder of integer-named SavedModels, as TF Serving watches it.
 
-A version appears whole or not at all: it is copied under a hidden name, which TF Serving and
-`versions` pass over, and takes its own by renaming.
+A version appears whole or not at all. In a file system it is copied under a hidden name, which TF
+Serving and `versions` pass over, and takes its own by renaming. An object store cannot rename, so
+there `saved_model.pb` comes last and goes first: TF Serving loads no folder without it and tries
+again (tensorflow/serving, core/aspired_versions_manager.cc), and `versions` passes over it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import tensorflow as tf
 
 LABELS_FILE = "labels.txt"  # the name of the asset that `trainer.export` writes
 _PARTIAL = ".partial"
+_MARKER = "saved_model.pb"
 
 
 def versions(store: str) -> tuple[int, ...]:
@@ -21,7 +24,8 @@ def versions(store: str) -> tuple[int, ...]:
         return ()
     names = (name.rstrip("/") for name in tf.io.gfile.listdir(store))
     # Only names that are the number's own: TF Serving would look for 7 in a folder named 007.
-    return tuple(sorted(int(name) for name in names if name.isdecimal() and name == str(int(name))))
+    found = sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
+    return tuple(version for version in found if _is_whole(store, version))
 
 
 def newest(store: str) -> int | None:
@@ -40,7 +44,7 @@ def standing(model: str, store: str) -> int | None:
     return last if last is not None and _digest(path(store, last)) == _digest(model) else None
 
 
-def publish(model: str, store: str, keep: int) -> int:
+def publish(model: str, store: str, keep: int, needed: int | None = None) -> int:
     """Puts a model into the store as its newest version.
 
     A model that is equal, byte for byte, to the newest version is not stored a second time.
@@ -49,6 +53,7 @@ def publish(model: str, store: str, keep: int) -> int:
         model: a SavedModel's folder.
         store: the store's folder; it is made if need be.
         keep: how many versions stay, the new one included; older ones are deleted.
+        needed: a version that stays whatever its age, as it is being served.
 
     Returns:
         The version under which the model now stands: the Unix time, or one more than the newest
@@ -59,13 +64,15 @@ def publish(model: str, store: str, keep: int) -> int:
     version = standing(model, store)
     if version is None:
         version = max(int(time.time()), (newest(store) or 0) + 1)
-        partial = f"{store}/.{version}{_PARTIAL}"
-        _copy(model, partial)
-        tf.io.gfile.rename(partial, path(store, version))
+        if _can_rename(store):
+            partial = f"{store}/.{version}{_PARTIAL}"
+            _copy(model, partial)
+            tf.io.gfile.rename(partial, path(store, version))
+        else:
+            _copy(model, path(store, version))
     for old in versions(store)[:-keep]:
-        retired = f"{store}/.{old}{_PARTIAL}"
-        tf.io.gfile.rename(path(store, old), retired)
-        tf.io.gfile.rmtree(retired)
+        if old != needed:
+            _retire(store, old)
     return version
 
 
@@ -73,6 +80,17 @@ def labels(store: str, version: int) -> tuple[str, ...]:
     """Reads a version's class names, in the order of their ids."""
     with tf.io.gfile.GFile(f"{path(store, version)}/assets/{LABELS_FILE}") as file:
         return tuple(file.read().splitlines())
+
+
+def write_whole(file: str, text: str) -> None:
+    """Writes a small file so that a reader sees the old text or the new one."""
+    tf.io.gfile.makedirs(file.rpartition("/")[0])
+    # An object appears when it is closed.
+    written = f"{file}{_PARTIAL}" if _can_rename(file) else file
+    with tf.io.gfile.GFile(written, "w") as opened:
+        opened.write(text)
+    if written != file:
+        tf.io.gfile.rename(written, file, overwrite=True)
 
 
 def copy_version(store: str, version: int, destination: str) -> None:
@@ -95,8 +113,27 @@ def _files(folder: str) -> list[str]:
     )
 
 
+def _can_rename(location: str) -> bool:
+    return "://" not in location
+
+
+def _is_whole(store: str, version: int) -> bool:
+    return _can_rename(store) or tf.io.gfile.exists(f"{path(store, version)}/{_MARKER}")
+
+
+def _retire(store: str, version: int) -> None:
+    folder = path(store, version)
+    if _can_rename(store):
+        hidden = f"{store}/.{version}{_PARTIAL}"
+        tf.io.gfile.rename(folder, hidden)
+        folder = hidden
+    else:
+        tf.io.gfile.remove(f"{folder}/{_MARKER}")
+    tf.io.gfile.rmtree(folder)
+
+
 def _copy(source: str, destination: str) -> None:
-    for name in _files(source):
+    for name in sorted(_files(source), key=lambda name: name == _MARKER):
         target = f"{destination}/{name}"
         tf.io.gfile.makedirs(target.rpartition("/")[0])
         tf.io.gfile.copy(f"{source}/{name}", target, overwrite=True)
@@ -112,6 +149,7 @@ def _digest(folder: str) -> str:
 
 
 def _remove_partial(store: str) -> None:
-    for name in tf.io.gfile.listdir(store):
-        if name.startswith(".") and name.rstrip("/").endswith(_PARTIAL):
-            tf.io.gfile.rmtree(f"{store}/{name.rstrip('/')}")
+    for name in (child.rstrip("/") for child in tf.io.gfile.listdir(store)):
+        hidden = name.startswith(".") and name.endswith(_PARTIAL)
+        if hidden or (name.isdecimal() and not _is_whole(store, int(name))):
+            tf.io.gfile.rmtree(f"{store}/{name}")

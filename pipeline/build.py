@@ -21,6 +21,8 @@ from components.data_gate import DataGate
 from components.evaluator.component import Evaluator
 from components.production_model import ProductionModel
 from components.pusher import Pusher
+from components.serving_validator import ServingValidator
+from components.serving_validator.checks import Bounds
 from pipeline import evaluation
 from pipeline.config import Config, Splits
 from pipeline.spans import SPLITS, Span
@@ -102,10 +104,20 @@ def create_pipeline(
         slice_bounds=evaluation.slice_bounds(config.evaluation),
     ).with_id("evaluator")
 
+    # A server must answer real requests with it, as the Evaluator saw it.
+    serving_validator = ServingValidator(
+        model=model,
+        examples=embedded,
+        labels=labels,
+        bounds=Bounds(**config.serving.model_dump()),
+    ).with_id("serving-validator")
+    serving_validator.add_upstream_node(evaluator)
+
     # Only what met every bound is pushed.
     pusher = Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_validator.outputs["blessing"],
         model_store=store,
         keep=config.push.keep,
     ).with_id("pusher")
@@ -123,6 +135,7 @@ def create_pipeline(
             trainer,
             production_model,
             evaluator,
+            serving_validator,
             pusher,
         ],
         enable_cache=True,

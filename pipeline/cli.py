@@ -7,6 +7,7 @@ checked: importing TFX takes seconds, and `--help` or a mistyped key should not.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import traceback
@@ -149,14 +150,20 @@ def _serve(options: argparse.Namespace) -> int:
     if len(given) > 1:
         raise config.ConfigError(f"{' and '.join(given)}: give one of them")
     base_path, name = options.model_base_path, options.model_name
+    settings = None
     if not options.models_config and not base_path:
         settings = config.load(options.config or _DEFAULT_CONFIG)
         base_path, name = settings.model_store, name or settings.name
     if base_path and not config.is_remote(base_path) and not Path(base_path).is_dir():
         print(f"retrain: {base_path} is not there yet; waiting for a version", file=sys.stderr)
     _prepare_tensorflow()
+    from components import model_config
     from serving import errors, server
 
+    if settings is not None and not config.is_remote(settings.output) and name == settings.name:
+        # Through the file that `retrain rollback` writes.
+        model_config.ensure(settings.model_store)
+        options.models_config = model_config.path(settings.model_store)
     told = serve_options.from_arguments(options, base_path=base_path, name=name)
     try:
         server.run(told, as_json=options.json)
@@ -181,7 +188,10 @@ def _predict(options: argparse.Namespace) -> int:
         else:
             assert settings is not None
             _prepare_tensorflow()
-            predict, version = client.local(settings.model_store)
+            from components import model_config
+
+            pinned = model_config.pinned(settings.model_store)
+            predict, version = client.local(settings.model_store, pinned)
         found = list(client.predictions(client.images(options.images), predict))
     except OSError as error:
         raise config.ConfigError(str(error)) from error
@@ -196,6 +206,23 @@ def _predict(options: argparse.Namespace) -> int:
     else:
         predicted.show(found)
     return BAD_INPUT if any(one.error for one in found) else DONE
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    from pipeline import config
+
+    store = config.load(options.config or _DEFAULT_CONFIG).model_store
+    _prepare_tensorflow()
+    from pipeline import rollback
+
+    version = rollback.clear(store) if options.clear else rollback.pin(store, options.to)
+    if options.json:
+        print(json.dumps({"version": version, "pinned": not options.clear, "store": store}))
+    elif options.clear:
+        print(f"The newest version is served again: {version or 'there is none yet'}")
+    else:
+        print(f"Version {version} is served from now on, until: retrain rollback --clear")
+    return DONE
 
 
 def _prepare_tensorflow() -> None:
@@ -287,6 +314,25 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(predict)
     predict.add_argument("--json", action="store_true", help="print one JSON object")
     predict.set_defaults(command=_predict)
+
+    rollback = commands.add_parser(
+        "rollback",
+        parents=[common],
+        help="have an earlier version served",
+        description="Pins serving to a version, through TF Serving's model config file beside the"
+        " model store. New versions are pushed as before, but not served until --clear.",
+    )
+    _add_config(rollback)
+    target = rollback.add_mutually_exclusive_group()
+    target.add_argument(
+        "--to",
+        type=_natural,
+        metavar="VERSION",
+        help="the version to serve (default: the one before that which is served)",
+    )
+    target.add_argument("--clear", action="store_true", help="serve the newest version again")
+    rollback.add_argument("--json", action="store_true", help="print one JSON object")
+    rollback.set_defaults(command=_rollback)
     return parser
 
 

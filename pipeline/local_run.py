@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tfx.orchestration.pipeline import Pipeline
 from components.data_gate.component import DataRefusedError
 from components.evaluator.scorecard import FILE_NAME, Scorecard
 from components.pusher import component as pusher
+from components.serving_validator import component as serving_validator
 from pipeline import build, schema
 from pipeline.config import Config, ConfigError, is_remote
 from pipeline.history import NOT_RUN, ComponentRun, History
@@ -143,7 +145,16 @@ def _outcome(
     else:
         verdict = "refused"
         reasons = tuple(miss.sentence() for miss in scorecard.misses) if scorecard else ()
+        reasons += _serving_reasons(history, run_id)
     return Outcome(verdict, run_id, components, scorecard, version, path, reasons, log)
+
+
+def _serving_reasons(history: History, run_id: str) -> tuple[str, ...]:
+    blessing = history.output(run_id, "serving-validator", serving_validator.BLESSING_KEY)
+    if blessing is None:
+        return ()
+    report = json.loads(Path(blessing.uri, serving_validator.REPORT_FILE).read_text("utf-8"))
+    return tuple(f"serving: {reason}" for reason in report["reasons"])
 
 
 def _progress(config: Config, nodes: Sequence[str], before: set[str]) -> Sequence[ComponentRun]:

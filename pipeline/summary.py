@@ -100,6 +100,11 @@ def _next(outcome: Outcome) -> list[str]:
             f"  docker run --rm -p 8501:8501 -v {store}:/models/{name}"
             f" -e MODEL_NAME={name} tensorflow/serving",
         ]
+    if outcome.verdict == "refused" and outcome.scorecard is not None and outcome.scorecard.blessed:
+        return [
+            "Nothing was pushed. Next: see the server's log, which lies under"
+            " artifacts/serving-validator/blessing, or mend the config's serving section."
+        ]
     if outcome.verdict == "refused" and outcome.scorecard is not None:
         return [
             "Nothing was pushed. Next: improve data or training, or mend evaluation.thresholds."

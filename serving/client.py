@@ -143,11 +143,12 @@ def remote(url: str, model: str | None, signature: str = "serving_default") -> P
     return predict
 
 
-def local(store: str) -> tuple[Predict, int]:
-    """Loads the newest version of a model folder.
+def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
+    """Loads a version of a model folder.
 
     Args:
         store: the folder that holds the numbered versions.
+        pinned: the version to load, if it is there; otherwise the newest.
 
     Returns:
         A function that labels images, and the version.
@@ -164,11 +165,14 @@ def local(store: str) -> tuple[Predict, int]:
     from serving.loading import Servable
     from serving.model_config import Model
 
-    children = tf.io.gfile.listdir(store) if tf.io.gfile.isdir(store) else []
-    aspired = Model("", store).aspired(child.rstrip("/") for child in children)
+    listed = tf.io.gfile.listdir(store) if tf.io.gfile.isdir(store) else []
+    children = [child.rstrip("/") for child in listed]
+    aspired = Model("", store).aspired(children)
     if not aspired:
         raise UnansweredError(f"{store} holds no version; a run that passes its checks pushes one")
     version, folder = next(iter(aspired.items()))
+    if str(pinned) in children:
+        version, folder = int(str(pinned)), str(pinned)
     try:
         servable = Servable("local", version, f"{store}/{folder}")
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ class ImageClassifier(tf.Module):
         # saves a variable of its own as a copy, which alone is restored, while the functions go on
         # to read the original. TensorFlow 2 sees through that; TF Serving, which runs the restore
         # operation of the graph, would find the original uninitialized.
-        self._logits = lambda embedding: head(embedding, training=False)
+        self._logits = functools.partial(head, training=False)
         self._head_variables = [variable.value for variable in head.variables]
         self._dimension = head.input_shape[-1]
         self._embed = _embedder(transform, embedding)

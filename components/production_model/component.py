@@ -18,7 +18,7 @@ from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact_utils, channel_utils, component_spec, standard_artifacts
 from tfx.utils import json_utils, path_utils
 
-from components import model_store
+from components import model_config, model_store
 
 STORE_KEY = "model_store"
 LABELS_KEY = "labels"
@@ -51,12 +51,12 @@ class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
         portable_driver.BaseDriver.__init__(self, metadata_handle)
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        """Returns the execution properties with the newest version filled in."""
+        """Returns the execution properties with the version in production filled in."""
         properties = execution_info.exec_properties
         output = driver_output_pb2.DriverOutput()
         for key in (STORE_KEY, LABELS_KEY):
             output.exec_properties[key].string_value = properties[key]
-        version = model_store.newest(properties[STORE_KEY])
+        version = model_config.in_production(properties[STORE_KEY])
         output.exec_properties[VERSION_KEY].int_value = NO_VERSION if version is None else version
         return output
 

@@ -23,7 +23,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.types.channel import BaseChannel
 from tfx.utils import json_utils, path_utils, proto_utils
 
-from components import model_store
+from components import model_config, model_store
 
 PUSHED_KEY = "pushed"
 VERSION_KEY = "pushed_version"
@@ -80,7 +80,13 @@ class Executor(tfx_executor.Executor):
             return
         store = _destination(exec_properties)
         options = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
-        version = model_store.publish(self.GetModelPath(input_dict), store, options[_KEEP])
+        version = model_store.publish(
+            self.GetModelPath(input_dict),
+            store,
+            options[_KEEP],
+            needed=model_config.pinned(store),
+        )
+        model_config.ensure(store)
         self._MarkPushed(
             pushed,
             pushed_destination=model_store.path(store, version),
@@ -104,19 +110,27 @@ class Pusher(tfx_pusher.Pusher):
     DRIVER_CLASS = Driver
 
     def __init__(
-        self, *, model: BaseChannel, model_blessing: BaseChannel, model_store: str, keep: int
+        self,
+        *,
+        model: BaseChannel,
+        model_blessing: BaseChannel,
+        infra_blessing: BaseChannel,
+        model_store: str,
+        keep: int,
     ) -> None:
         """Declares the component.
 
         Args:
             model: channel of `Model`, from Trainer.
             model_blessing: channel of `ModelBlessing`, from Evaluator.
+            infra_blessing: channel of `InfraBlessing`, from ServingValidator.
             model_store: the model store's folder.
             keep: how many versions stay in the store.
         """
         super().__init__(
             model=model,
             model_blessing=model_blessing,
+            infra_blessing=infra_blessing,
             push_destination=pusher_pb2.PushDestination(
                 filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=model_store)
             ),

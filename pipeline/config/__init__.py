@@ -10,6 +10,7 @@ from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
 from pipeline.config.loading import check_weights, load, parse, read_labels, resolve, validate
 from pipeline.config.messages import allowed, properties, schema
 from pipeline.config.root import Beam, Config, Push
+from pipeline.config.serving import Serving
 from pipeline.config.training import Backbone, Trainer
 from pipeline.config.values import ConfigError, guess, is_remote, shown
 
@@ -23,6 +24,7 @@ __all__ = [
     "Evaluation",
     "Image",
     "Push",
+    "Serving",
     "Splits",
     "Thresholds",
     "Trainer",

@@ -4,6 +4,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.config.data import Data, Image
 from pipeline.config.evaluation import Evaluation
+from pipeline.config.serving import Serving
 from pipeline.config.training import Backbone, Trainer
 from pipeline.config.values import Location, Section, Texts, shown
 from trainer.backbones import catalog
@@ -41,6 +42,9 @@ class Config(Section):
     )
     trainer: Trainer = Field(Trainer(), description="How the classifier learns.")
     evaluation: Evaluation = Field(Evaluation(), description="How a new model is judged.")
+    serving: Serving = Field(
+        Serving(), description="What a server must do with a model before it is pushed."
+    )
     push: Push = Field(Push(), description="What becomes of models that passed.")
     beam: Beam = Field(Beam(), description="How Beam runs the data steps.")
     output: Location = Field(

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from components import model_store
 
@@ -210,3 +211,66 @@ def test_a_publisher_that_is_killed_leaves_no_version_that_is_not_whole(tmp_path
     version = model_store.publish(_model(tmp_path / "last", "last"), str(store), keep=2)
     assert model_store.newest(str(store)) == version
     assert not [child for child in store.iterdir() if child.name.startswith(".")]
+
+
+def test_a_version_that_is_served_stays_whatever_its_age(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for version in (3, 20, 100):
+        _model(store / str(version), str(version))
+    new = model_store.publish(_model(tmp_path / "a"), str(store), keep=1, needed=20)
+    assert model_store.versions(str(store)) == (20, new)
+
+
+class _ObjectStore:
+    """TensorFlow's in-memory file system, which may rename; here it must not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Forbids renaming, and counts copies."""
+        self.copied: list[str] = []
+        self.fails_at: str | None = None
+        copy = tf.io.gfile.copy
+
+        def noted(source: str, target: str, overwrite: bool = False) -> None:
+            if self.fails_at is not None and target.endswith(self.fails_at):
+                raise OSError("cut off")
+            self.copied.append(target)
+            copy(source, target, overwrite=overwrite)
+
+        def forbidden(*_: object, **__: object) -> None:
+            raise AssertionError("an object store cannot rename")
+
+        monkeypatch.setattr(tf.io.gfile, "copy", noted)
+        monkeypatch.setattr(tf.io.gfile, "rename", forbidden)
+
+
+@pytest.fixture
+def objects(monkeypatch: pytest.MonkeyPatch) -> _ObjectStore:
+    return _ObjectStore(monkeypatch)
+
+
+def test_in_an_object_store_the_marker_comes_last(tmp_path: Path, objects: _ObjectStore) -> None:
+    store = f"ram://store-{tmp_path.name}/digits"
+    model = _model(tmp_path / "a")
+    version = model_store.publish(model, store, keep=1)
+    assert model_store.versions(store) == (version,)
+    assert objects.copied[-1] == f"{store}/{version}/saved_model.pb"
+    assert len(objects.copied) > 1
+    assert model_store.publish(model, store, keep=1) == version
+    new = model_store.publish(_model(tmp_path / "b", "b"), store, keep=1)
+    assert model_store.versions(store) == (new,)
+
+
+@pytest.mark.parametrize("file", ["saved_model.pb", "variables.index"])
+def test_in_an_object_store_half_a_version_does_not_count_and_is_cleared_away(
+    tmp_path: Path, objects: _ObjectStore, file: str
+) -> None:
+    store = f"ram://half-{tmp_path.name}/digits"
+    first = model_store.publish(_model(tmp_path / "a"), store, keep=2)
+    objects.fails_at = file
+    with pytest.raises(OSError, match="cut off"):
+        model_store.publish(_model(tmp_path / "b", "b"), store, keep=2)
+    assert model_store.versions(store) == (first,)
+    objects.fails_at = None
+    second = model_store.publish(_model(tmp_path / "c", "c"), store, keep=2)
+    children = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(store))
+    assert children == [str(first), str(second)]

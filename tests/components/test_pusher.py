@@ -13,7 +13,9 @@ from components import model_store
 from components.pusher.component import Executor, Pusher
 
 
-def _push(tmp_path: Path, *, blessed: bool, content: str = "a", keep: int = 2) -> Pusher:
+def _push(
+    tmp_path: Path, *, blessed: bool, served: bool = True, content: str = "a", keep: int = 2
+) -> Pusher:
     """Runs the executor as TFX would, with the component's own execution properties."""
     model = standard_artifacts.Model()
     model.uri = str(tmp_path / f"trained-{content}")
@@ -22,24 +24,30 @@ def _push(tmp_path: Path, *, blessed: bool, content: str = "a", keep: int = 2) -
     (folder / "saved_model.pb").write_text(content)
     blessing = standard_artifacts.ModelBlessing()
     blessing.set_int_custom_property("blessed", int(blessed))
+    infra_blessing = standard_artifacts.InfraBlessing()
+    infra_blessing.set_int_custom_property("blessed", int(served))
     pushed = standard_artifacts.PushedModel()
     pushed.uri = str(tmp_path / "pushed")
     node = Pusher(
         model=channel_utils.as_channel([model]),
         model_blessing=channel_utils.as_channel([blessing]),
+        infra_blessing=channel_utils.as_channel([infra_blessing]),
         model_store=str(tmp_path / "store"),
         keep=keep,
     )
     Executor().Do(
-        {"model": [model], "model_blessing": [blessing]},
+        {"model": [model], "model_blessing": [blessing], "infra_blessing": [infra_blessing]},
         {"pushed_model": [pushed]},
         node.exec_properties,
     )
     return pushed
 
 
-def test_a_model_that_is_not_blessed_is_not_pushed(tmp_path: Path) -> None:
-    pushed = _push(tmp_path, blessed=False)
+@pytest.mark.parametrize(("blessed", "served"), [(False, True), (True, False), (False, False)])
+def test_a_model_that_is_not_blessed_is_not_pushed(
+    tmp_path: Path, blessed: bool, served: bool
+) -> None:
+    pushed = _push(tmp_path, blessed=blessed, served=served)
     assert pushed.get_int_custom_property("pushed") == 0
     assert not (tmp_path / "store").exists()
 

@@ -24,6 +24,7 @@ NODES = (
     "transform",
     "trainer",
     "evaluator",
+    "serving-validator",
     "pusher",
 )
 _PATIENCE_SECONDS = 180

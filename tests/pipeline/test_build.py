@@ -25,6 +25,7 @@ NODES = [
     "trainer",
     "production-model",
     "evaluator",
+    "serving-validator",
     "pusher",
 ]
 
@@ -90,7 +91,8 @@ def test_steps_wait_for_what_they_need(graph: Pipeline) -> None:
     assert "data-gate" in upstream["transform"]
     assert upstream["trainer"] == {"transform", "schema-gen"}
     assert upstream["evaluator"] == {"transform", "trainer", "production-model"}
-    assert upstream["pusher"] == {"trainer", "evaluator"}
+    assert upstream["pusher"] == {"trainer", "evaluator", "serving-validator"}
+    assert upstream["serving-validator"] == {"transform", "trainer", "evaluator"}
 
 
 def test_building_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

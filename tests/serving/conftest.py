@@ -27,6 +27,7 @@ class HalfPlus(tf.Module):
     """Answers x / 2 + a constant, over several signatures."""
 
     def __init__(self, constant: float) -> None:
+        """Takes the constant, which is also the version in these tests."""
         super().__init__()
         self._constant = tf.Variable(float(constant))
 

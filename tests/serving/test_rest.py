@@ -131,7 +131,7 @@ def test_the_context_goes_into_every_example(client: Client) -> None:
         ("POST", CLASSIFY, "{}", 400, "key 'examples' is expected"),
     ],
 )
-def test_errors_have_tf_serving_s_status_and_one_error_text(  # noqa: PLR0913
+def test_errors_have_tf_serving_s_status_and_one_error_text(
     client: Client, method: str, path: str, body: str | None, status: int, message: str
 ) -> None:
     answer = client.request(method, path, None if body is None else body.encode())

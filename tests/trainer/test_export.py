@@ -252,5 +252,7 @@ def test_the_model_answers_in_a_session_as_tf_serving_loads_it(
 
 
 def test_the_optimizer_s_variables_stay_behind(exported: Exported) -> None:
-    names = [name for name, _ in tf.train.list_variables(f"{exported.directory}/variables/variables")]
+    names = [
+        name for name, _ in tf.train.list_variables(f"{exported.directory}/variables/variables")
+    ]
     assert not [name for name in names if "optimizer" in name]

@@ -1,0 +1,128 @@
+"""Real images sent to a server every way that the exported model's contract offers."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from components.serving_validator.checks import Answers
+from components.serving_validator.server_process import MODEL, RunningServer, ServerError, post
+
+_SECONDS = 60.0
+_BATCH = 16
+_OUTPUTS = ("probabilities", "label", "score")
+SIGNATURES = {"serving_default": "image_bytes", "serving_examples": "examples"}
+
+Rows = list[tuple[Any, str, float]]
+
+
+def answers(
+    server: RunningServer, images: Sequence[bytes], examples: Sequence[bytes]
+) -> Iterator[Answers]:
+    """Asks for all images in batches: both signatures, over REST and over gRPC.
+
+    Args:
+        server: whom to ask.
+        images: encoded images.
+        examples: the same images as serialized tf.Examples.
+
+    Raises:
+        ServerError: a request is not answered, or not with the contract's outputs.
+    """
+    with grpc.insecure_channel(server.grpc) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        ways: dict[str, Callable[[str, list[bytes]], Rows]] = {
+            "REST": lambda signature, batch: _by_rest(server, signature, batch),
+            "gRPC": lambda signature, batch: _by_grpc(stub, signature, batch),
+        }
+        for signature, values in zip(SIGNATURES, (images, examples), strict=True):
+            for way, ask in ways.items():
+                rows = [
+                    row
+                    for start in range(0, len(values), _BATCH)
+                    for row in ask(signature, list(values[start : start + _BATCH]))
+                ]
+                probabilities, labels, scores = zip(*rows, strict=True)
+                yield Answers(
+                    f"{way} {signature}",
+                    np.array(probabilities, np.float64),
+                    labels,
+                    np.array(scores, np.float64),
+                )
+
+
+def milliseconds(server: RunningServer, images: Sequence[bytes]) -> tuple[float, ...]:
+    """Times a REST request for each image by itself, one after the other."""
+    times = []
+    for image in images:
+        start = time.perf_counter()
+        _by_rest(server, "serving_default", [image])
+        times.append((time.perf_counter() - start) * 1000)
+    return tuple(times)
+
+
+def classes(server: RunningServer, example: bytes) -> list[str]:
+    """Returns the class names in their order, as the classify signature gives them."""
+    features = tf.train.Example.FromString(example).features.feature
+    (image,) = features["image/encoded"].bytes_list.value
+    body = {
+        "signature_name": "classify",
+        "examples": [{"image/encoded": {"b64": base64.b64encode(image).decode()}}],
+    }
+    answer = post(f"{server.rest}:classify", body, _SECONDS)
+    try:
+        # The documents of TF Serving say `result`, its code `results`.
+        (pairs,) = answer.get("results", answer.get("result"))
+        return [label for label, _ in pairs]
+    except (AttributeError, TypeError, ValueError):
+        raise ServerError(f"the answer to classify has another form: {answer!r:.200}") from None
+
+
+def _by_rest(server: RunningServer, signature: str, batch: list[bytes]) -> Rows:
+    body = {
+        "signature_name": signature,
+        "instances": [{"b64": base64.b64encode(one).decode()} for one in batch],
+    }
+    answer = post(f"{server.rest}:predict", body, _SECONDS)
+    try:
+        return _checked(
+            [tuple(row[name] for name in _OUTPUTS) for row in answer["predictions"]], batch
+        )
+    except (KeyError, TypeError):
+        raise _other_form(f"REST {signature}") from None
+
+
+def _by_grpc(stub: Any, signature: str, batch: list[bytes]) -> Rows:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = MODEL
+    request.model_spec.signature_name = signature
+    request.inputs[SIGNATURES[signature]].CopyFrom(tf.make_tensor_proto(batch, tf.string))
+    try:
+        outputs = stub.Predict(request, timeout=_SECONDS).outputs
+    except grpc.RpcError as error:
+        raise ServerError(
+            f"gRPC {signature}: the server answered {error.code().name}: {error.details()}"
+        ) from error
+    if not set(_OUTPUTS) <= set(outputs):
+        raise _other_form(f"gRPC {signature}")
+    probabilities, labels, scores = (tf.make_ndarray(outputs[name]) for name in _OUTPUTS)
+    named = [label.decode("utf-8", "replace") for label in labels]
+    return _checked(list(zip(probabilities, named, scores, strict=True)), batch)
+
+
+def _checked(rows: Any, batch: list[bytes]) -> Rows:
+    if len(rows) != len(batch):
+        raise ServerError(f"{len(batch)} images were sent, {len(rows)} answers came")
+    checked: Rows = rows
+    return checked
+
+
+def _other_form(way: str) -> ServerError:
+    return ServerError(f"{way}: the answer lacks one of the outputs {', '.join(_OUTPUTS)}")

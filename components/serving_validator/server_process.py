@@ -1,0 +1,167 @@
+"""A server process on one model: TF Serving's binary where there is one, else our own server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MODEL = "candidate"
+_BINARY = "tensorflow_model_server"
+_POLL_SECONDS = 0.1
+_STOP_SECONDS = 10.0
+_LOG_CHARACTERS = 300
+# The server is on this machine, which a proxy would look for on its own.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class ServerError(Exception):
+    """The server does not start, does not load the model, or fails; a sentence says why."""
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server whose model is AVAILABLE.
+
+    Attributes:
+        rest: address of the model, such as http://127.0.0.1:8501/v1/models/candidate.
+        grpc: host and port.
+        pid: the process.
+    """
+
+    rest: str
+    grpc: str
+    pid: int
+
+    def peak_memory_mb(self) -> float:
+        """Returns the most memory that the process ever had resident, in MiB (Linux)."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+        if found is None:
+            raise ServerError("the server ended while it was measured")
+        return int(found.group(1)) / 1024
+
+
+@contextlib.contextmanager
+def serving(base_path: str, log: Path, load_seconds: float) -> Iterator[RunningServer]:
+    """Serves the newest version in a folder; the process is stopped whatever happens.
+
+    Args:
+        base_path: folder of numbered versions, local.
+        log: file for all that the server prints.
+        load_seconds: how long it may take until the model is AVAILABLE.
+
+    Raises:
+        ServerError: the model is not served by then.
+    """
+    port, grpc_port = _free_ports(2)
+    with log.open("wb") as printed:
+        process = subprocess.Popen(
+            [*_tied_to_us(), *_command(base_path, port, grpc_port)],
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}/v1/models/{MODEL}"
+        _wait(process, address, log, load_seconds)
+        yield RunningServer(address, f"127.0.0.1:{grpc_port}", process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def post(address: str, body: Any, seconds: float) -> Any:
+    """Sends a REST request and returns the parsed answer.
+
+    Raises:
+        ServerError: there is no answer, or it is an error.
+    """
+    request = urllib.request.Request(address, json.dumps(body).encode(), method="POST")
+    return _read(request, seconds)
+
+
+def _read(request: urllib.request.Request, seconds: float) -> Any:
+    try:
+        with _opener.open(request, timeout=seconds) as answer:
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        text = error.read().decode("utf-8", "replace")[:_LOG_CHARACTERS]
+        raise ServerError(f"the server answered {error.code}: {text}") from error
+    except (OSError, ValueError) as error:
+        raise ServerError(f"the server gave no answer: {error}") from error
+
+
+def _command(base_path: str, port: int, grpc_port: int) -> list[str]:
+    binary = shutil.which(_BINARY)
+    if binary is not None:
+        return [
+            binary,
+            f"--rest_api_port={port}",
+            f"--port={grpc_port}",
+            f"--model_name={MODEL}",
+            f"--model_base_path={base_path}",
+        ]
+    # A process of its own, by name: components import nothing of serving.
+    return [
+        *(sys.executable, "-m", "serving"),
+        *("--model-base-path", base_path, "--model-name", MODEL),
+        *("--port", str(port), "--grpc-port", str(grpc_port)),
+    ]
+
+
+def _tied_to_us() -> list[str]:
+    """Has the kernel stop the server if this process is killed, where util-linux is there."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+
+
+def _free_ports(number: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _wait(process: subprocess.Popen[bytes], address: str, log: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            end = log.read_text("utf-8", "replace").strip()[-_LOG_CHARACTERS:]
+            raise ServerError(f"the server ended with code {process.returncode}: {end}")
+        state = _status(address)
+        if state is not None:
+            error = state["status"]
+            if error["error_code"] != "OK":
+                message = error["error_message"].partition("\n")[0][:_LOG_CHARACTERS]
+                raise ServerError(
+                    f"the server does not load the model: {error['error_code']}: {message}"
+                )
+            if state["state"] == "AVAILABLE":
+                return
+        time.sleep(_POLL_SECONDS)
+    raise ServerError(f"the model was not AVAILABLE within {seconds:g} seconds")
+
+
+def _status(address: str) -> Any:
+    """Returns the state of the newest version; None where the server does not tell it yet."""
+    try:
+        return _read(urllib.request.Request(address), _STOP_SECONDS)["model_version_status"][0]
+    except ServerError:
+        return None
