@@ -1,0 +1,178 @@
+"""Versions come, go, move under labels and die in the middle, and every answer is a right one."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from serving.options import Options
+from tests.serving.conftest import (
+    MODEL,
+    Client,
+    Serve,
+    half_plus,
+    in_threads,
+    model_config,
+    write_model,
+)
+
+PREDICT = f"/v1/models/{MODEL}:predict"
+
+
+def _until(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+def _constant(client: Client, path: str = PREDICT) -> float:
+    (value,) = client.post(path, {"instances": [0.0]}).json["predictions"]
+    return float(value)
+
+
+def test_new_versions_under_load_cost_no_request(
+    serve: Serve, models: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(models / "2", tmp_path / "2")
+    client = serve(Options(model_name=MODEL, model_base_path=str(tmp_path)))
+    done = threading.Event()
+    seen: list[float] = []
+    wrong: list[object] = []
+
+    def ask(number: int) -> None:
+        while not done.is_set():
+            answer = client.post(PREDICT, {"instances": [float(number)]})
+            constant = answer.json["predictions"][0] - number / 2 if answer.status == 200 else None
+            if constant not in (2.0, 3.0, 4.0):
+                wrong.append(answer)
+            else:
+                seen.append(constant)
+
+    threads = in_threads(4, ask)
+    _until(lambda: 2.0 in seen)
+    for version in (3, 4):
+        write_model(tmp_path / str(version), version)
+        _until(lambda version=version: seen[-1] == version)
+    shutil.rmtree(tmp_path / "4")
+    _until(lambda: seen[-1] == 3)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_version_that_does_not_load_takes_nothing_away(
+    serve: Serve, models: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(models / "2", tmp_path / "2")
+    client = serve(Options(model_name=MODEL, model_base_path=str(tmp_path)))
+    (tmp_path / "9").mkdir()
+    (tmp_path / "9" / "saved_model.pb").write_bytes(b"half of it")
+
+    def failed() -> bool:
+        statuses = client.get(f"/v1/models/{MODEL}").json["model_version_status"]
+        return statuses[0]["version"] == "9" and statuses[0]["state"] == "END"
+
+    _until(failed)
+    statuses = client.get(f"/v1/models/{MODEL}").json["model_version_status"]
+    assert statuses[0]["status"]["error_code"] != "OK"
+    assert statuses[1] == {
+        "version": "2",
+        "state": "AVAILABLE",
+        "status": {"error_code": "OK", "error_message": ""},
+    }
+    assert _constant(client) == 2
+
+
+def test_labels_move_with_the_config_file(serve: Serve, models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "models.config"
+    file.write_text(model_config(models, {"stable": 2}))
+    client = serve(Options(models_config=file))
+    stable = f"/v1/models/{MODEL}/labels/stable:predict"
+    assert _constant(client, stable) == 2
+    file.write_text(model_config(models, {"stable": 3}))
+    _until(lambda: _constant(client, stable) == 3)
+    file.write_text("{ not a config")
+    time.sleep(1.5)  # longer than the server waits between two looks at the file
+    assert _constant(client, stable) == 3
+
+
+def _start(base_path: Path) -> tuple[subprocess.Popen[str], int]:
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "serving", "--model-base-path", str(base_path)),
+            *("--model-name", MODEL, "--port", "0", "--grpc-port", "0", "--json"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, json.loads(process.stdout.readline())["port"]
+
+
+def _ask(port: int, x: float) -> float:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{PREDICT}", json.dumps({"instances": [x]}).encode()
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return float(json.loads(answer.read())["predictions"][0])
+
+
+@pytest.mark.slow
+def test_sigterm_lets_requests_finish_and_ends_with_code_0(models: Path) -> None:
+    process, port = _start(models)
+    answers: list[float] = []
+    refused: list[OSError] = []
+
+    def ask(_: int) -> None:
+        try:
+            while True:
+                answers.append(_ask(port, 1.0))
+        except (urllib.error.URLError, OSError) as error:
+            refused.append(error)
+
+    threads = in_threads(4, ask)
+    _until(lambda: len(answers) > 50)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    for thread in threads:
+        thread.join()
+    assert set(answers) == {half_plus(1.0, 3)}
+    # No request that the server took ended half-way: each client was turned away at the door.
+    assert all("Connection re" in str(error) or "closed" in str(error) for error in refused)
+
+
+@pytest.mark.slow
+def test_servers_and_pushers_killed_at_random_never_serve_a_wrong_version(
+    models: Path, tmp_path: Path
+) -> None:
+    # Forked, as starting Python and TensorFlow anew for each of 20 kills would take minutes.
+    script = Path(__file__).with_name("killed_server.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(models), str(tmp_path / "store")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "PYTHONHASHSEED": str(random.randrange(1000))},
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["wrong"] == []
+    assert told["killed"] >= 20
+    assert told["answers"] > 20
