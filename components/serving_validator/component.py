@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,11 @@ def validate(
     with tempfile.TemporaryDirectory() as folder:
         io_utils.copy_dir(model, f"{folder}/1")
         try:
-            with server_process.serving(folder, log, bounds.load_seconds) as server:
+            with server_process.serving(folder, log) as server:
+                # While the server loads the model, this process does too.
+                due = time.monotonic() + bounds.load_seconds
                 expected = _evaluated(model, examples)
+                server.wait(due - time.monotonic())
                 reasons = []
                 for given in asking.answers(server, images, raw):
                     reasons += checks.wrong_answers(given, expected, labels, bounds.tolerance)

@@ -32,21 +32,47 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server whose model is AVAILABLE.
+    """A server that was started; it answers once `wait` has returned.
 
     Attributes:
         rest: address of the model, such as http://127.0.0.1:8501/v1/models/candidate.
         grpc: host and port.
-        pid: the process.
+        process: the process.
+        log: the file with all that it prints.
     """
 
     rest: str
     grpc: str
-    pid: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait(self, seconds: float) -> None:
+        """Waits until the model is AVAILABLE.
+
+        Raises:
+            ServerError: it is not by then, does not load, or the server has ended.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                end = self.log.read_text("utf-8", "replace").strip()[-_LOG_CHARACTERS:]
+                raise ServerError(f"the server ended with code {self.process.returncode}: {end}")
+            state = _status(self.rest)
+            if state is not None:
+                error = state["status"]
+                if error["error_code"] != "OK":
+                    message = error["error_message"].partition("\n")[0][:_LOG_CHARACTERS]
+                    raise ServerError(
+                        f"the server does not load the model: {error['error_code']}: {message}"
+                    )
+                if state["state"] == "AVAILABLE":
+                    return
+            time.sleep(_POLL_SECONDS)
+        raise ServerError(f"the model was not AVAILABLE within {seconds:g} seconds")
 
     def peak_memory_mb(self) -> float:
         """Returns the most memory that the process ever had resident, in MiB (Linux)."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
         if found is None:
             raise ServerError("the server ended while it was measured")
@@ -54,16 +80,12 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def serving(base_path: str, log: Path, load_seconds: float) -> Iterator[RunningServer]:
+def serving(base_path: str, log: Path) -> Iterator[RunningServer]:
     """Serves the newest version in a folder; the process is stopped whatever happens.
 
     Args:
         base_path: folder of numbered versions, local.
         log: file for all that the server prints.
-        load_seconds: how long it may take until the model is AVAILABLE.
-
-    Raises:
-        ServerError: the model is not served by then.
     """
     port, grpc_port = _free_ports(2)
     with log.open("wb") as printed:
@@ -75,8 +97,7 @@ def serving(base_path: str, log: Path, load_seconds: float) -> Iterator[RunningS
         )
     try:
         address = f"http://127.0.0.1:{port}/v1/models/{MODEL}"
-        _wait(process, address, log, load_seconds)
-        yield RunningServer(address, f"127.0.0.1:{grpc_port}", process.pid)
+        yield RunningServer(address, f"127.0.0.1:{grpc_port}", process, log)
     finally:
         process.terminate()
         try:
@@ -137,26 +158,6 @@ def _free_ports(number: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
-
-
-def _wait(process: subprocess.Popen[bytes], address: str, log: Path, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            end = log.read_text("utf-8", "replace").strip()[-_LOG_CHARACTERS:]
-            raise ServerError(f"the server ended with code {process.returncode}: {end}")
-        state = _status(address)
-        if state is not None:
-            error = state["status"]
-            if error["error_code"] != "OK":
-                message = error["error_message"].partition("\n")[0][:_LOG_CHARACTERS]
-                raise ServerError(
-                    f"the server does not load the model: {error['error_code']}: {message}"
-                )
-            if state["state"] == "AVAILABLE":
-                return
-        time.sleep(_POLL_SECONDS)
-    raise ServerError(f"the model was not AVAILABLE within {seconds:g} seconds")
 
 
 def _status(address: str) -> Any:

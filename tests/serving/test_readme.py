@@ -1,0 +1,56 @@
+"""What the README says to paste works as pasted, against the exported model."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serving.options import Options
+from tests.conftest import LABELS, Exported
+from tests.serving.conftest import Client, Serve
+
+pytestmark = pytest.mark.slow
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+_PORT = "localhost:8501"
+
+
+@pytest.fixture
+def pets(serve: Serve, exported: Exported, tmp_path: Path) -> Client:
+    shutil.copytree(exported.directory, tmp_path / "pets" / "1")
+    (tmp_path / "PHOTO.jpg").write_bytes(exported.transformed.images["JPEG"])
+    return serve(Options(model_name="pets", model_base_path=str(tmp_path / "pets")))
+
+
+def _pasted(language: str, word: str, client: Client) -> str:
+    blocks = re.findall(rf"```{language}\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    (block,) = (block for block in blocks if word in block)
+    assert _PORT in block
+    return block.replace(_PORT, f"127.0.0.1:{client.server.port}")
+
+
+def test_the_curl_line(pets: Client, tmp_path: Path, exported: Exported) -> None:
+    line = _pasted("sh", "curl", pets)
+    assert len(line.splitlines()) == 1
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, check=True)
+    (prediction,) = json.loads(done.stdout)["predictions"]
+    best = exported.probabilities["JPEG"].argmax()
+    assert prediction["label"] == LABELS[best]
+    assert prediction["probabilities"] == pytest.approx(
+        exported.probabilities["JPEG"].tolist(), abs=1e-4
+    )
+
+
+def test_the_six_lines_of_python(pets: Client, tmp_path: Path, exported: Exported) -> None:
+    lines = _pasted("python", "urllib", pets)
+    assert len(lines.splitlines()) == 6
+    done = subprocess.run(
+        [sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(LABELS[exported.probabilities["JPEG"].argmax()])
