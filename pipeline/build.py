@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from tfx.components import (
     ExampleValidator,
-    ImportExampleGen,
     StatisticsGen,
     Trainer,
     Transform,
@@ -19,10 +18,12 @@ from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_
 
 from components.data_gate import DataGate
 from components.evaluator.component import Evaluator
+from components.image_example_gen import ImageExampleGen
+from components.image_example_gen.checks import Checks
 from components.production_model import ProductionModel
 from components.pusher import Pusher
 from pipeline import evaluation
-from pipeline.config import Config, Splits
+from pipeline.config import Config, Data, Splits
 from pipeline.spans import SPLITS, Span
 from trainer import fingerprint, preprocessing
 
@@ -48,23 +49,29 @@ def create_pipeline(
     )
     store = model_store(config)
 
-    # A span of images comes in, split into train, val and test.
-    example_gen = ImportExampleGen(
+    # A span of images comes in, split into train, val and test; what is amiss is set aside.
+    example_gen = ImageExampleGen(
         input_base=span.base,
         input_config=_input(span),
+        checks=_checks(config.data, labels),
         output_config=None if span.splits else _cut(config.data.splits),
         range_config=_range(config.data.span) if span.numbered else None,
     ).with_id("example-gen")
     examples = example_gen.outputs["examples"]
 
-    # Nothing goes on unless the data is what the curated schema says.
+    # Nothing goes on unless the data is what the curated schema says, and nearly all of it came in.
     schema_gen = ImportSchemaGen(schema_file=schema_file).with_id("schema-gen")
     schema = schema_gen.outputs["schema"]
     statistics_gen = StatisticsGen(examples=examples, schema=schema).with_id("statistics-gen")
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema
     ).with_id("example-validator")
-    data_gate = DataGate(anomalies=example_validator.outputs["anomalies"]).with_id("data-gate")
+    data_gate = DataGate(
+        examples=examples,
+        anomalies=example_validator.outputs["anomalies"],
+        max_quarantined=config.data.checks.max_quarantined,
+        min_class_images=config.data.checks.min_class_images,
+    ).with_id("data-gate")
 
     # Every image is decoded, resized and embedded, once.
     transform = Transform(
@@ -157,16 +164,20 @@ def _range(span: str | int) -> range_config_pb2.RangeConfig | None:
     return range_config_pb2.RangeConfig(static_range=fixed)
 
 
+def _checks(data: Data, labels: Sequence[str]) -> Checks:
+    """Leaves out what decides only whether a span is refused: that need not read it again."""
+    options = data.checks.model_dump(exclude={"max_quarantined", "min_class_images"})
+    return Checks(labels=tuple(labels), group=data.group, **options)
+
+
 def _cut(splits: Splits) -> example_gen_pb2.Output:
-    """Cuts by a hash of the encoded image, so that an image never moves to another split."""
     shares = [(name, round(10_000 * getattr(splits, name))) for name in SPLITS]
     return example_gen_pb2.Output(
         split_config=example_gen_pb2.SplitConfig(
             splits=[
                 example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=buckets)
                 for name, buckets in shares
-            ],
-            partition_feature_name=preprocessing.IMAGE,
+            ]
         )
     )
 

@@ -18,6 +18,7 @@ from tfx.orchestration.pipeline import Pipeline
 
 from components.data_gate.component import DataRefusedError
 from components.evaluator.scorecard import FILE_NAME, Scorecard
+from components.image_example_gen import report
 from components.pusher import component as pusher
 from pipeline import build, schema
 from pipeline.config import Config, ConfigError, is_remote
@@ -40,6 +41,7 @@ class Outcome:
         path: its folder.
         reasons: sentences; empty if pushed.
         log: the file with all that TFX, Beam and TensorFlow logged.
+        data: what came in and what did not; None if that was not reached.
     """
 
     verdict: str
@@ -50,6 +52,7 @@ class Outcome:
     path: str | None
     reasons: tuple[str, ...]
     log: str
+    data: report.Report | None = None
 
 
 def run(
@@ -143,7 +146,17 @@ def _outcome(
     else:
         verdict = "refused"
         reasons = tuple(miss.sentence() for miss in scorecard.misses) if scorecard else ()
-    return Outcome(verdict, run_id, components, scorecard, version, path, reasons, log)
+    data = _data(history, run_id)
+    return Outcome(verdict, run_id, components, scorecard, version, path, reasons, log, data)
+
+
+def _data(history: History, run_id: str) -> report.Report | None:
+    examples = history.output(run_id, "example-gen", "examples")
+    file = Path(examples.uri, report.FILE_NAME) if examples is not None else None
+    # A component that failed leaves its artifact in the database, and perhaps nothing on disk.
+    if file is None or not file.exists():
+        return None
+    return report.Report.from_json(file.read_text("utf-8"))
 
 
 def _progress(config: Config, nodes: Sequence[str], before: set[str]) -> Sequence[ComponentRun]:

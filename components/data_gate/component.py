@@ -1,7 +1,8 @@
 """The DataGate component.
 
-TFX's ExampleValidator writes what it finds and succeeds whatever that is. The gate is a component
-of its own, because a component that fails loses its outputs, and the anomalies must stay.
+TFX's ExampleValidator and our ImageExampleGen write what they find and succeed whatever that is.
+The gate is a component of its own, because a component that fails loses its outputs, and anomalies,
+quarantine and report must stay.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel
 
+from components.image_example_gen import report
+
 ANOMALIES_KEY = "anomalies"
+EXAMPLES_KEY = "examples"
+MAX_QUARANTINED_KEY = "max_quarantined"
+MIN_CLASS_IMAGES_KEY = "min_class_images"
 
 # Features that the schema does not name are never read, so they can do no harm.
 _HARMLESS = frozenset({anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN})
@@ -30,9 +36,13 @@ class DataRefusedError(RuntimeError):
 class DataGateSpec(component_spec.ComponentSpec):
     """What goes into the component."""
 
-    PARAMETERS: dict[str, component_spec.ExecutionParameter] = {}
+    PARAMETERS = {
+        MAX_QUARANTINED_KEY: component_spec.ExecutionParameter(type=float),
+        MIN_CLASS_IMAGES_KEY: component_spec.ExecutionParameter(type=int),
+    }
     INPUTS = {
-        ANOMALIES_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)
+        EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        ANOMALIES_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
     }
     OUTPUTS: dict[str, component_spec.ChannelParameter] = {}
 
@@ -51,7 +61,7 @@ def sentences(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
 
 
 class Executor(base_executor.BaseExecutor):
-    """Reads the anomalies of every split and raises if there are any."""
+    """Reads the report and the anomalies of every split and raises if anything is amiss."""
 
     def Do(  # noqa: N802, the name is TFX's
         self,
@@ -62,10 +72,16 @@ class Executor(base_executor.BaseExecutor):
         """Lets clean data pass.
 
         Raises:
-            DataRefusedError: a split has an anomaly.
+            DataRefusedError: a split has an anomaly, too many records are in quarantine, or a
+                class has too few images.
         """
+        examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
+        with fileio.open(os.path.join(examples.uri, report.FILE_NAME), "rb") as file:
+            came_in = report.Report.from_json(file.read().decode("utf-8"))
+        found = report.findings(
+            came_in, exec_properties[MAX_QUARANTINED_KEY], exec_properties[MIN_CLASS_IMAGES_KEY]
+        )
         artifact = artifact_utils.get_single_instance(input_dict[ANOMALIES_KEY])
-        found: list[str] = []
         for split in artifact_utils.decode_split_names(artifact.split_names):
             folder = artifact_utils.get_split_uri([artifact], split)
             with fileio.open(os.path.join(folder, DEFAULT_FILE_NAME), "rb") as file:
@@ -76,15 +92,31 @@ class Executor(base_executor.BaseExecutor):
 
 
 class DataGate(base_component.BaseComponent):
-    """Fails when ExampleValidator found an anomaly, so that nothing behind it runs."""
+    """Fails when the data is not fit for training, so that nothing behind it runs."""
 
     SPEC_CLASS = DataGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, anomalies: BaseChannel) -> None:
+    def __init__(
+        self,
+        examples: BaseChannel,
+        anomalies: BaseChannel,
+        max_quarantined: float,
+        min_class_images: int,
+    ) -> None:
         """Declares the component.
 
         Args:
+            examples: channel of `Examples`, from ImageExampleGen, whose report is read.
             anomalies: channel of `ExampleAnomalies`, from ExampleValidator.
+            max_quarantined: highest share of records in quarantine, in [0, 1].
+            min_class_images: fewest images of train that each class must have.
         """
-        super().__init__(DataGateSpec(anomalies=anomalies))
+        super().__init__(
+            DataGateSpec(
+                examples=examples,
+                anomalies=anomalies,
+                max_quarantined=max_quarantined,
+                min_class_images=min_class_images,
+            )
+        )

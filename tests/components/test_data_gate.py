@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,16 @@ from tfx.types import standard_artifacts
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from components.data_gate.component import DataRefusedError, Executor, sentences
+from components.image_example_gen.report import FILE_NAME, Report
 from pipeline import schema
 from tests.conftest import LABELS, Record
 
+CAME_IN = Report(
+    span=0,
+    clean={"train": 90, "test": 1},
+    classes={"train": {LABELS[0]: 90}, "test": {LABELS[0]: 1}},
+    quarantined={"truncated": 9},
+)
 CLEAN = [(0, LABELS[0]), (1, None), (None, LABELS[2])]
 
 
@@ -33,14 +41,27 @@ def _records(record: Record, labels: list[tuple[int | None, str | None]]) -> lis
     return [record(b"\x89PNG", number, text) for number, text in labels]
 
 
-def _gate(folder: Path, by_split: dict[str, anomalies_pb2.Anomalies]) -> None:
+def _gate(
+    folder: Path,
+    by_split: dict[str, anomalies_pb2.Anomalies],
+    came_in: Report = CAME_IN,
+    max_quarantined: float = 0.1,
+) -> None:
+    examples = standard_artifacts.Examples()
+    examples.uri = str(folder / "examples")
+    (folder / "examples").mkdir()
+    (folder / "examples" / FILE_NAME).write_text(came_in.as_json(), "utf-8")
     artifact = standard_artifacts.ExampleAnomalies()
     artifact.uri = str(folder)
     artifact.split_names = "[" + ", ".join(f'"{split}"' for split in by_split) + "]"
     for split, anomalies in by_split.items():
         (folder / f"Split-{split}").mkdir()
         (folder / f"Split-{split}" / "SchemaDiff.pb").write_bytes(anomalies.SerializeToString())
-    Executor().Do({"anomalies": [artifact]}, {}, {})
+    Executor().Do(
+        {"anomalies": [artifact], "examples": [examples]},
+        {},
+        {"max_quarantined": max_quarantined, "min_class_images": 1},
+    )
 
 
 def test_clean_data_passes(tmp_path: Path, record: Record) -> None:
@@ -91,6 +112,24 @@ def test_every_split_is_judged_and_the_error_has_a_sentence_for_each(
         _gate(tmp_path, {"train": clean, "val": unknown, "test": unknown})
     lines = str(caught.value).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["val", "test"]
+
+
+def test_too_much_quarantine_is_refused_beside_the_anomalies(
+    tmp_path: Path, record: Record
+) -> None:
+    unknown = _anomalies(_records(record, [*CLEAN, (None, "dog")]))
+    with pytest.raises(DataRefusedError) as caught:
+        _gate(tmp_path, {"val": unknown}, max_quarantined=0.05)
+    quarantine, anomaly = str(caught.value).splitlines()
+    assert quarantine.startswith("9 of 100 records (9.0%) are in quarantine: 9 truncated;")
+    assert anomaly.startswith("val: image/class/text: ")
+
+
+def test_a_class_without_images_is_refused(tmp_path: Path, record: Record) -> None:
+    classes = {"train": {LABELS[0]: 90, LABELS[1]: 0}}
+    few = dataclasses.replace(CAME_IN, classes=classes)
+    with pytest.raises(DataRefusedError, match=f"Class {LABELS[1]} has 0 images in train"):
+        _gate(tmp_path, {"train": _anomalies(_records(record, CLEAN))}, few)
 
 
 def test_a_split_without_examples_is_refused() -> None:

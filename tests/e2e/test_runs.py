@@ -142,7 +142,7 @@ def test_the_local_runner_does_the_same(workspace: Workspace, first_run: Finishe
     assert workspace.versions() == [str(first_run.json["version"]), str(other.json["version"])]
 
 
-def test_anomalies_stop_the_run(tmp_path: Path, digits: Path) -> None:
+def test_too_much_quarantine_stops_the_run(tmp_path: Path, digits: Path) -> None:
     # The wrong label stands behind the records that are looked at before the run.
     (records,) = digits.glob("span-0/*.tfrecord")
     bad = tmp_path / "data" / "span-0" / "images.tfrecord"
@@ -155,14 +155,15 @@ def test_anomalies_stop_the_run(tmp_path: Path, digits: Path) -> None:
                 example.features.feature["image/class/text"].bytes_list.value[0] = b"eleven"
             writer.write(example.SerializeToString())
     workspace = make_workspace(tmp_path, tmp_path / "data")
-    refused = workspace.run()
+    refused = workspace.run("data.checks.max_quarantined=0")
     assert refused.code == 1
     assert refused.json["verdict"] == "refused"
+    assert refused.states()["example-gen"] == "done"
     assert refused.states()["data-gate"] == "failed"
     assert refused.states()["transform"] == "not run"
     (reason,) = refused.json["reasons"]
-    assert "image/class/text" in reason
-    assert "eleven" in reason
+    assert reason.startswith("1 of 400 records (0.2%) are in quarantine: 1 unknown-label;")
+    assert refused.json["data"]["quarantined"] == 1
     assert workspace.versions() == []
 
 

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from components.evaluator.scorecard import ClassScore, Miss, Scorecard
+from components.image_example_gen.report import Copies, Damage, Report
 from pipeline import summary
 from pipeline.history import ComponentRun
 from pipeline.local_run import Outcome
@@ -41,6 +42,15 @@ PUSHED = Outcome(
     path="/runs/digits/models/digits/17",
     reasons=(),
     log="/runs/digits/logs/a.log",
+)
+REPORT = Report(
+    span=3,
+    clean={"train": 90, "val": 5, "test": 5},
+    classes={"train": {"größe [x]": 90}},
+    quarantined={"undecodable": 1, "truncated": 2},
+    removed=4,
+    damaged=(Damage("/data/[a].tfrecord", 7, "the file ends"),),
+    near=Copies(within=6, across=4),
 )
 MISS = Miss("accuracy", "all", 0.5, 0.75, "min")
 REFUSED = dataclasses.replace(
@@ -124,3 +134,18 @@ def test_a_failure_is_shown_with_what_went_wrong_and_the_log() -> None:
     text = _shown(FAILED)
     assert "no [space] left" in text
     assert FAILED.log in text
+
+
+def test_what_came_in_is_told() -> None:
+    outcome = dataclasses.replace(PUSHED, data=REPORT)
+    data = json.loads(summary.as_json(outcome))["data"]
+    assert (data["records"], data["quarantined"], data["removed_from_train"]) == (107, 3, 4)
+    assert data["reasons"] == {"undecodable": 1, "truncated": 2}
+    assert json.loads(summary.as_json(PUSHED))["data"] is None
+    shown = _shown(outcome)
+    assert (
+        "Data: 107 records, 90 train, 5 val, 5 test, 3 quarantined (2 truncated, 1 undecodable)"
+        in shown
+    )
+    assert "0 exact and 10 near duplicates, 4 of them of another split" in shown
+    assert "/data/[a].tfrecord: damaged after 7 records: the file ends" in shown
