@@ -53,7 +53,8 @@ def _is_header(header: bytes) -> bool:
     """Tells whether these 12 bytes start a record: a length and its checksum."""
     if len(header) < _HEADER.size:
         return False
-    return masked_checksum(header[:8]) == _HEADER.unpack(header)[1]
+    checksum: int = _HEADER.unpack(header)[1]
+    return masked_checksum(header[:8]) == checksum
 
 
 def _framed(stream: BinaryIO) -> Iterator[bytes]:

@@ -165,7 +165,7 @@ def FindCopies(  # noqa: N802, named as Beam names transforms
         prints
         | "GroupByBucket" >> beam.GroupByKey()
         | "Compare"
-        >> beam.FlatMap(_compare, similarity_bound).with_output_types(tuple[tuple, tuple])
+        >> beam.FlatMap(_compare, similarity_bound).with_output_types(tuple[Id, tuple[int, Id]])
         | "MergeByRecord" >> beam.CombinePerKey(_merge)
     )
 

@@ -324,7 +324,7 @@ def complete(record: bytes, labels: Sequence[str], label: int, numbers: measures
     """
     example = tf.train.Example.FromString(record)
     features = example.features.feature
-    values = {
+    values: dict[str, int | float | str] = {
         preprocessing.LABEL: label,
         preprocessing.TEXT: labels[label],
         **dict(zip(measures.FEATURES, numbers, strict=True)),

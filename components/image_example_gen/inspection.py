@@ -32,9 +32,8 @@ from trainer import images, preprocessing
 
 # How many pixels of images of one size are measured together; more would only cost memory.
 _PIXELS_AT_ONCE = 1 << 20
-# By which bytes a file of each kind ends; a GIF may be padded and a BMP has no mark.
+# By which bytes a file of each kind ends, but for a padding of zeros; a BMP has no such mark.
 _ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND\xaeB`\x82", b"GIF8": b";"}
-_END_WITHIN = 64
 
 
 @dataclass(frozen=True)
@@ -101,14 +100,19 @@ def inspect(records: Sequence[bytes], checks: Checks) -> list[Clean | Refused]:
         numbers = measures.measure(pixels, lumas, [len(one.encoded) for one in batch])
         sketches = similarity.sketch(lumas)
         packed, bands = similarity.pack(sketches), similarity.bands(sketches)
-        for one, numbers_of_one, *alike in zip(batch, numbers, packed, bands, strict=True):
-            if numbers_of_one.contrast < checks.min_contrast:
-                found[one.position] = Refused(
-                    NEAR_CONSTANT, f"its contrast is {numbers_of_one.contrast:.5f}"
-                )
+        for index, one in enumerate(batch):
+            contrast = numbers[index].contrast
+            if contrast < checks.min_contrast:
+                found[one.position] = Refused(NEAR_CONSTANT, f"its contrast is {contrast:.5f}")
                 continue
-            content = hashlib.sha256(one.encoded).digest()[:16]
-            found[one.position] = Clean(one.label, numbers_of_one, content, *alike, one.key)
+            found[one.position] = Clean(
+                label=one.label,
+                measures=numbers[index],
+                content=hashlib.sha256(one.encoded).digest()[:16],
+                sketch=packed[index],
+                bands=bands[index],
+                key=one.key,
+            )
     return [verdict for verdict in found if verdict is not None]
 
 
@@ -207,7 +211,7 @@ def _is_cut(encoded: bytes) -> bool:
     """Tells whether the mark is missing by which a file of this kind ends."""
     for start, end in _ENDS.items():
         if encoded.startswith(start):
-            return end not in encoded[-_END_WITHIN:]
+            return not encoded.rstrip(b"\0").endswith(end)
     if encoded.startswith(b"BM"):
         return len(encoded) < int.from_bytes(encoded[2:6], "little")
     return False

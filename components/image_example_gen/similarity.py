@@ -72,7 +72,8 @@ def bands(sketches: Floats) -> list[list[bytes]]:
 def _projections() -> Floats:
     # Fixed for good: sketches of two spans, or of two workers, must fall into the same buckets.
     random = np.random.Generator(np.random.PCG64(20_000))
-    return random.standard_normal((LENGTH, BANDS * _BITS)).astype(np.float32)
+    projections: Floats = random.standard_normal((LENGTH, BANDS * _BITS), np.float32)
+    return projections
 
 
 @functools.cache

@@ -134,7 +134,9 @@ def folder(root: Path, val_share: float) -> SourceSet:
         images = tuple(_classes(root, root, None, 0.0))
     elif names in ({"train", "test"}, set(SPLITS)):
         share = 0.0 if "val" in names else val_share
-        images = tuple(image for name in SPLITS for image in _classes(root / name, root, name, share))
+        images = tuple(
+            image for name in SPLITS for image in _classes(root / name, root, name, share)
+        )
     else:
         found = ", ".join(sorted(names))
         raise ConfigError(
@@ -182,7 +184,7 @@ def read_file(path: str) -> bytes:
         OSError: it cannot be read, or is no regular file: to read a pipe would take for ever.
         ValueError: the path holds a NUL.
     """
-    with open(path, "rb", opener=_open_without_waiting) as file:  # noqa: PTH123, for the opener
+    with open(path, "rb", opener=_open_without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("no regular file")
         return file.read()

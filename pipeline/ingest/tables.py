@@ -44,7 +44,7 @@ def table(file: Path, val_share: float) -> SourceSet:
     if splits not in ({None}, {"train", "test"}, set(SPLITS)):
         found = ", ".join(sorted(split or "none" for split in splits))
         raise ConfigError(
-            f"{file}: split: found {found}; allowed: train, test and perhaps val, or none in any row"
+            f"{file}: split: found {found}; allowed: train, test and perhaps val, or no split"
         )
     if splits == {"train", "test"}:
         images = tuple(

@@ -96,7 +96,7 @@ def _opened(encoded: bytes) -> Image.Image:
 
 def _encoded_anew(picture: Image.Image, max_side: int | None) -> Prepared:
     lossy = picture.format in _LOSSY
-    upright = _eight_bits(ImageOps.exif_transpose(picture))
+    upright = _eight_bits(ImageOps.exif_transpose(picture) or picture)
     if max_side is not None:
         upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
