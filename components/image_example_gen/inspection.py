@@ -85,6 +85,14 @@ def inspect(records: Sequence[bytes], checks: Checks) -> list[Clean | Refused]:
         records: serialised tf.Examples, or anything else.
         checks: what is allowed.
     """
+    with warnings.catch_warnings():
+        # What protobuf and Pillow warn of is refused, with its reason.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return _inspect(records, checks)
+
+
+def _inspect(records: Sequence[bytes], checks: Checks) -> list[Clean | Refused]:
     found: list[Clean | Refused | None] = [None] * len(records)
 
     def decoded() -> Iterator[_Decoded]:
@@ -130,10 +138,13 @@ def _alike(decoded: Iterable[_Decoded]) -> Iterator[list[_Decoded]]:
 
 
 def _read(position: int, record: bytes, checks: Checks) -> _Decoded:
+    example = tf.train.Example()
     try:
-        example = tf.train.Example.FromString(record)
+        parsed = example.ParseFromString(record)
     except DecodeError:
-        raise RefusedError(NO_EXAMPLE, "the bytes are no tf.Example") from None
+        parsed = -1
+    if parsed != len(record):
+        raise RefusedError(NO_EXAMPLE, "the bytes are no tf.Example")
     features = example.features.feature
     values: Sequence[bytes] = ()
     if preprocessing.IMAGE in features:
@@ -198,9 +209,7 @@ def decode(encoded: bytes, checks: Checks) -> npt.NDArray[np.uint8]:
 def _header(encoded: bytes) -> Image.Image | None:
     """Reads size and kind of an image without its pixels; None if Pillow cannot."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(encoded))
+        return Image.open(io.BytesIO(encoded))
     except Image.DecompressionBombError as error:
         raise RefusedError(TOO_LARGE, _one_line(str(error))) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError):

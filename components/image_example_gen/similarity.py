@@ -72,14 +72,14 @@ def bands(sketches: Floats) -> list[list[bytes]]:
 def _projections() -> Floats:
     # Fixed for good: sketches of two spans, or of two workers, must fall into the same buckets.
     random = np.random.Generator(np.random.PCG64(20_000))
-    projections: Floats = random.standard_normal((LENGTH, BANDS * _BITS), np.float32)
-    return projections
+    return random.standard_normal((LENGTH, BANDS * _BITS), np.float32)
 
 
 @functools.cache
 def _frequency() -> Floats:
     rows, columns = np.mgrid[:_KEPT, :_KEPT]
-    return np.hypot(rows, columns).astype(np.float32)
+    frequency: Floats = np.hypot(rows, columns).astype(np.float32)
+    return frequency
 
 
 @functools.lru_cache(maxsize=256)

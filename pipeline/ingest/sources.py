@@ -137,25 +137,42 @@ def folder(root: Path, val_share: float) -> SourceSet:
         images = tuple(
             image for name in SPLITS for image in _classes(root / name, root, name, share)
         )
+        images += tuple(_refused(_loose(root, _folders(root)), root))
     else:
         found = ", ".join(sorted(names))
         raise ConfigError(
             f"{root}: found {found}; allowed: class folders only, or train, test and perhaps val"
         )
-    return SourceSet(tuple(sorted({image.label for image in images})), images)
+    return SourceSet(tuple(sorted({image.label for image in images} - {""})), images)
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(child for child in root.iterdir() if child.is_dir() and child.name[0] != ".")
+    """Lists folders, and links to folders unless they lead back to where they stand."""
+    here = root.resolve()
+    return sorted(
+        child
+        for child in root.iterdir()
+        if child.name[0] != "." and child.is_dir() and not here.is_relative_to(child.resolve())
+    )
+
+
+def _loose(root: Path, folders: list[Path]) -> list[Path]:
+    return sorted(set(root.iterdir()) - set(folders) - set(root.glob(".*")))
 
 
 def _classes(parent: Path, root: Path, split: str | None, share: float) -> Iterator[Source]:
     if not parent.is_dir():
         return
-    for class_folder in _folders(parent):
+    folders = _folders(parent)
+    for class_folder in folders:
         for file, read in _files(class_folder):
-            name = str(file.relative_to(root))
-            yield Source(name, class_folder.name, split, read, share if split else 0.0)
+            yield Source(str(file.relative_to(root)), class_folder.name, split, read, share)
+    yield from _refused(_loose(parent, folders), root)
+
+
+def _refused(files: Iterable[Path], root: Path) -> Iterator[Source]:
+    refuse = functools.partial(_refuse, "in no class folder")
+    return (Source(str(file.relative_to(root)), "", None, refuse) for file in files)
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, Callable[[], bytes]]]:
