@@ -139,7 +139,7 @@ def _run(source: Origin, partial: Path, labels: tuple[str, ...], options: Option
             | "Spread" >> beam.Reshuffle()
             | "Write"
             >> beam.Map(
-                lambda numbered: part.write(*numbered, str(partial), labels, options.max_side)
+                lambda one: part.write(one[0], one[1], str(partial), labels, options.max_side)
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,8 @@ class TfdsSet:
         image: the feature that holds the image.
         label: the feature that holds the class.
         labels: the class names, in the order of their ids.
-        sizes: the set's own name of each split that is used, and how many images it has.
+        splits: the set's own name of each split that is used, the split that it becomes (None
+            leaves the cut to the pipeline), and how many images it has.
         val_share: share of train that becomes val; 0 where there is a split for it.
     """
 
@@ -32,19 +33,19 @@ class TfdsSet:
     image: str
     label: str
     labels: tuple[str, ...]
-    sizes: tuple[tuple[str, int], ...]
+    splits: tuple[tuple[str, str | None, int], ...]
     val_share: float
 
     @property
     def count(self) -> int | None:
         """Counts the images."""
-        return sum(size for _, size in self.sizes)
+        return sum(size for _, _, size in self.splits)
 
     def parts(self, size: int) -> list[Callable[[], Iterable[Source]]]:
         """Returns the images in parts of at most `size`."""
         return [
-            functools.partial(_read, self, split, start, min(start + size, total))
-            for split, total in self.sizes
+            functools.partial(_read, self, own, split, start, min(start + size, total))
+            for own, split, total in self.splits
             for start in range(0, total, size)
         ]
 
@@ -71,20 +72,35 @@ def tfds_set(name: str, val_share: float) -> TfdsSet:
     kinds = [type(features[key]).__name__ if key in features else "" for key in (image, label)]
     if kinds != ["Image", "ClassLabel"]:
         raise ConfigError(f"{PREFIX}{name}: allowed: sets with one image and one class a record")
-    sizes = {key: info.num_examples for key, info in builder.info.splits.items() if key in _SPLITS}
-    found = {_SPLITS[key] for key in sizes}
-    if "test" not in found and "val" in found:
-        # ImageNet's test split has no labels; what others call val is what it is judged on.
-        found = {"train"}
-        sizes = {"train": sizes["train"]}
+    sizes = {key: info.num_examples for key, info in builder.info.splits.items()}
+    roles = _roles([own for own in sizes if _is_labelled(builder, own, image, label)])
+    if "train" not in roles:
+        raise ConfigError(f"{PREFIX}{name}: found {', '.join(sizes)}; allowed: sets with train")
     return TfdsSet(
         name=name,
         image=image,
         label=label,
         labels=tuple(features[label].names),
-        sizes=tuple(sizes.items()),
-        val_share=val_share if found == {"train", "test"} else 0.0,
+        splits=tuple((own, split, sizes[own]) for own, split in roles.items()),
+        val_share=0.0 if "val" in roles.values() else val_share,
     )
+
+
+def _roles(names: Sequence[str]) -> dict[str, str | None]:
+    """Says which of a set's splits becomes what; those that nobody knows are left out."""
+    known: dict[str, str | None] = {own: _SPLITS[own] for own in names if own in _SPLITS}
+    if "test" not in known.values():
+        # What such sets call validation is what the world compares models by.
+        known = {own: "test" if split == "val" else split for own, split in known.items()}
+    return {"train": None} if set(known) == {"train"} else known
+
+
+def _is_labelled(builder: Any, split: str, image: str, label: str) -> bool:
+    """Tells whether a split has labels: ImageNet's test split, for one, has -1 in their place."""
+    if split not in _SPLITS:
+        return False
+    first = next(iter(_records(builder, f"{split}[:1]", image)), None)
+    return first is not None and int(first[label]) >= 0
 
 
 def _builder(name: str) -> Any:
@@ -101,19 +117,22 @@ def _builder(name: str) -> Any:
         raise ConfigError(f"{PREFIX}{name}: {first}; allowed: a name in its catalogue") from error
 
 
-def _read(origin: TfdsSet, split: str, start: int, end: int) -> Iterator[Source]:
+def _records(builder: Any, split: str, image: str) -> Iterator[Mapping[str, Any]]:
     tfds = importlib.import_module("tensorflow_datasets")
-    dataset = _builder(origin.name).as_dataset(
-        split=f"{split}[{start}:{end}]",
-        decoders={origin.image: tfds.decode.SkipDecoding()},
-        shuffle_files=False,
+    dataset = builder.as_dataset(
+        split=split, decoders={image: tfds.decode.SkipDecoding()}, shuffle_files=False
     )
-    only = len(origin.sizes) == 1
-    for number, record in enumerate(dataset.as_numpy_iterator(), start=start):
+    records: Iterator[Mapping[str, Any]] = dataset.as_numpy_iterator()
+    return records
+
+
+def _read(origin: TfdsSet, own: str, split: str | None, start: int, end: int) -> Iterator[Source]:
+    records = _records(_builder(origin.name), f"{own}[{start}:{end}]", origin.image)
+    for number, record in enumerate(records, start=start):
         yield Source(
-            name=f"{origin.name}/{split}/{number}",
+            name=f"{origin.name}/{own}/{number}",
             label=origin.labels[int(record[origin.label])],
-            split=None if only else _SPLITS[split],
+            split=split,
             read=functools.partial(bytes, record[origin.image]),
             val_share=origin.val_share,
         )
