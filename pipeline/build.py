@@ -22,6 +22,7 @@ from components.image_example_gen import ImageExampleGen
 from components.image_example_gen.checks import Checks
 from components.production_model import ProductionModel
 from components.pusher import Pusher
+from components.span_drift import SpanDrift
 from pipeline import evaluation
 from pipeline.config import Config, Data, Splits
 from pipeline.spans import SPLITS, Span
@@ -59,16 +60,28 @@ def create_pipeline(
     ).with_id("example-gen")
     examples = example_gen.outputs["examples"]
 
-    # Nothing goes on unless the data is what the curated schema says, and nearly all of it came in.
+    # Nothing goes on unless the data is what the curated schema says and nearly all of it came in;
+    # by config, nor if it is unlike the span before.
     schema_gen = ImportSchemaGen(schema_file=schema_file).with_id("schema-gen")
     schema = schema_gen.outputs["schema"]
     statistics_gen = StatisticsGen(examples=examples, schema=schema).with_id("statistics-gen")
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema
     ).with_id("example-validator")
+    span_drift = SpanDrift(
+        examples=examples,
+        statistics=statistics_gen.outputs["statistics"],
+        statistics_store=statistics_store(config),
+        max_divergence=config.data.drift.max_divergence,
+        max_label_distance=config.data.drift.max_label_distance,
+    ).with_id("span-drift")
     data_gate = DataGate(
         examples=examples,
         anomalies=example_validator.outputs["anomalies"],
+        statistics=statistics_gen.outputs["statistics"],
+        drift=span_drift.outputs["drift"],
+        statistics_store=statistics_store(config),
+        drift_action=config.data.drift.action,
         max_quarantined=config.data.checks.max_quarantined,
         min_class_images=config.data.checks.min_class_images,
     ).with_id("data-gate")
@@ -125,6 +138,7 @@ def create_pipeline(
             schema_gen,
             statistics_gen,
             example_validator,
+            span_drift,
             data_gate,
             transform,
             trainer,
@@ -141,6 +155,11 @@ def create_pipeline(
 def model_store(config: Config) -> str:
     """Returns the folder of versions that TF Serving watches."""
     return f"{config.output}/models/{config.name}"
+
+
+def statistics_store(config: Config) -> str:
+    """Returns the folder of the statistics of spans that passed the data gate."""
+    return f"{config.output}/statistics"
 
 
 def metadata_file(config: Config) -> str:

@@ -20,6 +20,8 @@ from components.data_gate.component import DataRefusedError
 from components.evaluator.scorecard import FILE_NAME, Scorecard
 from components.image_example_gen import report
 from components.pusher import component as pusher
+from components.span_drift import report as span_drift
+from components.span_drift.report import DriftReport
 from pipeline import build, schema
 from pipeline.config import Config, ConfigError, is_remote
 from pipeline.history import NOT_RUN, ComponentRun, History
@@ -42,6 +44,7 @@ class Outcome:
         reasons: sentences; empty if pushed.
         log: the file with all that TFX, Beam and TensorFlow logged.
         data: what came in and what did not; None if that was not reached.
+        drift: how the span compares with the one before; None if that was not reached.
     """
 
     verdict: str
@@ -53,6 +56,7 @@ class Outcome:
     reasons: tuple[str, ...]
     log: str
     data: report.Report | None = None
+    drift: DriftReport | None = None
 
 
 def run(
@@ -146,17 +150,27 @@ def _outcome(
     else:
         verdict = "refused"
         reasons = tuple(miss.sentence() for miss in scorecard.misses) if scorecard else ()
-    data = _data(history, run_id)
-    return Outcome(verdict, run_id, components, scorecard, version, path, reasons, log, data)
+    data = _written(history, run_id, "example-gen", "examples", report.FILE_NAME)
+    drift = _written(history, run_id, "span-drift", "drift", span_drift.FILE_NAME)
+    return Outcome(
+        verdict,
+        run_id,
+        components,
+        scorecard,
+        version,
+        path,
+        reasons,
+        log,
+        report.Report.from_json(data) if data else None,
+        DriftReport.from_json(drift) if drift else None,
+    )
 
 
-def _data(history: History, run_id: str) -> report.Report | None:
-    examples = history.output(run_id, "example-gen", "examples")
-    file = Path(examples.uri, report.FILE_NAME) if examples is not None else None
+def _written(history: History, run_id: str, node: str, key: str, name: str) -> str | None:
+    artifact = history.output(run_id, node, key)
+    file = Path(artifact.uri, name) if artifact is not None else None
     # A component that failed leaves its artifact in the database, and perhaps nothing on disk.
-    if file is None or not file.exists():
-        return None
-    return report.Report.from_json(file.read_text("utf-8"))
+    return file.read_text("utf-8") if file is not None and file.exists() else None
 
 
 def _progress(config: Config, nodes: Sequence[str], before: set[str]) -> Sequence[ComponentRun]:

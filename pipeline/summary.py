@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ def as_json(outcome: Outcome) -> str:
             "path": outcome.path,
             "metrics": outcome.scorecard.metrics if outcome.scorecard else {},
             "reasons": list(outcome.reasons),
-            "data": _data(outcome),
             "components": [
                 {
                     "id": component.id,
@@ -35,6 +35,8 @@ def as_json(outcome: Outcome) -> str:
                 }
                 for component in outcome.components
             ],
+            "data": _data(outcome),
+            "drift": dataclasses.asdict(outcome.drift) if outcome.drift else None,
         }
     )
 
@@ -93,6 +95,9 @@ def _came_in(outcome: Outcome) -> list[str]:
     lines += [
         f"  {one.file}: damaged after {one.records} records: {one.reason}" for one in data.damaged
     ]
+    if outcome.drift is not None and outcome.drift.changes:
+        lines.append(f"Drift from span {outcome.drift.previous} to span {outcome.drift.span}:")
+        lines += [f"  {change.sentence()}" for change in outcome.drift.changes]
     return lines
 
 

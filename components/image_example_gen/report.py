@@ -1,12 +1,15 @@
-"""What ImageExampleGen found in a span: a JSON file beside the splits, read without TensorFlow."""
+"""What ImageExampleGen found in a span: a JSON file beside the splits."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from tfx.dsl.io import fileio
 
 FILE_NAME = "report.json"
 QUARANTINE = "quarantine"
@@ -123,6 +126,12 @@ class Report:
         )
         fields["exact"], fields["near"] = Copies(**fields["exact"]), Copies(**fields["near"])
         return cls(**fields)
+
+
+def read(examples: str) -> Report:
+    """Reads the report of an `Examples` artifact, given its folder."""
+    with fileio.open(os.path.join(examples, FILE_NAME), "rb") as file:
+        return Report.from_json(file.read().decode("utf-8"))
 
 
 def findings(report: Report, max_quarantined: float, min_class_images: int) -> list[str]:

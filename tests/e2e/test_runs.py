@@ -16,6 +16,7 @@ UP_TO_TRANSFORM = (
     "schema-gen",
     "statistics-gen",
     "example-validator",
+    "span-drift",
     "data-gate",
     "transform",
 )

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from components.evaluator.scorecard import ClassScore, Miss, Scorecard
 from components.image_example_gen.report import Copies, Damage, Report
+from components.span_drift.report import Change, DriftReport
 from pipeline import summary
 from pipeline.history import ComponentRun
 from pipeline.local_run import Outcome
@@ -85,6 +86,8 @@ def test_json_is_one_object_with_the_keys_of_the_design(outcome: Outcome) -> Non
         "metrics",
         "reasons",
         "components",
+        "data",
+        "drift",
     ]
     for component in found["components"]:
         assert list(component) == ["id", "state", "seconds", "cached"]
@@ -149,3 +152,14 @@ def test_what_came_in_is_told() -> None:
     )
     assert "0 exact and 10 near duplicates, 4 of them of another split" in shown
     assert "/data/[a].tfrecord: damaged after 7 records: the file ends" in shown
+
+
+def test_drift_is_shown_from_what_to_what() -> None:
+    change = Change("image/brightness", "Jensen-Shannon divergence", 0.5, 0.1, "mean", 0.25, 0.75)
+    drifted = dataclasses.replace(PUSHED, data=REPORT, drift=DriftReport(3, 1, (change,)))
+    assert json.loads(summary.as_json(drifted))["drift"]["changes"][0]["after"] == 0.75
+    console = Console(file=io.StringIO(), width=200)
+    summary.show(drifted, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Drift from span 1 to span 3:" in shown
+    assert "image/brightness: mean 0.25 -> 0.75 (Jensen-Shannon divergence 0.500" in shown
