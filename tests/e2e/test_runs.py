@@ -188,3 +188,34 @@ def test_people_get_tables_and_the_next_step(workspace: Workspace) -> None:
     for text in ("transform", "cached", "precision", "pushed", served, "Next"):
         assert text in shown.output
     assert "Traceback" not in shown.errors
+
+
+def test_a_span_unlike_the_one_before_is_told_or_refused(tmp_path: Path, digits: Path) -> None:
+    # Span 1 is span 0 in negative.
+    (records,) = digits.glob("span-0/*.tfrecord")
+    root = tmp_path / "data"
+    for span in (0, 1):
+        (root / f"span-{span}").mkdir(parents=True)
+        with tf.io.TFRecordWriter(str(root / f"span-{span}/a.tfrecord")) as writer:
+            for record in tf.data.TFRecordDataset(str(records)).take(600):
+                example = tf.train.Example.FromString(record.numpy())
+                features = example.features.feature
+                if span:
+                    pixels = tf.io.decode_image(features["image/encoded"].bytes_list.value[0])
+                    features["image/encoded"].bytes_list.value[0] = tf.io.encode_png(
+                        255 - pixels
+                    ).numpy()
+                writer.write(example.SerializeToString())
+    workspace = make_workspace(tmp_path, root)
+    assert workspace.run("data.span=0").states()["data-gate"] == "done"
+    refused = workspace.run("data.drift.action=stop")
+    assert refused.code == 1
+    assert refused.states()["data-gate"] == "failed"
+    assert any("image/brightness: mean" in reason for reason in refused.json["reasons"])
+    assert refused.json["drift"]["previous"] == 0
+    changed = {change["feature"] for change in refused.json["drift"]["changes"]}
+    assert "image/brightness" in changed
+    assert "image/class/text" not in changed
+    warned = workspace.run("data.span=1")
+    assert warned.states()["data-gate"] == "done"
+    assert warned.json["drift"] == refused.json["drift"]
