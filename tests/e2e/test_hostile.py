@@ -1,4 +1,4 @@
-"""A folder of all that goes wrong in real ones: every file ends in the data or among the rejects."""
+"""A folder of all that goes wrong in real ones: each file is in the data or among the rejects."""
 
 from __future__ import annotations
 
