@@ -30,12 +30,16 @@ setup(
         "scikit-learn>=1.5",
     ],
     extras_require={
+        "tfds": ["tensorflow-datasets>=4.9.4"],
+        "heic": ["pillow-heif>=0.16"],
         "dev": [
             "hypothesis",
             "import-linter",
             "mypy",
             "pytest",
+            "pillow-heif",
             "ruff",
+            "tensorflow-datasets",
             "types-PyYAML",
             "types-setuptools",
             "uv",

@@ -68,7 +68,7 @@ def prepare(encoded: bytes, max_side: int | None) -> Prepared:
         with _opened(encoded) as picture:
             kind, mode, (width, height) = picture.format or "", picture.mode, picture.size
             if width * height > MAX_PIXELS:
-                raise RejectedError(f"{width} x {height} pixels; allowed: {MAX_PIXELS} in all")
+                raise RejectedError(f"{width} x {height} pixels; allowed: {MAX_PIXELS}")
             picture.load()
             turned = picture.getexif().get(_ORIENTATION, 1) not in (0, 1)
             large = max_side is not None and max(width, height) > max_side
@@ -77,11 +77,13 @@ def prepare(encoded: bytes, max_side: int | None) -> Prepared:
                 return Prepared(encoded, name, height, width)
             return _encoded_anew(picture, max_side if large else None)
     except Image.DecompressionBombError as error:
-        raise RejectedError(f"{error}; allowed: {MAX_PIXELS} in all") from error
+        raise RejectedError(f"too many pixels; allowed: {MAX_PIXELS}") from error
+    except UnidentifiedImageError as error:
+        raise RejectedError("no image of a known format") from error
     except RejectedError:
         raise
     # Damaged files make Pillow's plug-ins raise nearly anything.
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise RejectedError(f"not a readable image: {_one_line(error)}") from error
     except (TypeError, KeyError, IndexError, OverflowError, ArithmeticError) as error:
         raise RejectedError(f"a damaged image: {_one_line(error)}") from error
