@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from tensorflow_data_validation import StatsOptions
 from tfx.components import (
     ExampleValidator,
     StatisticsGen,
@@ -25,6 +26,7 @@ from components.pusher import Pusher
 from components.span_drift import SpanDrift
 from pipeline import evaluation
 from pipeline.config import Config, Data, Splits
+from pipeline.schema import curated
 from pipeline.spans import SPLITS, Span
 from trainer import fingerprint, preprocessing
 
@@ -64,7 +66,9 @@ def create_pipeline(
     # by config, nor if it is unlike the span before.
     schema_gen = ImportSchemaGen(schema_file=schema_file).with_id("schema-gen")
     schema = schema_gen.outputs["schema"]
-    statistics_gen = StatisticsGen(examples=examples, schema=schema).with_id("statistics-gen")
+    statistics_gen = StatisticsGen(
+        examples=examples, schema=schema, stats_options=_statistics(labels, config)
+    ).with_id("statistics-gen")
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema
     ).with_id("example-validator")
@@ -187,6 +191,12 @@ def _checks(data: Data, labels: Sequence[str]) -> Checks:
     """Leaves out what decides only whether a span is refused: that need not read it again."""
     options = data.checks.model_dump(exclude={"max_quarantined", "min_class_images"})
     return Checks(labels=tuple(labels), group=data.group, **options)
+
+
+def _statistics(labels: Sequence[str], config: Config) -> StatsOptions:
+    """Leaves out what the schema does not name, such as bytes that would be read as text."""
+    names = [feature.name for feature in curated(labels, config.evaluation.slices).feature]
+    return StatsOptions(feature_allowlist=names)
 
 
 def _cut(splits: Splits) -> example_gen_pb2.Output:

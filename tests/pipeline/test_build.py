@@ -181,6 +181,13 @@ def test_checks_reach_the_example_gen_and_limits_only_the_gate(tmp_path: Path) -
     assert changed(drift={"max_divergence": 0.5}) == {"span-drift"}
 
 
+def test_statistics_are_of_what_the_schema_names(tmp_path: Path) -> None:
+    evaluation = {"slices": ["image/camera"]}
+    properties = _properties(_graph(tmp_path, evaluation=evaluation))["statistics-gen"]
+    names = json.loads(properties["stats_options_json"])["_feature_allowlist"]
+    assert {"image/encoded", "image/class/label", "image/brightness", "image/camera"} <= set(names)
+
+
 def test_data_with_splits_comes_in_as_it_is(tmp_path: Path) -> None:
     properties = _properties(_graph(tmp_path, _span(splits=True)))["example-gen"]
     patterns = {s["name"]: s["pattern"] for s in json.loads(properties["input_config"])["splits"]}
