@@ -87,7 +87,6 @@ def counted(
             rate = count / (time.monotonic() - started)
             bar.update(task, completed=count, rate=rate)
             if last:
-                console.print(f"{what}: {count}, {rate:.0f} a second", highlight=False)
                 return
 
     with Progress(*columns, console=console, transient=True) as bar:
@@ -99,6 +98,7 @@ def counted(
         finally:
             stop.set()
             thread.join()
+    console.print(f"{what}: {seen()}, {bar.tasks[0].fields['rate']:.0f} a second", highlight=False)
 
 
 def line(component: ComponentRun) -> str:

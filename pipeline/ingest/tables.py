@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import json
 from collections.abc import Iterator, Mapping
@@ -47,9 +48,7 @@ def table(file: Path, val_share: float) -> SourceSet:
             f"{file}: split: found {found}; allowed: train, test and perhaps val, or no split"
         )
     if splits == {"train", "test"}:
-        images = tuple(
-            Source(i.name, i.label, i.split, i.read, val_share, i.slices) for i in images
-        )
+        images = tuple(dataclasses.replace(image, val_share=val_share) for image in images)
     return SourceSet(tuple(sorted({image.label for image in images})), images)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import cli
 from pipeline.config import ConfigError
 from pipeline.ingest import part, sources, tables
 from tests.conftest import Picture
@@ -95,3 +96,18 @@ def test_without_val_a_share_of_train_becomes_val(tmp_path: Path, picture: Pictu
     splits = [sources.settled(image, image.read()) for image in found.images]
     assert splits.count("test") == 10
     assert 3 < splits.count("val") < 25
+
+
+def test_the_command_takes_a_table(
+    tmp_path: Path, picture: Picture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    file = _csv(tmp_path, "path,label", "a.png,cat", "b.png,cat")
+    output = tmp_path / "data"
+    assert cli.main(["ingest", str(file), "--output", str(output)]) == 1
+    printed = capsys.readouterr()
+    span = output / "span-0"
+    assert printed.out == f"{span}: 1 images, 1 rejected (see {span}/_rejects.csv)\n"
+    assert "b.png: cannot be read: No such file or directory" in printed.err
+    assert (output / "labels.txt").read_text("utf-8") == "cat\n"
+    assert cli.main(["ingest", str(tmp_path / "none.csv"), "--output", str(output)]) == 2
