@@ -113,5 +113,5 @@ def test_a_database_in_which_nothing_ran_has_no_runs(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     database = tmp_path / "metadata.db"
     database.write_text("no database" * 100)
-    with pytest.raises(ConfigError, match="metadata.db"):
+    with pytest.raises(ConfigError, match=r"metadata\.db"):
         History(str(database), "test")
