@@ -240,6 +240,7 @@ _RECORDS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.fixed_dictionaries({split: st.lists(_RECORDS, max_size=12) for split in SPLITS}))
 def test_whatever_goes_in_comes_out_once(given_records: dict[str, list[bytes]]) -> None:
