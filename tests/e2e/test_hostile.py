@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-import resource
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline import peek
 from tests.conftest import Picture
-from tests.e2e.conftest import make_workspace, retrain
+from tests.e2e.conftest import command, make_workspace, spawn
 from tests.pipeline.ingest.test_transcode import bomb
 
 pytestmark = pytest.mark.slow
@@ -77,7 +77,13 @@ def test_every_file_is_in_the_data_or_among_the_rejects(tmp_path: Path, picture:
     (root / "a/unreadable.png").write_bytes(picture(seed=512))
     (root / "a/unreadable.png").chmod(0)
 
-    ingested = retrain("ingest", str(root), "--output", str(tmp_path / "data"))
+    arguments = command("ingest", str(root), "--output", str(tmp_path / "data"))
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, **spawn()) as child:
+        assert child.stdout is not None
+        output = child.stdout.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    assert usage.ru_maxrss * 1024 < MOST_BYTES
     span = tmp_path / "data" / "span-0"
     with (span / "_rejects.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as f:
         rejected = {row["path"]: row["reason"] for row in csv.DictReader(f)}
@@ -90,8 +96,8 @@ def test_every_file_is_in_the_data_or_among_the_rejects(tmp_path: Path, picture:
     assert good <= taken
     assert bad <= set(rejected)
     assert all(rejected.values())
-    assert ingested.code == 1
-    assert ingested.output.splitlines()[-1].startswith(
+    assert child.returncode == 1
+    assert output.splitlines()[-1].startswith(
         f"{span}: {len(taken)} images, {len(rejected)} rejected"
     )
 
@@ -99,4 +105,3 @@ def test_every_file_is_in_the_data_or_among_the_rejects(tmp_path: Path, picture:
     assert done.json["verdict"] in ("pushed", "refused"), done.errors
     assert done.states()["evaluator"] == "done"
     assert done.json["data"]["records"] == len(taken)
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MOST_BYTES
