@@ -33,13 +33,17 @@ setup(
         "uvicorn>=0.30",
     ],
     extras_require={
+        "tfds": ["tensorflow-datasets>=4.9.4"],
+        "heic": ["pillow-heif>=0.16"],
         "dev": [
             "hypothesis",
             "import-linter",
             "kubernetes-validate",
             "mypy",
             "pytest",
+            "pillow-heif",
             "ruff",
+            "tensorflow-datasets",
             "types-PyYAML",
             "types-setuptools",
             "uv",

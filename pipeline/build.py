@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from tensorflow_data_validation import StatsOptions
 from tfx.components import (
     ExampleValidator,
-    ImportExampleGen,
     StatisticsGen,
     Trainer,
     Transform,
@@ -19,12 +19,16 @@ from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_
 
 from components.data_gate import DataGate
 from components.evaluator.component import Evaluator
+from components.image_example_gen import ImageExampleGen
+from components.image_example_gen.checks import Checks
 from components.production_model import ProductionModel
 from components.pusher import Pusher
 from components.serving_validator import ServingValidator
 from components.serving_validator.checks import Bounds
+from components.span_drift import SpanDrift
 from pipeline import evaluation
-from pipeline.config import Config, Splits
+from pipeline.config import Config, Data, Splits
+from pipeline.schema import curated
 from pipeline.spans import SPLITS, Span
 from trainer import fingerprint, preprocessing
 
@@ -50,23 +54,43 @@ def create_pipeline(
     )
     store = model_store(config)
 
-    # A span of images comes in, split into train, val and test.
-    example_gen = ImportExampleGen(
+    # A span of images comes in, split into train, val and test; what is amiss is set aside.
+    example_gen = ImageExampleGen(
         input_base=span.base,
         input_config=_input(span),
+        checks=_checks(config.data, labels),
         output_config=None if span.splits else _cut(config.data.splits),
         range_config=_range(config.data.span) if span.numbered else None,
     ).with_id("example-gen")
     examples = example_gen.outputs["examples"]
 
-    # Nothing goes on unless the data is what the curated schema says.
+    # Nothing goes on unless the data is what the curated schema says and nearly all of it came in;
+    # by config, nor if it is unlike the span before.
     schema_gen = ImportSchemaGen(schema_file=schema_file).with_id("schema-gen")
     schema = schema_gen.outputs["schema"]
-    statistics_gen = StatisticsGen(examples=examples, schema=schema).with_id("statistics-gen")
+    statistics_gen = StatisticsGen(
+        examples=examples, schema=schema, stats_options=_statistics(labels, config)
+    ).with_id("statistics-gen")
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema
     ).with_id("example-validator")
-    data_gate = DataGate(anomalies=example_validator.outputs["anomalies"]).with_id("data-gate")
+    span_drift = SpanDrift(
+        examples=examples,
+        statistics=statistics_gen.outputs["statistics"],
+        statistics_store=statistics_store(config),
+        max_divergence=config.data.drift.max_divergence,
+        max_label_distance=config.data.drift.max_label_distance,
+    ).with_id("span-drift")
+    data_gate = DataGate(
+        examples=examples,
+        anomalies=example_validator.outputs["anomalies"],
+        statistics=statistics_gen.outputs["statistics"],
+        drift=span_drift.outputs["drift"],
+        statistics_store=statistics_store(config),
+        drift_action=config.data.drift.action,
+        max_quarantined=config.data.checks.max_quarantined,
+        min_class_images=config.data.checks.min_class_images,
+    ).with_id("data-gate")
 
     # Every image is decoded, resized and embedded, once.
     transform = Transform(
@@ -130,6 +154,7 @@ def create_pipeline(
             schema_gen,
             statistics_gen,
             example_validator,
+            span_drift,
             data_gate,
             transform,
             trainer,
@@ -147,6 +172,11 @@ def create_pipeline(
 def model_store(config: Config) -> str:
     """Returns the folder of versions that TF Serving watches."""
     return config.model_store
+
+
+def statistics_store(config: Config) -> str:
+    """Returns the folder of the statistics of spans that passed the data gate."""
+    return f"{config.output}/statistics"
 
 
 def metadata_file(config: Config) -> str:
@@ -170,16 +200,26 @@ def _range(span: str | int) -> range_config_pb2.RangeConfig | None:
     return range_config_pb2.RangeConfig(static_range=fixed)
 
 
+def _checks(data: Data, labels: Sequence[str]) -> Checks:
+    """Leaves out what decides only whether a span is refused: that need not read it again."""
+    options = data.checks.model_dump(exclude={"max_quarantined", "min_class_images"})
+    return Checks(labels=tuple(labels), group=data.group, **options)
+
+
+def _statistics(labels: Sequence[str], config: Config) -> StatsOptions:
+    """Leaves out what the schema does not name, such as bytes that would be read as text."""
+    names = [feature.name for feature in curated(labels, config.evaluation.slices).feature]
+    return StatsOptions(feature_allowlist=names)
+
+
 def _cut(splits: Splits) -> example_gen_pb2.Output:
-    """Cuts by a hash of the encoded image, so that an image never moves to another split."""
     shares = [(name, round(10_000 * getattr(splits, name))) for name in SPLITS]
     return example_gen_pb2.Output(
         split_config=example_gen_pb2.SplitConfig(
             splits=[
                 example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=buckets)
                 for name, buckets in shares
-            ],
-            partition_feature_name=preprocessing.IMAGE,
+            ]
         )
     )
 

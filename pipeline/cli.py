@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _ingest(options: argparse.Namespace) -> int:
-    from pipeline.config import ConfigError
+    from pipeline.config import ConfigError, is_remote
     from pipeline.ingest import spans_there
 
     root = Path(options.output)
@@ -84,24 +85,35 @@ def _ingest(options: argparse.Namespace) -> int:
         raise ConfigError(
             f"{root}/span-{number} exists; choose another --span, or replace it by --overwrite"
         )
+    if is_remote(options.output):
+        raise ConfigError(
+            f"--output: found {options.output}; allowed: a folder that can be renamed"
+        )
     _prepare_tensorflow()
     from rich.console import Console
-    from rich.progress import track
 
-    from pipeline.ingest import sources, span_writer
+    from pipeline import progress
+    from pipeline.ingest.find import find
 
-    if options.source == "digits":
-        source = sources.digits()
-    else:
-        source = sources.folder(Path(options.source), options.val)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of Google's libraries, about others
+        from pipeline.ingest import span_writer
+
+    source = find(options.source, options.val)
     console = Console(stderr=True)
-    images = track(source.images, "Writing images", console=console, transient=True)
-    written = span_writer.write(source, images, root, number, overwrite=options.overwrite)
-    for name, reason in written.rejects[:5]:
-        console.print(f"  {name}: {reason}", markup=False, highlight=False)
-    rejected = f", {len(written.rejects)} rejected (see {span_writer.REJECTS})"
-    print(f"{written.path}: {written.images} images{rejected if written.rejects else ''}")
-    return DONE
+    written = span_writer.write(
+        source,
+        root,
+        number,
+        span_writer.Options(options.max_side, options.overwrite, tuple(options.beam)),
+        watch=lambda seen: progress.counted(console, "Writing images", source.count, seen),
+    )
+    for name, reason in written.rejects:
+        shown = f"{name}: {reason}".encode("utf-8", "replace").decode()
+        console.print(f"  {shown}", markup=False, highlight=False, soft_wrap=True)
+    print(f"{written.path}: {written.images} images, {written.rejected} rejected", end="")
+    print(f" (see {written.path / span_writer.REJECTS})" if written.rejected else "")
+    return REFUSED if written.rejected else DONE
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -252,7 +264,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     ingest.add_argument(
         "source",
-        help="'digits', or a folder of class folders, which may lie in train, test and val folders",
+        help="a folder of class folders, which may lie in train, test and val folders; a CSV or"
+        " JSONL file of path, label and columns to slice by; 'digits'; or tfds:NAME of TensorFlow"
+        " Datasets",
     )
     ingest.add_argument("--output", required=True, metavar="DIR", help="the config's data.root")
     ingest.add_argument(
@@ -264,6 +278,19 @@ def _parser() -> argparse.ArgumentParser:
         default=0.1,
         metavar="SHARE",
         help="share of train that becomes val where there is no val folder (default: 0.1)",
+    )
+    ingest.add_argument(
+        "--max-side",
+        type=_side,
+        metavar="PIXELS",
+        help="make images smaller whose longer side is over this (default: never)",
+    )
+    ingest.add_argument(
+        "--beam",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="an option for Beam, such as --beam=--runner=FlinkRunner; may be given again",
     )
     ingest.add_argument("--overwrite", action="store_true", help="replace the span if it is there")
     ingest.add_argument("--if-missing", action="store_true", help="do nothing if it is there")
@@ -346,6 +373,13 @@ def _natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} is not a number of a span: 0, 1, 2, …")
     return int(text)
+
+
+def _side(text: str) -> int:
+    side = int(text)
+    if side < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return side
 
 
 def _share(text: str) -> float:

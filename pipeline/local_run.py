@@ -19,8 +19,11 @@ from tfx.orchestration.pipeline import Pipeline
 
 from components.data_gate.component import DataRefusedError
 from components.evaluator.scorecard import FILE_NAME, Scorecard
+from components.image_example_gen import report
 from components.pusher import component as pusher
 from components.serving_validator import component as serving_validator
+from components.span_drift import report as span_drift
+from components.span_drift.report import DriftReport
 from pipeline import build, schema
 from pipeline.config import Config, ConfigError, is_remote
 from pipeline.history import NOT_RUN, ComponentRun, History
@@ -42,6 +45,8 @@ class Outcome:
         path: its folder.
         reasons: sentences; empty if pushed.
         log: the file with all that TFX, Beam and TensorFlow logged.
+        data: what came in and what did not; None if that was not reached.
+        drift: how the span compares with the one before; None if that was not reached.
     """
 
     verdict: str
@@ -52,6 +57,8 @@ class Outcome:
     path: str | None
     reasons: tuple[str, ...]
     log: str
+    data: report.Report | None = None
+    drift: DriftReport | None = None
 
 
 def run(
@@ -146,15 +153,39 @@ def _outcome(
         verdict = "refused"
         reasons = tuple(miss.sentence() for miss in scorecard.misses) if scorecard else ()
         reasons += _serving_reasons(history, run_id)
-    return Outcome(verdict, run_id, components, scorecard, version, path, reasons, log)
+    data = _written(history, run_id, "example-gen", "examples", report.FILE_NAME)
+    drift = _written(history, run_id, "span-drift", "drift", span_drift.FILE_NAME)
+    return Outcome(
+        verdict,
+        run_id,
+        components,
+        scorecard,
+        version,
+        path,
+        reasons,
+        log,
+        report.Report.from_json(data) if data else None,
+        DriftReport.from_json(drift) if drift else None,
+    )
+
+
+def _written(history: History, run_id: str, node: str, key: str, name: str) -> str | None:
+    artifact = history.output(run_id, node, key)
+    file = Path(artifact.uri, name) if artifact is not None else None
+    # A component that failed leaves its artifact in the database, and perhaps nothing on disk.
+    return file.read_text("utf-8") if file is not None and file.exists() else None
 
 
 def _serving_reasons(history: History, run_id: str) -> tuple[str, ...]:
-    blessing = history.output(run_id, "serving-validator", serving_validator.BLESSING_KEY)
-    if blessing is None:
-        return ()
-    report = json.loads(Path(blessing.uri, serving_validator.REPORT_FILE).read_text("utf-8"))
-    return tuple(f"serving: {reason}" for reason in report["reasons"])
+    written = _written(
+        history,
+        run_id,
+        "serving-validator",
+        serving_validator.BLESSING_KEY,
+        serving_validator.REPORT_FILE,
+    )
+    reasons = json.loads(written)["reasons"] if written else ()
+    return tuple(f"serving: {reason}" for reason in reasons)
 
 
 def _progress(config: Config, nodes: Sequence[str], before: set[str]) -> Sequence[ComponentRun]:

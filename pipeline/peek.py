@@ -1,24 +1,21 @@
 """Reads the first records of a TFRecord file, to check data before anything heavy loads.
 
 Every library in the stack that reads TFRecord files or tf.Example messages imports TensorFlow,
-which takes about 8 seconds; a config or data error has to be told within one. So this module
-decodes the two formats itself, and no more of them than that check needs.
+which takes about 8 seconds; a config or data error has to be told within one. So the framing is
+read by `components.tfrecord_file`, as in the pipeline, and this module decodes tf.Example itself,
+and no more of it than that check needs.
 
 Sources:
-    TFRecord framing: https://www.tensorflow.org/tutorials/load_data/tfrecord
     tf.Example: tensorflow/core/example/example.proto and feature.proto
     Wire format: https://protobuf.dev/programming-guides/encoding
 """
 
-import gzip
 import itertools
 import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
 
-import google_crc32c
+from components import tfrecord_file
 
 Values = list[bytes] | list[float] | list[int]
 
@@ -29,7 +26,7 @@ _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 def examples(path: str | Path, limit: int) -> Iterator[dict[str, Values]]:
     """Yields the first records of a TFRecord file, each as feature name -> values.
 
-    As for Beam, whose reader the pipeline uses, a file is compressed if its name ends in `.gz`.
+    A file may be gzipped, whatever its name.
 
     Args:
         path: the file.
@@ -40,12 +37,12 @@ def examples(path: str | Path, limit: int) -> Iterator[dict[str, Values]]:
         OSError: the file cannot be opened or read.
     """
     number = 0
-    with gzip.open(path) if str(path).endswith(".gz") else Path(path).open("rb") as stream:
+    with Path(path).open("rb") as stream:
         try:
-            for record in itertools.islice(_records(cast(BinaryIO, stream)), limit):
+            for record in itertools.islice(tfrecord_file.records(stream), limit):
                 yield decode(record)
                 number += 1
-        except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except ValueError as error:
             raise ValueError(f"{path}: record {number} cannot be read: {error}") from error
 
 
@@ -62,32 +59,6 @@ def decode(record: bytes) -> dict[str, Values]:
             name = b"".join(_messages(entry, 1)[-1:]).decode("utf-8")
             decoded[name] = _feature(b"".join(_messages(entry, 2)[-1:]))
     return decoded
-
-
-def _records(stream: BinaryIO) -> Iterator[bytes]:
-    """Yields the data of each TFRecord: length, its checksum, data, its checksum."""
-    while header := stream.read(12):
-        if len(header) < 12:
-            raise ValueError("the file ends in the middle of it")
-        length, length_checksum = struct.unpack("<QI", header)
-        if _masked_checksum(header[:8]) != length_checksum:
-            if header.startswith(b"\x1f\x8b\x08"):
-                raise ValueError("the file is compressed, but its name does not end in .gz")
-            raise ValueError(
-                "the checksum of its length does not match: this is no TFRecord file, or damaged"
-            )
-        data, footer = stream.read(length), stream.read(4)
-        if len(data) < length or len(footer) < 4:
-            raise ValueError("the file ends in the middle of it")
-        if _masked_checksum(data) != struct.unpack("<I", footer)[0]:
-            raise ValueError("the checksum of its data does not match: the file is damaged")
-        yield data
-
-
-def _masked_checksum(data: bytes) -> int:
-    """Computes TFRecord's checksum: CRC32C, rotated and shifted as the format says."""
-    checksum: int = google_crc32c.value(data)
-    return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _feature(message: bytes) -> Values:

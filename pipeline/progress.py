@@ -9,6 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 if TYPE_CHECKING:
     from pipeline.history import ComponentRun
@@ -49,6 +56,49 @@ def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) ->
     finally:
         stop.set()
         thread.join()
+
+
+@contextlib.contextmanager
+def counted(
+    console: Console, what: str, total: int | None, seen: Callable[[], int]
+) -> Iterator[None]:
+    """Shows on a terminal how many things are done, how many a second, and how long it will take.
+
+    Args:
+        console: where to print.
+        what: what is being done.
+        total: how many there are; None if nobody knows.
+        seen: tells how many are done; called about once a second, in a thread.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.0f} a second"),
+        TimeRemainingColumn(),
+    )
+    stop = threading.Event()
+    started = time.monotonic()
+
+    def watch() -> None:
+        while True:
+            last = stop.wait(_POLL_SECONDS)
+            count = seen()
+            rate = count / (time.monotonic() - started)
+            bar.update(task, completed=count, rate=rate)
+            if last:
+                return
+
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total, rate=0.0)
+        thread = threading.Thread(target=watch, name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+    console.print(f"{what}: {seen()}, {bar.tasks[0].fields['rate']:.0f} a second", highlight=False)
 
 
 def line(component: ComponentRun) -> str:

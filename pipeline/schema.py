@@ -9,16 +9,18 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from pipeline.config import MEASURED
 from trainer import preprocessing
 
 # The data contract's optional features (TF-Slim's names for ImageNet records).
 _OPTIONAL = {
     "image/filename": schema_pb2.BYTES,
-    "image/height": schema_pb2.INT,
-    "image/width": schema_pb2.INT,
     "image/format": schema_pb2.BYTES,
     "image/source": schema_pb2.BYTES,
 }
+# What ImageExampleGen measures.
+_WHOLE = ("image/height", "image/width", "image/bytes")
+_MEASURED = {name: schema_pb2.INT if name in _WHOLE else schema_pb2.FLOAT for name in MEASURED}
 
 
 def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
@@ -41,7 +43,8 @@ def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
     )
     text = _optional(preprocessing.TEXT, schema_pb2.BYTES)
     text.string_domain.CopyFrom(schema_pb2.StringDomain(name=text.name, value=labels))
-    others = {**_OPTIONAL, **{name: schema_pb2.BYTES for name in slices if name not in _OPTIONAL}}
+    known = {**_OPTIONAL, **_MEASURED}
+    others = {**known, **{name: schema_pb2.BYTES for name in slices if name not in known}}
     for name in (preprocessing.LABEL, preprocessing.TEXT):
         others.pop(name, None)
     optional = [_optional(name, kind) for name, kind in others.items()]

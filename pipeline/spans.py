@@ -85,13 +85,15 @@ def find(config: Config) -> Span:
 
 
 def check(config: Config) -> Span:
-    """Finds the span and checks that its first records fit the labels.
+    """Finds the span and checks that some of its first records fit the labels.
 
+    Single records that do not fit, and what stands behind a damage, are for the run to set aside.
+    Where none fits, it is the config or the data as a whole that is wrong, and that is told now.
     Of remote roots, no record is read.
 
     Raises:
-        ConfigError: as `find` and `read_labels` do, and if a file is damaged, a split holds no
-            record, or a record has no image or a label that does not fit.
+        ConfigError: as `find` and `read_labels` do, and if a split holds no record, or of the
+            records looked at none has an image and a label that fit; the first reason is given.
     """
     span = find(config)
     labels = read_labels(config)
@@ -103,9 +105,15 @@ def check(config: Config) -> Span:
     limit = max(1, min(_RECORDS_PER_FILE, _RECORDS_IN_ALL // total))
     ids = {label: number for number, label in enumerate(labels)}
     for folder, names in files.items():
-        read = sum(_check_file(f"{folder}/{name}", limit, labels, ids) for name in names)
-        if not read:
-            raise ConfigError(f"{folder}: found no record in its files; allowed: one or more")
+        problem: ConfigError | None = None
+        fit = 0
+        for name in names:
+            fit_here, problem_here = _check_file(f"{folder}/{name}", limit, labels, ids)
+            fit += fit_here
+            problem = problem or problem_here
+        if not fit:
+            nothing = f"{folder}: found no record in its files; allowed: one or more"
+            raise problem or ConfigError(nothing)
     return span
 
 
@@ -154,16 +162,25 @@ def _splits_in(path: str) -> tuple[str, ...]:
     return splits
 
 
-def _check_file(path: str, limit: int, labels: Sequence[str], ids: Mapping[str, int]) -> int:
-    """Checks the first records of a file; returns how many there were."""
-    number = 0
+def _check_file(
+    path: str, limit: int, labels: Sequence[str], ids: Mapping[str, int]
+) -> tuple[int, ConfigError | None]:
+    """Checks the first records of a file; returns how many fit, and what is the matter first."""
+    fit = number = 0
+    problem: ConfigError | None = None
     try:
         for example in peek.examples(path, limit):
-            _check_example(example, f"{path}: record {number}", labels, ids)
+            try:
+                _check_example(example, f"{path}: record {number}", labels, ids)
+                fit += 1
+            except ConfigError as error:
+                problem = problem or error
             number += 1
-    except (ValueError, OSError) as error:
+    except OSError as error:
         raise ConfigError(str(error)) from error
-    return number
+    except ValueError as error:
+        problem = problem or ConfigError(str(error))
+    return fit, problem
 
 
 def _check_example(

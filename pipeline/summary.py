@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -34,13 +35,17 @@ def as_json(outcome: Outcome) -> str:
                 }
                 for component in outcome.components
             ],
+            "data": _data(outcome),
+            "drift": dataclasses.asdict(outcome.drift) if outcome.drift else None,
         }
     )
 
 
 def show(outcome: Outcome, console: Console) -> None:
-    """Prints components, metrics by class, verdict, reasons and the next step."""
+    """Prints components, data, metrics by class, verdict, reasons and the next step."""
     console.print(_components(outcome))
+    for text in _came_in(outcome):
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
     if outcome.scorecard is not None:
         console.print(_classes(outcome))
     colour = _COLOURS[outcome.verdict]
@@ -49,6 +54,51 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(f"  {reason}", highlight=False, markup=False)
     for text in _next(outcome):
         console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _data(outcome: Outcome) -> dict[str, Any] | None:
+    data = outcome.data
+    if data is None:
+        return None
+    return {
+        "span": data.span,
+        "records": data.records,
+        "clean": dict(data.clean),
+        "quarantined": sum(data.quarantined.values()),
+        "reasons": dict(data.quarantined),
+        "removed_from_train": data.removed,
+        "damaged_files": len(data.damaged),
+        "exact_duplicates": {"within": data.exact.within, "across": data.exact.across},
+        "near_duplicates": {"within": data.near.within, "across": data.near.across},
+        "conflicting_labels": data.conflicting,
+    }
+
+
+def _came_in(outcome: Outcome) -> list[str]:
+    """Says in a line what came in, and in one more for each thing that is amiss."""
+    data = outcome.data
+    if data is None:
+        return []
+    splits = ", ".join(f"{count} {split}" for split, count in data.clean.items())
+    quarantined = sum(data.quarantined.values())
+    lines = [f"Data: {data.records} records, {splits}, {quarantined} quarantined"]
+    if quarantined:
+        lines[0] += f" ({data.reasons})"
+    copies = data.exact.within + data.exact.across + data.near.within + data.near.across
+    if copies:
+        lines.append(
+            f"  {data.exact.within + data.exact.across} exact and"
+            f" {data.near.within + data.near.across} near duplicates,"
+            f" {data.exact.across + data.near.across} of them of another split,"
+            f" {data.conflicting} with another label; {data.removed} removed from train"
+        )
+    lines += [
+        f"  {one.file}: damaged after {one.records} records: {one.reason}" for one in data.damaged
+    ]
+    if outcome.drift is not None and outcome.drift.changes:
+        lines.append(f"Drift from span {outcome.drift.previous} to span {outcome.drift.span}:")
+        lines += [f"  {change.sentence()}" for change in outcome.drift.changes]
+    return lines
 
 
 def _components(outcome: Outcome) -> Table:

@@ -1,7 +1,8 @@
 """The DataGate component.
 
-TFX's ExampleValidator writes what it finds and succeeds whatever that is. The gate is a component
-of its own, because a component that fails loses its outputs, and the anomalies must stay.
+TFX's ExampleValidator and our ImageExampleGen write what they find and succeed whatever that is.
+The gate is a component of its own, because a component that fails loses its outputs, and anomalies,
+quarantine and report must stay.
 """
 
 from __future__ import annotations
@@ -17,7 +18,22 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel
 
+from components import statistics_store
+from components.image_example_gen import report
+from components.span_drift.component import (
+    DRIFT_KEY,
+    STATISTICS_KEY,
+    STORE_KEY,
+    statistics_file,
+)
+from components.span_drift.report import FILE_NAME, DriftReport
+
 ANOMALIES_KEY = "anomalies"
+EXAMPLES_KEY = "examples"
+MAX_QUARANTINED_KEY = "max_quarantined"
+MIN_CLASS_IMAGES_KEY = "min_class_images"
+DRIFT_ACTION_KEY = "drift_action"
+STOP = "stop"
 
 # Features that the schema does not name are never read, so they can do no harm.
 _HARMLESS = frozenset({anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN})
@@ -30,9 +46,17 @@ class DataRefusedError(RuntimeError):
 class DataGateSpec(component_spec.ComponentSpec):
     """What goes into the component."""
 
-    PARAMETERS: dict[str, component_spec.ExecutionParameter] = {}
+    PARAMETERS = {
+        MAX_QUARANTINED_KEY: component_spec.ExecutionParameter(type=float),
+        MIN_CLASS_IMAGES_KEY: component_spec.ExecutionParameter(type=int),
+        DRIFT_ACTION_KEY: component_spec.ExecutionParameter(type=str),
+        STORE_KEY: component_spec.ExecutionParameter(type=str),
+    }
     INPUTS = {
-        ANOMALIES_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)
+        EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        ANOMALIES_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        STATISTICS_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
+        DRIFT_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
     }
     OUTPUTS: dict[str, component_spec.ChannelParameter] = {}
 
@@ -51,7 +75,7 @@ def sentences(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
 
 
 class Executor(base_executor.BaseExecutor):
-    """Reads the anomalies of every split and raises if there are any."""
+    """Reads the report and the anomalies of every split and raises if anything is amiss."""
 
     def Do(  # noqa: N802, the name is TFX's
         self,
@@ -59,32 +83,76 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Lets clean data pass.
+        """Lets clean data pass, and keeps its statistics for the span after it.
 
         Raises:
-            DataRefusedError: a split has an anomaly.
+            DataRefusedError: a split has an anomaly, too many records are in quarantine, a class
+                has too few images, or the span drifted and that is to stop a run.
         """
+        examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
+        came_in = report.read(examples.uri)
+        found = report.findings(
+            came_in, exec_properties[MAX_QUARANTINED_KEY], exec_properties[MIN_CLASS_IMAGES_KEY]
+        )
         artifact = artifact_utils.get_single_instance(input_dict[ANOMALIES_KEY])
-        found: list[str] = []
         for split in artifact_utils.decode_split_names(artifact.split_names):
             folder = artifact_utils.get_split_uri([artifact], split)
             with fileio.open(os.path.join(folder, DEFAULT_FILE_NAME), "rb") as file:
                 anomalies = anomalies_pb2.Anomalies.FromString(file.read())
             found += sentences(split, anomalies)
+        drift = artifact_utils.get_single_instance(input_dict[DRIFT_KEY])
+        if exec_properties[DRIFT_ACTION_KEY] == STOP:
+            with fileio.open(os.path.join(drift.uri, FILE_NAME), "rb") as file:
+                drifted = DriftReport.from_json(file.read().decode("utf-8"))
+            found += [
+                f"Drift from span {drifted.previous}: {change.sentence()}."
+                for change in drifted.changes
+            ]
         if found:
             raise DataRefusedError("\n".join(found))
+        statistics_store.publish(
+            statistics_file(input_dict[STATISTICS_KEY]), exec_properties[STORE_KEY], came_in.span
+        )
 
 
 class DataGate(base_component.BaseComponent):
-    """Fails when ExampleValidator found an anomaly, so that nothing behind it runs."""
+    """Fails when the data is not fit for training, so that nothing behind it runs."""
 
     SPEC_CLASS = DataGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, anomalies: BaseChannel) -> None:
+    def __init__(
+        self,
+        examples: BaseChannel,
+        anomalies: BaseChannel,
+        statistics: BaseChannel,
+        drift: BaseChannel,
+        statistics_store: str,
+        max_quarantined: float,
+        min_class_images: int,
+        drift_action: str,
+    ) -> None:
         """Declares the component.
 
         Args:
+            examples: channel of `Examples`, from ImageExampleGen, whose report is read.
             anomalies: channel of `ExampleAnomalies`, from ExampleValidator.
+            statistics: channel of `ExampleStatistics`, kept when the span passes.
+            drift: channel of SpanDrift's report.
+            statistics_store: where statistics are kept.
+            max_quarantined: highest share of records in quarantine, in [0, 1].
+            min_class_images: fewest images of train that each class must have.
+            drift_action: "stop" if a span that drifted does not pass; "warn" otherwise.
         """
-        super().__init__(DataGateSpec(anomalies=anomalies))
+        super().__init__(
+            DataGateSpec(
+                examples=examples,
+                anomalies=anomalies,
+                statistics=statistics,
+                drift=drift,
+                statistics_store=statistics_store,
+                max_quarantined=max_quarantined,
+                min_class_images=min_class_images,
+                drift_action=drift_action,
+            )
+        )

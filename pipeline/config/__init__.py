@@ -5,7 +5,7 @@ stand. The messages about a wrong config and the file that `retrain init` writes
 them. Nothing heavy is imported here, so a mistake in a config is told at once.
 """
 
-from pipeline.config.data import Data, Image, Splits
+from pipeline.config.data import MEASURED, Data, Image, Splits
 from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
 from pipeline.config.loading import check_weights, load, parse, read_labels, resolve, validate
 from pipeline.config.messages import allowed, properties, schema
@@ -15,6 +15,7 @@ from pipeline.config.training import Backbone, Trainer
 from pipeline.config.values import ConfigError, guess, is_remote, shown
 
 __all__ = [
+    "MEASURED",
     "METRICS",
     "Backbone",
     "Beam",

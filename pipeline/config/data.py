@@ -7,6 +7,20 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config.values import Location, Section, Texts, shown
 
+# What ImageExampleGen measures of each image; `components.image_example_gen.measures` has the
+# meaning. They stand here too, as that module loads too much to tell a mistake in a config.
+MEASURED = (
+    "image/height",
+    "image/width",
+    "image/aspect",
+    "image/brightness",
+    "image/contrast",
+    "image/sharpness",
+    "image/colourfulness",
+    "image/entropy",
+    "image/bytes",
+)
+
 
 def _check_folder_of_spans(value: str) -> str:
     # TFX takes these characters for a pattern and would look elsewhere.
@@ -55,6 +69,75 @@ class Splits(Section):
         return self
 
 
+class Checks(Section):
+    """What an image must be like to come in, and when a span is refused."""
+
+    min_side: int = Field(8, ge=1, le=4096, description="Shortest side in pixels that comes in.")
+    max_pixels: int = Field(
+        100_000_000,
+        ge=1,
+        le=178_000_000,
+        description="Most pixels in an image; larger ones are quarantined undecoded.",
+    )
+    channels: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(strict=False, min_length=1)
+    ] = Field(
+        (1, 2, 3, 4),
+        description="Numbers of channels that come in: 1 grey, 2 grey and alpha, 3 colour, 4"
+        " colour and alpha, or CMYK.",
+    )
+    min_contrast: float = Field(
+        0.005,
+        ge=0,
+        le=0.5,
+        description="Lowest standard deviation of brightness, from 0 to 0.5; images below it are"
+        " near-constant.",
+    )
+    similarity: float = Field(
+        0.98,
+        gt=0.5,
+        le=1,
+        description="How alike two images are that count as near duplicates; 1 is the same.",
+    )
+    remove_leaked: Literal["none", "exact", "near"] = Field(
+        "near",
+        description="Which copies of val or test images are taken out of train; near means exact"
+        " ones too. Nothing is ever taken out of test.",
+    )
+    max_quarantined: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Share of records in quarantine above which the span is refused; copies that"
+        " were taken out of train do not count.",
+    )
+    min_class_images: int = Field(
+        1, ge=0, description="Fewest images of train that each class must have."
+    )
+
+
+class Drift(Section):
+    """When a span differs from the one accepted before, and what then."""
+
+    action: Literal["warn", "stop"] = Field(
+        "warn", description="What drift does: warn says so in the summary, stop refuses the span."
+    )
+    max_divergence: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="Jensen-Shannon divergence, from 0 to 1, of an image feature such as"
+        " image/brightness above which it drifted.",
+    )
+    max_label_distance: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="Change of one class's share of train, from 0 to 1, above which the labels"
+        " drifted.",
+    )
+
+
 class Data(Section):
     """Where the images come from."""
 
@@ -76,6 +159,19 @@ class Data(Section):
     splits: Splits = Field(
         Splits(),
         description="How to cut data that has no train, val and test folders; shares sum to 1.",
+    )
+    group: str | None = Field(
+        None,
+        min_length=1,
+        description="Feature whose records stay together in such a cut, as of one patient or"
+        " camera. If left out, each image is cut by itself.",
+        examples=["image/source"],
+    )
+    checks: Checks = Field(
+        Checks(), description="What an image must be like, and when a span is refused."
+    )
+    drift: Drift = Field(
+        Drift(), description="When a span differs from the one before, and what then."
     )
 
 

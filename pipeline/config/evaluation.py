@@ -4,12 +4,19 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config.values import Section, Texts, check_unique
+from pipeline.config.data import MEASURED
+from pipeline.config.values import Section, Texts, check_unique, shown
 
 
 def _check_slices(names: tuple[str, ...]) -> tuple[str, ...]:
     if "image/encoded" in names:
         raise ValueError("found image/encoded; allowed: features that images share, not the images")
+    for name in names:
+        if name in MEASURED:
+            raise ValueError(
+                f"found {shown(name)}, of which nearly every image has another value; allowed:"
+                " features with a few values, such as image/source"
+            )
     return check_unique(names)
 
 

@@ -1,52 +1,77 @@
-"""Writes a span of TFRecords: whole or not at all."""
+"""Writes a span of TFRecords with Beam: whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import io
+import fcntl
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tensorflow as tf
-from PIL import Image, UnidentifiedImageError
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.config import ConfigError
-from pipeline.ingest.sources import Source, SourceSet
+from pipeline.config.data import check_labels
+from pipeline.ingest import part
+from pipeline.ingest.sources import Origin
 
-# What TensorFlow decodes; other formats are rejected.
-_FORMATS = frozenset({"JPEG", "PNG", "GIF", "BMP"})
-# TensorFlow takes a palette's indices for grey levels and fails on single bits.
-_BMP_MODES = frozenset({"L", "RGB", "RGBA"})
-_SHARD_IMAGES = 4096
 REJECTS = "_rejects.csv"
+# Images in a part, which is a file for each split that occurs in it.
+_PART_IMAGES = 4096
+_SHOWN_REJECTS = 5
+
+Watch = Callable[[Callable[[], int]], contextlib.AbstractContextManager[None]]
 
 
-class RejectedError(ValueError):
-    """An image that cannot be used; the message is the reason."""
+@dataclass(frozen=True)
+class Options:
+    """How images are brought in.
+
+    Attributes:
+        max_side: longest side in pixels; larger images are made smaller. None for no limit.
+        overwrite: whether a span of that number may be replaced.
+        beam: options for Beam as it takes them.
+    """
+
+    max_side: int | None = None
+    overwrite: bool = False
+    beam: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Written:
-    """What became of a source."""
+    """What became of a source.
+
+    Attributes:
+        path: the span's folder.
+        images: how many images are in it.
+        rejected: how many are not; the span's `_rejects.csv` lists them all.
+        rejects: path and reason of the first ones.
+    """
 
     path: Path
     images: int
+    rejected: int
     rejects: tuple[tuple[str, str], ...]
 
 
-def check_labels(root: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
+def settle_labels(root: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
     """Returns the label list of a data root: its `labels.txt`, or the source's class names.
 
     Raises:
-        ConfigError: the source has a class that the file does not list. Class ids must not move
-            between spans, so the list is never changed here.
+        ConfigError: the source has a class that the file does not list, or a class name cannot
+            stand in it. Class ids must not move between spans, so the list is never changed here.
     """
     file = root / "labels.txt"
     if not file.exists():
-        return labels
+        try:
+            return check_labels(labels)
+        except ValueError as error:
+            raise ConfigError(f"class names: {error}") from error
     known = tuple(line.strip() for line in file.read_text("utf-8").splitlines() if line.strip())
     unknown = sorted(set(labels) - set(known))
     if unknown:
@@ -57,7 +82,11 @@ def check_labels(root: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def write(
-    source: SourceSet, progress: Iterable[Source], root: Path, number: int, *, overwrite: bool
+    source: Origin,
+    root: Path,
+    number: int,
+    options: Options,
+    watch: Watch = lambda seen: contextlib.nullcontext(),
 ) -> Written:
     """Writes a span and, where there is none, `labels.txt`.
 
@@ -66,117 +95,108 @@ def write(
 
     Args:
         source: what to write.
-        progress: iterates over `source.images`, and may tell somebody about it.
-        root: the data root, which is made if need be.
+        root: the data root, which is made if need be; every worker of Beam must see it.
         number: the span's number.
-        overwrite: whether a span of that number may be replaced.
-
-    Returns:
-        Where the span is, and what was rejected: images that Pillow cannot decode, or of a format
-        that TensorFlow does not know. They are also listed in the span's `_rejects.csv`.
+        options: how.
+        watch: makes a context that may show progress; it is given a function that tells how many
+            images have been looked at.
 
     Raises:
-        ConfigError: the span is there already, a class is unknown, or no image can be used.
+        ConfigError: the span is there already or is being written, a class is unknown, or no image
+            can be used.
     """
     target = root / f"span-{number}"
-    replaced = root / f".span-{number}.replaced"
-    if replaced.exists() and not target.exists():
-        replaced.rename(target)  # an ingest was killed between the two renamings below
-    if target.exists() and not overwrite:
-        raise ConfigError(f"{target} exists; choose another --span, or replace it by --overwrite")
-    labels = check_labels(root, source.labels)
     partial = root / f".span-{number}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    shards: dict[str, _Shards] = {}
-    rejects = []
-    for image in progress:
-        try:
-            example = to_example(image, labels)
-        except (RejectedError, OSError) as error:
-            rejects.append((image.name, str(error)))
-            continue
-        split = image.split or ""
-        if split not in shards:
-            shards[split] = _Shards(partial / split)
-        shards[split].write(example.SerializeToString())
-    for writer in shards.values():
-        writer.close()
-    images = sum(writer.count for writer in shards.values())
+    made = not root.exists()
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with _only_writer(root):
+            _settle_replacement(root, number)
+            if target.exists() and not options.overwrite:
+                raise ConfigError(
+                    f"{target} exists; choose another --span, or replace it by --overwrite"
+                )
+            labels = settle_labels(root, source.labels)
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            with watch(lambda: sum(note.seen for note in part.notes(partial))):
+                _run(source, partial, labels, options)
+            written = _close(partial, target)
+            _publish(root, number, labels)
+            return written
+    finally:
+        if made:
+            with contextlib.suppress(OSError):  # it is not empty
+                root.rmdir()
+
+
+def _run(source: Origin, partial: Path, labels: tuple[str, ...], options: Options) -> None:
+    parts = list(enumerate(source.parts(_PART_IMAGES)))
+    with beam.Pipeline(options=PipelineOptions(list(options.beam))) as pipeline:
+        (
+            pipeline
+            | "Parts" >> beam.Create(parts)
+            | "Spread" >> beam.Reshuffle()
+            | "Write"
+            >> beam.Map(
+                lambda one: part.write(one[0], one[1], str(partial), labels, options.max_side)
+            )
+        )
+
+
+def _close(partial: Path, target: Path) -> Written:
+    """Gathers the notes of all parts into the list of rejects.
+
+    Raises:
+        ConfigError: no image could be used; what was begun is removed.
+    """
+    images = rejected = 0
+    first: list[tuple[str, str]] = []
+    # Names of files need not be text; they come out as the bytes that they are.
+    with (partial / REJECTS).open("w", newline="", encoding="utf-8", errors="surrogateescape") as f:
+        rows = csv.writer(f)
+        rows.writerow(("path", "reason"))
+        for note in part.notes(partial):
+            images += note.written
+            rejected += len(note.rejects)
+            first += note.rejects[: _SHOWN_REJECTS - len(first)]
+            rows.writerows(note.rejects)
     if not images:
         shutil.rmtree(partial)
-        reason = f"; the first: {': '.join(rejects[0])}" if rejects else ""
+        reason = f"; the first of {rejected}: {': '.join(first[0])}" if first else ""
         raise ConfigError(f"no image could be used{reason}")
-    with (partial / REJECTS).open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("path", "reason"), *rejects])
+    part.discard_notes(partial)
+    return Written(target, images, rejected, tuple(first))
+
+
+def _settle_replacement(root: Path, number: int) -> None:
+    """Ends what an ingest that was killed between the two renamings of `_publish` has begun."""
+    target, replaced = root / f"span-{number}", root / f".span-{number}.replaced"
+    if replaced.exists() and not target.exists():
+        replaced.rename(target)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _publish(root: Path, number: int, labels: Sequence[str]) -> None:
+    target, replaced = root / f"span-{number}", root / f".span-{number}.replaced"
     if not (root / "labels.txt").exists():
         draft = root / ".labels.partial"
         draft.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         draft.rename(root / "labels.txt")
     if target.exists():
-        shutil.rmtree(replaced, ignore_errors=True)
         target.rename(replaced)
-    partial.rename(target)
+    (root / f".span-{number}.partial").rename(target)
     shutil.rmtree(replaced, ignore_errors=True)
-    return Written(target, images, tuple(rejects))
 
 
-def to_example(image: Source, labels: tuple[str, ...]) -> tf.train.Example:
-    """Reads an image and makes the tf.Example of the data contract.
-
-    Raises:
-        RejectedError: the bytes are not an image, are damaged, or of a format that TensorFlow does
-            not decode.
-        OSError: the file cannot be read.
-    """
-    encoded = image.read()
+@contextlib.contextmanager
+def _only_writer(root: Path) -> Iterator[None]:
+    """Holds the root's lock; the kernel lets go of it when the process ends, however it does."""
+    folder = os.open(root, os.O_RDONLY)
     try:
-        with Image.open(io.BytesIO(encoded)) as picture:
-            picture.load()
-            (width, height), kind, mode = picture.size, picture.format, picture.mode
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
-        raise RejectedError(f"not a readable image: {error}") from error
-    if kind not in _FORMATS:
-        raise RejectedError(f"format {kind}; allowed: {', '.join(sorted(_FORMATS))}")
-    if kind == "BMP" and mode not in _BMP_MODES:
-        raise RejectedError(f"BMP of mode {mode}; allowed: {', '.join(sorted(_BMP_MODES))}")
-    features = {
-        "image/encoded": encoded,
-        "image/class/label": labels.index(image.label),
-        "image/class/text": image.label.encode(),
-        "image/filename": os.fsencode(image.name),
-        "image/format": kind.lower().encode(),
-        "image/height": height,
-        "image/width": width,
-    }
-    return tf.train.Example(
-        features=tf.train.Features(feature={k: _feature(v) for k, v in features.items()})
-    )
-
-
-def _feature(value: bytes | int) -> tf.train.Feature:
-    if isinstance(value, int):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-
-class _Shards:
-    """TFRecord files of one split, a new one every `_SHARD_IMAGES` images."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._writers: list[tf.io.TFRecordWriter] = []
-        self.count = 0
-        folder.mkdir(exist_ok=True)
-
-    def write(self, record: bytes) -> None:
-        if self.count % _SHARD_IMAGES == 0:
-            self.close()
-            name = f"images-{len(self._writers):05d}.tfrecord"
-            self._writers.append(tf.io.TFRecordWriter(str(self._folder / name)))
-        self._writers[-1].write(record)
-        self.count += 1
-
-    def close(self) -> None:
-        if self._writers:
-            self._writers[-1].close()
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ConfigError(f"{root}: another ingest is writing to it") from None
+    finally:
+        os.close(folder)

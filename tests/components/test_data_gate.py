@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,19 @@ from tfx.types import standard_artifacts
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from components.data_gate.component import DataRefusedError, Executor, sentences
+from components.image_example_gen.report import FILE_NAME, Report
+from components.span_drift.report import FILE_NAME as DRIFT_FILE
+from components.span_drift.report import Change, DriftReport
 from pipeline import schema
 from tests.conftest import LABELS, Record
 
+CAME_IN = Report(
+    span=0,
+    clean={"train": 90, "test": 1},
+    classes={"train": {LABELS[0]: 90}, "test": {LABELS[0]: 1}},
+    quarantined={"truncated": 9},
+)
+FIRST_SPAN = DriftReport(0, None)
 CLEAN = [(0, LABELS[0]), (1, None), (None, LABELS[2])]
 
 
@@ -33,20 +44,72 @@ def _records(record: Record, labels: list[tuple[int | None, str | None]]) -> lis
     return [record(b"\x89PNG", number, text) for number, text in labels]
 
 
-def _gate(folder: Path, by_split: dict[str, anomalies_pb2.Anomalies]) -> None:
+def _gate(
+    folder: Path,
+    by_split: dict[str, anomalies_pb2.Anomalies],
+    came_in: Report = CAME_IN,
+    max_quarantined: float = 0.1,
+    drift: DriftReport = FIRST_SPAN,
+    action: str = "warn",
+) -> None:
+    examples = standard_artifacts.Examples()
+    examples.uri = str(folder / "examples")
+    (folder / "examples").mkdir()
+    (folder / "examples" / FILE_NAME).write_text(came_in.as_json(), "utf-8")
     artifact = standard_artifacts.ExampleAnomalies()
     artifact.uri = str(folder)
     artifact.split_names = "[" + ", ".join(f'"{split}"' for split in by_split) + "]"
     for split, anomalies in by_split.items():
         (folder / f"Split-{split}").mkdir()
         (folder / f"Split-{split}" / "SchemaDiff.pb").write_bytes(anomalies.SerializeToString())
-    Executor().Do({"anomalies": [artifact]}, {}, {})
+    drifted = standard_artifacts.ExampleAnomalies()
+    drifted.uri = str(folder / "drift")
+    (folder / "drift").mkdir()
+    (folder / "drift" / DRIFT_FILE).write_text(drift.as_json(), "utf-8")
+    statistics = standard_artifacts.ExampleStatistics()
+    statistics.uri = str(folder / "statistics")
+    statistics.split_names = '["train"]'
+    (folder / "statistics" / "Split-train").mkdir(parents=True)
+    (folder / "statistics" / "Split-train" / "FeatureStats.pb").write_bytes(b"statistics")
+    Executor().Do(
+        {
+            "anomalies": [artifact],
+            "examples": [examples],
+            "statistics": [statistics],
+            "drift": [drifted],
+        },
+        {},
+        {
+            "max_quarantined": max_quarantined,
+            "min_class_images": 1,
+            "drift_action": action,
+            "statistics_store": str(folder / "store"),
+        },
+    )
 
 
 def test_clean_data_passes(tmp_path: Path, record: Record) -> None:
     anomalies = _anomalies(_records(record, CLEAN))
     assert sentences("train", anomalies) == []
     _gate(tmp_path, {"train": anomalies, "test": anomalies})
+    # What the next span will be compared with.
+    assert (tmp_path / "store" / "span-0.pb").read_bytes() == b"statistics"
+
+
+def test_drift_is_let_pass_or_refused_as_the_config_says(tmp_path: Path, record: Record) -> None:
+    anomalies = {"train": _anomalies(_records(record, CLEAN))}
+    change = Change("image/brightness", "Jensen-Shannon divergence", 0.5, 0.1, "mean", 0.25, 0.75)
+    drift = DriftReport(1, 0, (change,))
+    (tmp_path / "warn").mkdir()
+    _gate(tmp_path / "warn", anomalies, drift=drift)
+    (tmp_path / "stop").mkdir()
+    with pytest.raises(DataRefusedError) as caught:
+        _gate(tmp_path / "stop", anomalies, drift=drift, action="stop")
+    assert str(caught.value) == (
+        "Drift from span 0: image/brightness: mean 0.25 -> 0.75 (Jensen-Shannon divergence 0.500;"
+        " allowed: 0.1)."
+    )
+    assert not (tmp_path / "stop" / "store").exists()
 
 
 def test_features_that_the_schema_does_not_name_are_ignored(record: Record) -> None:
@@ -91,6 +154,24 @@ def test_every_split_is_judged_and_the_error_has_a_sentence_for_each(
         _gate(tmp_path, {"train": clean, "val": unknown, "test": unknown})
     lines = str(caught.value).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["val", "test"]
+
+
+def test_too_much_quarantine_is_refused_beside_the_anomalies(
+    tmp_path: Path, record: Record
+) -> None:
+    unknown = _anomalies(_records(record, [*CLEAN, (None, "dog")]))
+    with pytest.raises(DataRefusedError) as caught:
+        _gate(tmp_path, {"val": unknown}, max_quarantined=0.05)
+    quarantine, anomaly = str(caught.value).splitlines()
+    assert quarantine.startswith("9 of 100 records (9.0%) are in quarantine: 9 truncated;")
+    assert anomaly.startswith("val: image/class/text: ")
+
+
+def test_a_class_without_images_is_refused(tmp_path: Path, record: Record) -> None:
+    classes = {"train": {LABELS[0]: 90, LABELS[1]: 0}}
+    few = dataclasses.replace(CAME_IN, classes=classes)
+    with pytest.raises(DataRefusedError, match=f"Class {LABELS[1]} has 0 images in train"):
+        _gate(tmp_path, {"train": _anomalies(_records(record, CLEAN))}, few)
 
 
 def test_a_split_without_examples_is_refused() -> None:

@@ -1,21 +1,17 @@
 """The pipeline on real photographs, where they are: CIFAR-10 beside the checkout."""
 
-import tarfile
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import REPOSITORY, retrain
+from tests.e2e.conftest import retrain
+from tests.shared_data import unpacked
 
 pytestmark = pytest.mark.slow
 
-ARCHIVE = REPOSITORY.parent / "shared" / "data" / "cifar10-6k.tar"
 
-
-@pytest.mark.skipif(not ARCHIVE.exists(), reason="shared/data/cifar10-6k.tar is not there")
 def test_cifar10_reaches_its_accuracy(tmp_path: Path) -> None:
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="data")
+    unpacked("cifar10-6k.tar", tmp_path)
     root = tmp_path / "data"
     ingested = retrain("ingest", str(tmp_path / "cifar10"), "--output", str(root))
     assert ingested.code == 0, ingested.errors

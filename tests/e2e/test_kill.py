@@ -20,6 +20,7 @@ NODES = (
     "schema-gen",
     "statistics-gen",
     "example-validator",
+    "span-drift",
     "data-gate",
     "transform",
     "trainer",

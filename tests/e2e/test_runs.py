@@ -16,6 +16,7 @@ UP_TO_TRANSFORM = (
     "schema-gen",
     "statistics-gen",
     "example-validator",
+    "span-drift",
     "data-gate",
     "transform",
 )
@@ -142,7 +143,7 @@ def test_the_local_runner_does_the_same(workspace: Workspace, first_run: Finishe
     assert workspace.versions() == [str(first_run.json["version"]), str(other.json["version"])]
 
 
-def test_anomalies_stop_the_run(tmp_path: Path, digits: Path) -> None:
+def test_too_much_quarantine_stops_the_run(tmp_path: Path, digits: Path) -> None:
     # The wrong label stands behind the records that are looked at before the run.
     (records,) = digits.glob("span-0/*.tfrecord")
     bad = tmp_path / "data" / "span-0" / "images.tfrecord"
@@ -155,14 +156,15 @@ def test_anomalies_stop_the_run(tmp_path: Path, digits: Path) -> None:
                 example.features.feature["image/class/text"].bytes_list.value[0] = b"eleven"
             writer.write(example.SerializeToString())
     workspace = make_workspace(tmp_path, tmp_path / "data")
-    refused = workspace.run()
+    refused = workspace.run("data.checks.max_quarantined=0")
     assert refused.code == 1
     assert refused.json["verdict"] == "refused"
+    assert refused.states()["example-gen"] == "done"
     assert refused.states()["data-gate"] == "failed"
     assert refused.states()["transform"] == "not run"
     (reason,) = refused.json["reasons"]
-    assert "image/class/text" in reason
-    assert "eleven" in reason
+    assert reason.startswith("1 of 400 records (0.2%) are in quarantine: 1 unknown-label;")
+    assert refused.json["data"]["quarantined"] == 1
     assert workspace.versions() == []
 
 
@@ -186,3 +188,34 @@ def test_people_get_tables_and_the_next_step(workspace: Workspace) -> None:
     for text in ("transform", "cached", "precision", "pushed", served, "Next"):
         assert text in shown.output
     assert "Traceback" not in shown.errors
+
+
+def test_a_span_unlike_the_one_before_is_told_or_refused(tmp_path: Path, digits: Path) -> None:
+    # Span 1 is span 0 in negative.
+    (records,) = digits.glob("span-0/*.tfrecord")
+    root = tmp_path / "data"
+    for span in (0, 1):
+        (root / f"span-{span}").mkdir(parents=True)
+        with tf.io.TFRecordWriter(str(root / f"span-{span}/a.tfrecord")) as writer:
+            for record in tf.data.TFRecordDataset(str(records)).take(600):
+                example = tf.train.Example.FromString(record.numpy())
+                features = example.features.feature
+                if span:
+                    pixels = tf.io.decode_image(features["image/encoded"].bytes_list.value[0])
+                    features["image/encoded"].bytes_list.value[0] = tf.io.encode_png(
+                        255 - pixels
+                    ).numpy()
+                writer.write(example.SerializeToString())
+    workspace = make_workspace(tmp_path, root)
+    assert workspace.run("data.span=0").states()["data-gate"] == "done"
+    refused = workspace.run("data.drift.action=stop")
+    assert refused.code == 1
+    assert refused.states()["data-gate"] == "failed"
+    assert any("image/brightness: mean" in reason for reason in refused.json["reasons"])
+    assert refused.json["drift"]["previous"] == 0
+    changed = {change["feature"] for change in refused.json["drift"]["changes"]}
+    assert "image/brightness" in changed
+    assert "image/class/text" not in changed
+    warned = workspace.run("data.span=1")
+    assert warned.states()["data-gate"] == "done"
+    assert warned.json["drift"] == refused.json["drift"]

@@ -20,6 +20,7 @@ NODES = [
     "schema-gen",
     "statistics-gen",
     "example-validator",
+    "span-drift",
     "data-gate",
     "transform",
     "trainer",
@@ -87,7 +88,12 @@ def test_there_is_no_resolver(graph: Pipeline) -> None:
 
 def test_steps_wait_for_what_they_need(graph: Pipeline) -> None:
     upstream = {node.id: {other.id for other in node.upstream_nodes} for node in graph.components}
-    assert upstream["data-gate"] == {"example-validator"}
+    assert upstream["data-gate"] == {
+        "example-gen",
+        "statistics-gen",
+        "example-validator",
+        "span-drift",
+    }
     assert "data-gate" in upstream["transform"]
     assert upstream["trainer"] == {"transform", "schema-gen"}
     assert upstream["evaluator"] == {"transform", "trainer", "production-model"}
@@ -160,7 +166,28 @@ def test_data_without_splits_is_cut_by_the_image_in_the_shares_asked_for(tmp_pat
     cut = json.loads(_properties(graph)["example-gen"]["output_config"])["split_config"]
     shares = {split["name"]: split["hash_buckets"] / 10_000 for split in cut["splits"]}
     assert shares == splits
-    assert cut["partition_feature_name"] == "image/encoded"
+
+
+def test_checks_reach_the_example_gen_and_limits_only_the_gate(tmp_path: Path) -> None:
+    before = _properties(_graph(tmp_path))
+
+    def changed(**data: Any) -> set[str]:
+        after = _properties(_graph(tmp_path, data={"root": "/data", **data}))
+        return {node for node, found in before.items() if after[node] != found}
+
+    assert changed() == set()
+    assert changed(checks={"min_side": 30}) == {"example-gen"}
+    assert changed(group="image/source") == {"example-gen"}
+    assert changed(checks={"max_quarantined": 0.5, "min_class_images": 7}) == {"data-gate"}
+    assert changed(drift={"action": "stop"}) == {"data-gate"}
+    assert changed(drift={"max_divergence": 0.5}) == {"span-drift"}
+
+
+def test_statistics_are_of_what_the_schema_names(tmp_path: Path) -> None:
+    evaluation = {"slices": ["image/camera"]}
+    properties = _properties(_graph(tmp_path, evaluation=evaluation))["statistics-gen"]
+    names = json.loads(properties["stats_options_json"])["_feature_allowlist"]
+    assert {"image/encoded", "image/class/label", "image/brightness", "image/camera"} <= set(names)
 
 
 def test_data_with_splits_comes_in_as_it_is(tmp_path: Path) -> None:

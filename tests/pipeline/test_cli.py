@@ -120,6 +120,7 @@ def test_debug_shows_the_traceback(tmp_path: Path, capsys: pytest.CaptureFixture
         ["ingest", "digits"],
         ["ingest", "digits", "--output", "x", "--span", "-1"],
         ["ingest", "digits", "--output", "x", "--val", "1.5"],
+        ["ingest", "digits", "--output", "x", "--max-side", "0"],
     ],
 )
 def test_a_wrong_command_line_is_bad_input(

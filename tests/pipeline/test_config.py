@@ -215,6 +215,11 @@ WRONG = [
         "evaluation.thresholds.each_slice: found no metric; allowed: one or more of accuracy",
     ),
     ({"evaluation": {"slices": ["a", "a"]}}, 'evaluation.slices: found "a" twice or blank'),
+    (
+        {"evaluation": {"slices": ["image/brightness"]}},
+        'evaluation.slices: found "image/brightness", of which nearly every image has another'
+        " value; allowed: features with a few values, such as image/source",
+    ),
     ({"evaluation": {"slices": "a"}}, 'evaluation.slices: found "a"; allowed: a list of text'),
     ({"push": {"keep": 0}}, "push.keep: found 0; allowed: a whole number from 1"),
     ({"push": 5}, "push: found 5; allowed: a mapping with keep"),

@@ -46,3 +46,12 @@ def test_an_error_of_the_run_passes_through() -> None:
         progress.shown(Console(file=io.StringIO()), lambda: ()),
     ):
         raise RuntimeError("boom")
+
+
+def test_what_was_counted_is_told_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
+    console = Console(file=io.StringIO(), width=100)
+    with progress.counted(console, "Writing images", None, lambda: 41):
+        time.sleep(0.05)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert shown.strip().startswith("Writing images: 41, ")

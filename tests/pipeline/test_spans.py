@@ -219,8 +219,14 @@ def test_records_that_fit(tmp_path, record):
 )
 def test_a_record_that_does_not_fit_is_named(tmp_path, record, expected):
     _write_splits(tmp_path)
-    _write(tmp_path / "val/b.tfrecord", [_example(), _example(), record])
-    assert _refusal(tmp_path).startswith(f"ROOT/val/b.tfrecord: record 2: {expected}")
+    (tmp_path / "val/a.tfrecord.gz").unlink()
+    _write(tmp_path / "val/b.tfrecord", [record, _example(None, None)])
+    assert _refusal(tmp_path).startswith(f"ROOT/val/b.tfrecord: record 0: {expected}")
+
+
+def test_a_record_that_does_not_fit_among_others_is_for_the_run_to_set_aside(tmp_path):
+    _write(tmp_path / "a.tfrecord", [_example(3, None), _example(), _example(image=None)])
+    assert spans.check(_config(tmp_path)).number == 0
 
 
 def test_features_of_another_kind_are_named(tmp_path):
@@ -237,17 +243,18 @@ def test_features_of_another_kind_are_named(tmp_path):
     assert "record 0: image/class/label: found 2 values; allowed: one" in _refusal(tmp_path)
 
 
-def test_a_damaged_file_is_named(tmp_path):
-    _write(tmp_path / "a.tfrecord")
+def test_a_damaged_file_is_named_where_there_is_no_other(tmp_path):
     (tmp_path / "b.tfrecord").write_bytes(b"no TFRecord at all")
     assert _refusal(tmp_path).startswith("ROOT/b.tfrecord: record 0 cannot be read: the checksum")
-
-
-def test_a_half_written_file_that_tfx_would_read_is_named(tmp_path):
     _write(tmp_path / "a.tfrecord")
+    assert spans.check(_config(tmp_path)).number == 0
+
+
+def test_what_stands_before_a_damage_counts(tmp_path):
+    _write(tmp_path / "a.tfrecord", [_example(), _example()])
     whole = (tmp_path / "a.tfrecord").read_bytes()
-    (tmp_path / ".b.tfrecord").write_bytes(whole[:-3])
-    assert _refusal(tmp_path).startswith("ROOT/.b.tfrecord: record 0 cannot be read: the file ends")
+    (tmp_path / "a.tfrecord").write_bytes(whole[:-3])
+    assert spans.check(_config(tmp_path)).number == 0
 
 
 def test_a_large_span_is_checked_within_a_second(tmp_path):

@@ -10,6 +10,8 @@ import pytest
 from rich.console import Console
 
 from components.evaluator.scorecard import ClassScore, Miss, Scorecard
+from components.image_example_gen.report import Copies, Damage, Report
+from components.span_drift.report import Change, DriftReport
 from pipeline import summary
 from pipeline.history import ComponentRun
 from pipeline.local_run import Outcome
@@ -41,6 +43,15 @@ PUSHED = Outcome(
     path="/runs/digits/models/digits/17",
     reasons=(),
     log="/runs/digits/logs/a.log",
+)
+REPORT = Report(
+    span=3,
+    clean={"train": 90, "val": 5, "test": 5},
+    classes={"train": {"größe [x]": 90}},
+    quarantined={"undecodable": 1, "truncated": 2},
+    removed=4,
+    damaged=(Damage("/data/[a].tfrecord", 7, "the file ends"),),
+    near=Copies(within=6, across=4),
 )
 MISS = Miss("accuracy", "all", 0.5, 0.75, "min")
 REFUSED = dataclasses.replace(
@@ -75,6 +86,8 @@ def test_json_is_one_object_with_the_keys_of_the_design(outcome: Outcome) -> Non
         "metrics",
         "reasons",
         "components",
+        "data",
+        "drift",
     ]
     for component in found["components"]:
         assert list(component) == ["id", "state", "seconds", "cached"]
@@ -124,3 +137,29 @@ def test_a_failure_is_shown_with_what_went_wrong_and_the_log() -> None:
     text = _shown(FAILED)
     assert "no [space] left" in text
     assert FAILED.log in text
+
+
+def test_what_came_in_is_told() -> None:
+    outcome = dataclasses.replace(PUSHED, data=REPORT)
+    data = json.loads(summary.as_json(outcome))["data"]
+    assert (data["records"], data["quarantined"], data["removed_from_train"]) == (107, 3, 4)
+    assert data["reasons"] == {"undecodable": 1, "truncated": 2}
+    assert json.loads(summary.as_json(PUSHED))["data"] is None
+    shown = _shown(outcome)
+    assert (
+        "Data: 107 records, 90 train, 5 val, 5 test, 3 quarantined (2 truncated, 1 undecodable)"
+        in shown
+    )
+    assert "0 exact and 10 near duplicates, 4 of them of another split" in shown
+    assert "/data/[a].tfrecord: damaged after 7 records: the file ends" in shown
+
+
+def test_drift_is_shown_from_what_to_what() -> None:
+    change = Change("image/brightness", "Jensen-Shannon divergence", 0.5, 0.1, "mean", 0.25, 0.75)
+    drifted = dataclasses.replace(PUSHED, data=REPORT, drift=DriftReport(3, 1, (change,)))
+    assert json.loads(summary.as_json(drifted))["drift"]["changes"][0]["after"] == 0.75
+    console = Console(file=io.StringIO(), width=200)
+    summary.show(drifted, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Drift from span 1 to span 3:" in shown
+    assert "image/brightness: mean 0.25 -> 0.75 (Jensen-Shannon divergence 0.500" in shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from pipeline import cli, spans
 from pipeline.config import Config, ConfigError
@@ -35,12 +33,20 @@ def _folder(root: Path, picture: Picture, *parts: str, count: int = 3) -> Path:
 def _write(
     source: sources.SourceSet, root: Path, number: int = 0, *, overwrite: bool = False
 ) -> span_writer.Written:
-    return span_writer.write(source, source.images, root, number, overwrite=overwrite)
+    return span_writer.write(source, root, number, span_writer.Options(overwrite=overwrite))
 
 
 def _examples(folder: Path) -> list[tf.train.Example]:
     files = sorted(str(file) for file in folder.glob("*.tfrecord"))
     return [tf.train.Example.FromString(r.numpy()) for r in tf.data.TFRecordDataset(files)]
+
+
+def _splits(source: sources.SourceSet) -> dict[str, str | None]:
+    return {image.name: sources.settled(image, image.read()) for image in source.images}
+
+
+def _by_image(source: sources.SourceSet) -> dict[bytes, str | None]:
+    return {image.read(): sources.settled(image, image.read()) for image in source.images}
 
 
 def _value(example: tf.train.Example, name: str) -> bytes | int:
@@ -55,7 +61,7 @@ def _labels(root: Path) -> list[str]:
 
 def test_digits_become_one_flat_span_that_a_run_accepts(tmp_path: Path) -> None:
     written = _write(sources.digits(), tmp_path)
-    assert (written.images, written.rejects) == (1797, ())
+    assert (written.images, written.rejected) == (1797, 0)
     assert written.path == tmp_path / "span-0"
     examples = _examples(tmp_path / "span-0")
     assert len(examples) == 1797
@@ -76,13 +82,13 @@ def test_digits_are_the_scans_of_scikit_learn() -> None:
 
 
 def test_a_folder_of_class_folders_becomes_a_span(tmp_path: Path, picture: Picture) -> None:
-    source = _folder(tmp_path / "in", picture, "katze", "größe", count=4)
+    source = _folder(tmp_path / "in", picture, "katze", "größe", count=3)
     root = tmp_path / "data"
     written = _write(sources.folder(source, 0.1), root, 7)
-    assert written.images == 8
+    assert written.images == 6
     assert _labels(root) == ["größe", "katze"] == sorted(["katze", "größe"])
     examples = _examples(root / "span-7")
-    assert len(examples) == 8
+    assert len(examples) == 6
     for example in examples:
         name = str(_value(example, "image/filename"), "utf-8")
         assert _value(example, "image/encoded") == (source / name).read_bytes()
@@ -114,8 +120,8 @@ def test_train_val_and_test_folders_become_splits(tmp_path: Path, picture: Pictu
 def test_without_val_a_share_of_train_becomes_val(tmp_path: Path, picture: Picture) -> None:
     source = _folder(tmp_path, picture, "train/a", "train/b", "test/a", "test/b", count=60)
     first, again = (sources.folder(source, 0.25) for _ in range(2))
-    splits = {image.name: image.split for image in first.images}
-    assert splits == {image.name: image.split for image in again.images}
+    splits = _splits(first)
+    assert splits == _splits(again)
     counts = {split: list(splits.values()).count(split) for split in spans.SPLITS}
     assert counts["test"] == 120
     assert counts["train"] + counts["val"] == 120
@@ -127,11 +133,12 @@ def test_an_image_keeps_its_split_when_others_come_and_its_name_changes(
     tmp_path: Path, picture: Picture
 ) -> None:
     source = _folder(tmp_path, picture, "train/a", "test/a", count=20)
-    before = {image.read(): image.split for image in sources.folder(source, 0.5).images}
+    before = _by_image(sources.folder(source, 0.5))
     for number, file in enumerate(sorted((source / "train" / "a").iterdir())):
         file.rename(file.with_name(f"renamed-{number}{file.suffix}"))
     (source / "train" / "a" / "new.png").write_bytes(picture(seed=99_999))
-    after = {image.read(): image.split for image in sources.folder(source, 0.5).images}
+    after = _by_image(sources.folder(source, 0.5))
+    assert set(before.values()) == {"train", "val", "test"}
     assert {image: after[image] for image in before} == before
 
 
@@ -156,8 +163,6 @@ def test_what_is_no_image_is_rejected_and_listed(tmp_path: Path, picture: Pictur
     (source / "a" / "empty.png").write_bytes(b"")
     (source / "a" / "half.png").write_bytes(picture(200, 200)[:-3000])
     (source / "a" / "half.jpg").write_bytes(picture(200, 200, kind="JPEG")[:-900])
-    (source / "a" / "picture.tiff").write_bytes(picture(kind="TIFF"))
-    (source / "a" / "picture.webp").write_bytes(picture(kind="WEBP"))
     written = _write(sources.folder(source, 0.1), tmp_path / "data")
     assert written.images == 3
     rejected = {
@@ -165,10 +170,9 @@ def test_what_is_no_image_is_rejected_and_listed(tmp_path: Path, picture: Pictur
         "a/empty.png",
         "a/half.png",
         "a/half.jpg",
-        "a/picture.tiff",
-        "a/picture.webp",
     }
     assert {name for name, _ in written.rejects} == rejected
+    assert written.rejected == 4
     assert all(reason for _, reason in written.rejects)
     with (written.path / span_writer.REJECTS).open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
@@ -176,45 +180,12 @@ def test_what_is_no_image_is_rejected_and_listed(tmp_path: Path, picture: Pictur
     assert {row[0] for row in rows[1:]} == rejected
 
 
-@pytest.mark.parametrize(
-    ("kind", "mode"),
-    [
-        *[("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")],
-        *[("JPEG", mode) for mode in ("L", "RGB", "CMYK")],
-        *[("GIF", mode) for mode in ("L", "P")],
-        *[("BMP", mode) for mode in ("1", "L", "P", "RGB", "RGBA")],
-    ],
-)
-def test_what_is_taken_in_is_what_the_pipeline_sees(
-    tmp_path: Path, picture: Picture, kind: str, mode: str
-) -> None:
-    # Pillow checks images and TensorFlow decodes them: what they see must be the same.
-    if mode == "I;16":
-        pixels = np.random.default_rng(0).integers(0, 2**16, (16, 24), dtype=np.uint16)
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, kind)
-        encoded, expected = buffer.getvalue(), np.repeat(pixels[..., None] >> 8, 3, axis=-1)
-    else:
-        encoded = picture(24, 16, kind=kind, mode=mode)
-        with Image.open(io.BytesIO(encoded)) as opened:
-            # As TensorFlow does, transparency is dropped and not painted over.
-            expected = np.asarray(opened.convert("RGB"))
-    image = sources.Source("a.x", "a", None, lambda: encoded)
-    try:
-        example = span_writer.to_example(image, ("a",))
-    except span_writer.RejectedError:
-        return  # It is not taken in, which is as well.
-    decoded = images.decode(tf.constant(_value(example, "image/encoded"))).numpy()
-    tolerance = 16 if kind == "JPEG" else 1
-    assert np.abs(decoded.astype(int) - expected).max() <= tolerance
-
-
 def test_no_usable_image_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "in" / "a").mkdir(parents=True)
     (tmp_path / "in" / "a" / "x.png").write_bytes(b"no image")
     with pytest.raises(ConfigError, match=r"a/x\.png"):
         _write(sources.folder(tmp_path / "in", 0.1), tmp_path / "data")
-    assert list((tmp_path / "data").iterdir()) == []
+    assert not (tmp_path / "data").exists()
 
 
 def test_labels_stay_as_they_are(tmp_path: Path, picture: Picture) -> None:
@@ -240,7 +211,7 @@ def test_a_class_that_the_labels_do_not_list_is_refused(tmp_path: Path, picture:
 def test_a_large_split_has_several_files(
     tmp_path: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(span_writer, "_SHARD_IMAGES", 4)
+    monkeypatch.setattr(span_writer, "_PART_IMAGES", 4)
     _write(sources.folder(_folder(tmp_path / "in", picture, "a", "b", count=5), 0.1), tmp_path)
     files = sorted(file.name for file in (tmp_path / "span-0").glob("*.tfrecord"))
     assert files == [f"images-{number:05d}.tfrecord" for number in range(3)]
@@ -320,7 +291,7 @@ seconds, unfinished = 0.0, 0
 for attempt in range(8):
     child = os.fork()
     if child == 0:
-        span_writer.write(source, source.images, root, 0, overwrite=True)
+        span_writer.write(source, root, 0, span_writer.Options(overwrite=True))
         os._exit(0)
     started = time.perf_counter()
     if attempt:

@@ -1,0 +1,30 @@
+"""Cuts data that comes without splits, so that an image or a group never moves to another one."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import itertools
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Shares of the splits.
+
+    Attributes:
+        names: the splits.
+        buckets: how many hash buckets belong to each, in the same order.
+    """
+
+    names: tuple[str, ...]
+    buckets: tuple[int, ...]
+
+    def split(self, key: bytes) -> str:
+        """Returns the split to which a key belongs, whatever else there is in the data.
+
+        The hash is that of TFX's ExampleGen: SHA-256 of the serialised feature.
+        """
+        ends = list(itertools.accumulate(self.buckets))
+        bucket = int(hashlib.sha256(key).hexdigest(), 16) % ends[-1]
+        return self.names[bisect.bisect(ends, bucket)]

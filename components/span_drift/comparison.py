@@ -1,0 +1,86 @@
+"""Compares the statistics of two spans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from components.span_drift.report import Change
+from trainer import preprocessing
+
+Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
+
+
+def changes(
+    before: Statistics,
+    after: Statistics,
+    features: Sequence[str],
+    max_divergence: float,
+    max_label_distance: float,
+) -> list[Change]:
+    """Measures with TensorFlow Data Validation how far features moved, and returns those too far.
+
+    Args:
+        before: statistics of the earlier span, of one split.
+        after: those of the later span.
+        features: names of the numeric features that are compared; those that either span lacks
+            are passed over.
+        max_divergence: allowed Jensen-Shannon divergence of a numeric feature, in [0, 1].
+        max_label_distance: allowed L-infinity distance of the labels: how much the share of one
+            class may change, in [0, 1].
+    """
+    earlier, later = _by_name(before), _by_name(after)
+    both = earlier.keys() & later.keys()
+    schema = schema_pb2.Schema()
+    for name in sorted(both & set(features)):
+        comparator = schema.feature.add(name=name, type=_type(later[name])).drift_comparator
+        comparator.jensen_shannon_divergence.threshold = max_divergence
+    if preprocessing.TEXT in both:
+        label = schema.feature.add(name=preprocessing.TEXT, type=schema_pb2.BYTES)
+        label.drift_comparator.infinity_norm.threshold = max_label_distance
+    found = []
+    for info in tfdv.validate_statistics(after, schema, previous_statistics=before).drift_skew_info:
+        (name,), measurement = info.path.step, info.drift_measurements[0]
+        if measurement.value <= measurement.threshold:
+            continue
+        is_label = name == preprocessing.TEXT
+        what, was, now = (_furthest if is_label else _mean)(earlier[name], later[name])
+        measure = "L-infinity distance" if is_label else "Jensen-Shannon divergence"
+        found.append(
+            Change(name, measure, measurement.value, measurement.threshold, what, was, now)
+        )
+    return sorted(found, key=lambda change: (-change.value / change.threshold, change.feature))
+
+
+def _by_name(statistics: Statistics) -> Mapping[str, statistics_pb2.FeatureNameStatistics]:
+    (dataset,) = statistics.datasets
+    return {feature.path.step[0]: feature for feature in dataset.features}
+
+
+def _type(feature: statistics_pb2.FeatureNameStatistics) -> int:
+    is_float = feature.type == statistics_pb2.FeatureNameStatistics.FLOAT
+    kind: int = schema_pb2.FLOAT if is_float else schema_pb2.INT
+    return kind
+
+
+def _mean(
+    before: statistics_pb2.FeatureNameStatistics, after: statistics_pb2.FeatureNameStatistics
+) -> tuple[str, float, float]:
+    return "mean", before.num_stats.mean, after.num_stats.mean
+
+
+def _furthest(
+    before: statistics_pb2.FeatureNameStatistics, after: statistics_pb2.FeatureNameStatistics
+) -> tuple[str, float, float]:
+    was, now = _shares(before), _shares(after)
+    name = max(sorted(was | now), key=lambda label: abs(now.get(label, 0) - was.get(label, 0)))
+    return f"share of {name}", was.get(name, 0.0), now.get(name, 0.0)
+
+
+def _shares(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:
+    buckets = feature.string_stats.rank_histogram.buckets
+    total = sum(bucket.sample_count for bucket in buckets)
+    return {bucket.label: bucket.sample_count / total for bucket in buckets}

@@ -1,0 +1,40 @@
+"""The statistics store: a folder with the statistics of every span that passed the data gate.
+
+It outlives runs, so that a scheduled run can compare its span with the one before. A file appears
+whole or not at all: it is written under a hidden name and takes its own by renaming.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from tfx.dsl.io import fileio
+
+_NAME = re.compile(r"span-(\d+)\.pb")
+
+
+def spans(store: str) -> tuple[int, ...]:
+    """Lists the numbers of the spans in a store, in order; none where there is no store yet."""
+    if not fileio.isdir(store):
+        return ()
+    names = (_NAME.fullmatch(name) for name in fileio.listdir(store))
+    return tuple(sorted(int(name[1]) for name in names if name))
+
+
+def before(store: str, span: int) -> int | None:
+    """Returns the number of the last span before this one, or None."""
+    return max((number for number in spans(store) if number < span), default=None)
+
+
+def path(store: str, span: int) -> str:
+    """Returns the file of a span's statistics."""
+    return os.path.join(store, f"span-{span}.pb")
+
+
+def publish(statistics: str, store: str, span: int) -> None:
+    """Copies a file of statistics into the store, in the place of an earlier one of that span."""
+    fileio.makedirs(store)
+    partial = os.path.join(store, f".span-{span}.partial")
+    fileio.copy(statistics, partial, overwrite=True)
+    fileio.rename(partial, path(store, span), overwrite=True)

@@ -1,0 +1,143 @@
+"""Makes image files such that TensorFlow decodes them to what a viewer would show.
+
+A file that is fine already stays as it is, byte for byte.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# Which files TensorFlow decodes to the very pixels that Pillow sees.
+_FIT = {
+    "JPEG": {"L", "RGB"},
+    "MPO": {"L", "RGB"},
+    "PNG": {"L", "LA", "RGB", "RGBA"},
+    "GIF": {"L", "P", "RGB", "RGBA"},
+}
+_LOSSY = frozenset({"JPEG", "MPO", "WEBP", "HEIF", "AVIF"})
+# High enough that a second compression is hard to see or to measure.
+_JPEG_QUALITY = 95
+_ORIENTATION = 0x0112
+MAX_PIXELS = 89_478_485
+"""Pillow's own limit: a quarter of a gigabyte of pixels with three channels."""
+
+
+class RejectedError(ValueError):
+    """An image that cannot be used; the message is the reason."""
+
+
+class Prepared(NamedTuple):
+    """An image file that TensorFlow decodes.
+
+    Attributes:
+        encoded: its bytes.
+        kind: "jpeg", "png" or "gif".
+        height: pixels.
+        width: pixels.
+    """
+
+    encoded: bytes
+    kind: str
+    height: int
+    width: int
+
+
+def prepare(encoded: bytes, max_side: int | None) -> Prepared:
+    """Makes an image file fit for TensorFlow.
+
+    WebP, TIFF, BMP and whatever else Pillow reads, CMYK JPEGs, 16-bit and palette PNGs are encoded
+    anew; a rotation that EXIF asks for is carried out; images over `max_side` are made smaller.
+    What was lossy becomes a JPEG, all else a PNG. Of an animation, the first frame counts.
+
+    Args:
+        encoded: the bytes of an image file.
+        max_side: longest side in pixels; None for no limit.
+
+    Raises:
+        RejectedError: it is no image, damaged, or has more than `MAX_PIXELS` pixels, in which case
+            none of them is decoded.
+    """
+    _register_heif()
+    try:
+        with _opened(encoded) as picture:
+            kind, mode, (width, height) = picture.format or "", picture.mode, picture.size
+            if width * height > MAX_PIXELS:
+                raise RejectedError(f"{width} x {height} pixels; allowed: {MAX_PIXELS}")
+            picture.load()
+            turned = picture.getexif().get(_ORIENTATION, 1) not in (0, 1)
+            large = max_side is not None and max(width, height) > max_side
+            if mode in _FIT.get(kind, ()) and not turned and not large:
+                name = "jpeg" if kind == "MPO" else kind.lower()
+                return Prepared(encoded, name, height, width)
+            return _encoded_anew(picture, max_side if large else None)
+    except Image.DecompressionBombError as error:
+        raise RejectedError(f"too many pixels; allowed: {MAX_PIXELS}") from error
+    except UnidentifiedImageError as error:
+        raise RejectedError("no image of a known format") from error
+    except RejectedError:
+        raise
+    # Damaged files make Pillow's plug-ins raise nearly anything.
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise RejectedError(f"not a readable image: {_one_line(error)}") from error
+    except (TypeError, KeyError, IndexError, OverflowError, ArithmeticError) as error:
+        raise RejectedError(f"a damaged image: {_one_line(error)}") from error
+
+
+def _opened(encoded: bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        # Of images between one and two times the limit; they are refused anyway.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(encoded))
+
+
+def _encoded_anew(picture: Image.Image, max_side: int | None) -> Prepared:
+    lossy = picture.format in _LOSSY
+    upright = _eight_bits(ImageOps.exif_transpose(picture) or picture)
+    if max_side is not None:
+        upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    if lossy:
+        # TensorFlow drops transparency, and so does this.
+        upright.convert("RGB" if upright.mode != "L" else "L").save(
+            buffer, "JPEG", quality=_JPEG_QUALITY
+        )
+    else:
+        upright.save(buffer, "PNG")
+    kind = "jpeg" if lossy else "png"
+    return Prepared(buffer.getvalue(), kind, upright.height, upright.width)
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Converts to 8 bits a channel, grey, colour or colour with alpha."""
+    if picture.mode in ("L", "LA", "RGB", "RGBA"):
+        return picture
+    if picture.mode.startswith("I"):
+        values = np.asarray(picture).astype(np.int64)
+        # Pillow gives 16-bit files as 32-bit integers in some formats.
+        return Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
+    if picture.mode == "1":
+        return picture.convert("L")
+    if picture.mode == "F":
+        raise RejectedError("pixels are floating-point numbers, whose range is not known")
+    return picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+
+
+def _register_heif() -> None:
+    """Lets Pillow read HEIC, if the plug-in is installed."""
+    if "HEIF" in Image.OPEN:
+        return
+    try:
+        plugin = importlib.import_module("pillow_heif")
+    except ImportError:
+        return
+    plugin.register_heif_opener()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,273 @@
+"""Whatever goes in comes out clean or in quarantine, exactly once, and the report says so."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from components.image_example_gen.checks import REASONS, Checks
+from tests.components.image_example_gen.bring_in import CUT, SPLITS, bring_in, framed, value, write
+from tests.conftest import LABELS, Picture, Record, _picture, _record
+
+MEASURED = {
+    "image/height": int,
+    "image/width": int,
+    "image/bytes": int,
+    "image/aspect": float,
+    "image/brightness": float,
+    "image/contrast": float,
+    "image/sharpness": float,
+    "image/colourfulness": float,
+    "image/entropy": float,
+}
+
+
+def _write_splits(folder: Path, record: Record, picture: Picture, each: int = 3) -> None:
+    for number, split in enumerate(SPLITS):
+        images = [picture(seed=100 * number + i, kind="JPEG") for i in range(each)]
+        write(
+            folder / split / "a.tfrecord",
+            [record(image, i % len(LABELS)) for i, image in enumerate(images)],
+        )
+
+
+def test_clean_records_keep_their_split_and_get_both_labels_and_numbers(
+    tmp_path: Path, record: Record, picture: Picture
+) -> None:
+    image = picture(kind="JPEG", seed=1)
+    write(tmp_path / "in/train/a.tfrecord", [record(image, 1, image__source="phone")])
+    write(tmp_path / "in/val/a.tfrecord.gz", [record(picture(seed=2), None, LABELS[2])])
+    write(tmp_path / "in/test/a.tfrecord", [record(picture(seed=3), 0, LABELS[0])])
+    found = bring_in(tmp_path / "in", tmp_path / "out")
+    assert found.quarantine == []
+    assert {split: len(found.splits[split]) for split in SPLITS} == dict.fromkeys(SPLITS, 1)
+    (example,) = found.splits["train"]
+    assert value(example, "image/encoded") == image
+    assert value(example, "image/source") == b"phone"
+    assert value(example, "image/class/label") == 1
+    assert value(example, "image/class/text").decode() == LABELS[1]
+    assert {name: type(value(example, name)) for name in MEASURED} == MEASURED
+    assert (value(example, "image/height"), value(example, "image/width")) == (30, 40)
+    assert value(example, "image/bytes") == len(image)
+    (by_name,) = found.splits["val"]
+    assert value(by_name, "image/class/label") == 2
+    assert found.report.clean == dict.fromkeys(SPLITS, 1)
+    assert found.report.classes["val"] == {LABELS[0]: 0, LABELS[1]: 0, LABELS[2]: 1}
+    assert found.report.span == 3
+
+
+def _with_wrong_feature(image: bytes) -> bytes:
+    example = tf.train.Example.FromString(_record(image))
+    example.features.feature["image/class/label"].float_list.value.append(1.0)
+    return example.SerializeToString()
+
+
+def _constant() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40), (9, 90, 200)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+JPEG = _picture(64, 48, kind="JPEG", seed=1)
+PNG = _picture(64, 48, seed=2)
+HOSTILE = {
+    "no-example": b"\x0a\xffno example",
+    "no-image": tf.train.Example().SerializeToString(),
+    "missing-label": _record(JPEG),
+    "unknown-label": _record(JPEG, len(LABELS)),
+    "unknown-label text": _record(JPEG, None, "dog"),
+    "unknown-label kind": _with_wrong_feature(JPEG),
+    "disagreeing-labels": _record(JPEG, 0, LABELS[1]),
+    "truncated JPEG": _record(JPEG[: len(JPEG) // 2], 0),
+    "truncated PNG": _record(PNG[: len(PNG) // 2], 0),
+    "truncated GIF": _record(_picture(64, 48, mode="P", kind="GIF")[:-300], 0),
+    "truncated BMP": _record(_picture(64, 48, kind="BMP")[:-300], 0),
+    "undecodable": _record(b"a text named .jpg", 0),
+    "undecodable WebP": _record(_picture(kind="WEBP"), 0),
+    "too-small": _record(_picture(7, 40), 0),
+    "too-large": _record(_picture(200, 200), 0),
+    "wrong-channels": _record(_picture(mode="CMYK", kind="JPEG"), 0),
+    "near-constant": _record(_constant(), 0),
+}
+
+
+def test_each_fault_has_its_reason_and_the_record_is_kept_whole(
+    tmp_path: Path, record: Record, picture: Picture
+) -> None:
+    _write_splits(tmp_path / "in", record, picture)
+    write(tmp_path / "in/train/hostile.tfrecord", list(HOSTILE.values()))
+    checks = Checks(LABELS, max_pixels=10_000, channels=(1, 3))
+    found = bring_in(tmp_path / "in", tmp_path / "out", checks)
+    kept = {one.number: one for one in found.quarantine}
+    assert sorted(kept) == list(range(len(HOSTILE)))
+    for number, (name, content) in enumerate(HOSTILE.items()):
+        assert kept[number].reason == name.partition(" ")[0], (name, kept[number])
+        assert kept[number].record == content
+        assert kept[number].detail
+        assert kept[number].file.endswith("hostile.tfrecord")
+    assert found.report.quarantined == Counter(name.partition(" ")[0] for name in HOSTILE)
+    assert {len(found.splits[split]) for split in SPLITS} == {3}
+    assert found.report.records == 9 + len(HOSTILE)
+
+
+def test_foreign_files_mixed(tmp_path: Path, record: Record, picture: Picture) -> None:
+    _write_splits(tmp_path / "in", record, picture)
+    train = tmp_path / "in" / "train"
+    whole = framed([record(picture(seed=s), s % 3) for s in range(20, 26)])
+    (train / "empty.tfrecord").write_bytes(b"")
+    (train / "empty.tfrecord.gz").write_bytes(b"")
+    (train / "packed-without-the-name.tfrecord").write_bytes(
+        gzip.compress(framed([record(picture(seed=40), 0)]))
+    )
+    (train / "plain-with-the-name.tfrecord.gz").write_bytes(framed([record(picture(seed=41), 0)]))
+    (train / "cut.tfrecord").write_bytes(whole[:-7])
+    (train / "none.tfrecord").write_bytes(b"no TFRecord at all")
+    (train / "cut.tfrecord.gz").write_bytes(
+        gzip.compress(framed([record(picture(seed=s, width=200), 0) for s in range(30, 36)]))[:-40]
+    )
+    found = bring_in(tmp_path / "in", tmp_path / "out")
+    assert found.quarantine == []
+    damaged = {Path(one.file).name: one for one in found.report.damaged}
+    assert sorted(damaged) == ["cut.tfrecord", "cut.tfrecord.gz", "none.tfrecord"]
+    assert damaged["cut.tfrecord"].records == 5
+    assert damaged["none.tfrecord"].records == 0
+    assert damaged["cut.tfrecord.gz"].records >= 4
+    used = sum(one.records for one in damaged.values())
+    assert len(found.splits["train"]) == 3 + 2 + used == found.report.clean["train"]
+
+
+def test_a_cut_depends_on_the_image_alone(tmp_path: Path, record: Record, picture: Picture) -> None:
+    images = [picture(16, 16, seed=s) for s in range(60)]
+    write(tmp_path / "one/a.tfrecord", [record(image, 0) for image in images])
+    later = [record(image, 1, image__source="x") for image in reversed(images)]
+    write(tmp_path / "two/b.tfrecord", [*later, record(picture(16, 16, seed=99), 0)])
+    checks = Checks(LABELS, remove_leaked="none")
+    one = bring_in(tmp_path / "one", tmp_path / "out-1", checks, CUT)
+    two = bring_in(tmp_path / "two", tmp_path / "out-2", checks, CUT)
+    for split in SPLITS:
+        assert one.images(split)
+        assert set(one.images(split)) <= set(two.images(split))
+
+
+def test_a_group_stays_together(tmp_path: Path, record: Record, picture: Picture) -> None:
+    records = [
+        record(picture(16, 16, seed=s), 0, image__source=f"patient-{s % 12}") for s in range(60)
+    ]
+    write(tmp_path / "in/a.tfrecord", [*records, record(picture(16, 16, seed=99), 0)])
+    checks = Checks(LABELS, group="image/source", remove_leaked="none")
+    found = bring_in(tmp_path / "in", tmp_path / "out", checks, CUT)
+    homes: dict[bytes, set[str]] = {}
+    for split in SPLITS:
+        for example in found.splits[split]:
+            if "image/source" in example.features.feature:
+                homes.setdefault(value(example, "image/source"), set()).add(split)
+    assert len(homes) == 12
+    assert {len(splits) for splits in homes.values()} == {1}
+    assert len({split for splits in homes.values() for split in splits}) > 1
+
+
+@pytest.mark.parametrize(("leaks", "left"), [("none", {1, 2, 3}), ("exact", {2, 3}), ("near", {3})])
+def test_leaked_copies_leave_train_and_never_test(
+    tmp_path: Path, record: Record, picture: Picture, leaks: str, left: set[int]
+) -> None:
+    again = picture(80, 60, kind="JPEG", seed=2, quality=70)
+    write(
+        tmp_path / "in/train/a.tfrecord",
+        [record(i, 0) for i in (picture(80, 60, seed=1), again, picture(80, 60, seed=3))],
+    )
+    write(tmp_path / "in/val/a.tfrecord", [record(picture(80, 60, seed=1), 1)])
+    write(tmp_path / "in/test/a.tfrecord", [record(picture(40, 30, seed=2), 0)])
+    checks = Checks(LABELS, remove_leaked=leaks)  # type: ignore[arg-type]
+    found = bring_in(tmp_path / "in", tmp_path / "out", checks)
+    seeds = {picture(80, 60, seed=1): 1, again: 2, picture(80, 60, seed=3): 3}
+    assert {seeds[image] for image in found.images("train")} == left
+    assert len(found.splits["val"]) == len(found.splits["test"]) == 1
+    assert found.report.removed == 3 - len(left)
+    assert found.reasons == ["leaked"] * (3 - len(left))
+    assert found.report.quarantined == {}
+    assert (found.report.exact.across, found.report.near.across) == (1, 1)
+    assert (found.report.exact.within, found.report.near.within) == (0, 0)
+    assert found.report.conflicting == 1
+
+
+def test_copies_within_a_split_stay(tmp_path: Path, record: Record, picture: Picture) -> None:
+    _write_splits(tmp_path / "in", record, picture)
+    write(tmp_path / "in/train/b.tfrecord", [record(picture(seed=50), 0)] * 4)
+    found = bring_in(tmp_path / "in", tmp_path / "out")
+    assert len(found.splits["train"]) == 7
+    assert (found.report.exact.within, found.report.exact.across) == (3, 0)
+    assert (found.report.near.within, found.report.near.across) == (0, 0)
+    assert found.report.removed == 0
+
+
+def test_nothing_at_all_comes_in(tmp_path: Path, record: Record) -> None:
+    for split in SPLITS:
+        write(tmp_path / "in" / split / "a.tfrecord", [record(b"nothing", 0)])
+    found = bring_in(tmp_path / "in", tmp_path / "out")
+    assert found.report.clean == dict.fromkeys(SPLITS, 0)
+    assert found.report.quarantined == {"undecodable": 3}
+
+
+_IMAGES = st.one_of(
+    st.binary(max_size=200),
+    st.builds(
+        _picture,
+        st.integers(1, 40),
+        st.integers(1, 40),
+        kind=st.sampled_from(["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"]),
+        seed=st.integers(0, 3),
+    ),
+).flatmap(
+    lambda image: st.one_of(st.just(image), st.integers(0, len(image)).map(lambda end: image[:end]))
+)
+_RECORDS = st.one_of(
+    st.binary(max_size=60),
+    st.builds(
+        _record,
+        _IMAGES,
+        st.one_of(st.none(), st.integers(-2, len(LABELS))),
+        st.one_of(st.none(), st.sampled_from(["", "dog", *LABELS])),
+    ),
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.fixed_dictionaries({split: st.lists(_RECORDS, max_size=12) for split in SPLITS}))
+def test_whatever_goes_in_comes_out_once(given_records: dict[str, list[bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for split, records in given_records.items():
+            write(folder / "in" / split / "a.tfrecord", records)
+        found = bring_in(folder / "in", folder / "out")
+    kept: dict[str, list[bytes]] = {split: [] for split in SPLITS}
+    for one in found.quarantine:
+        assert one.reason in REASONS
+        split = Path(one.file).parent.name
+        assert given_records[split][one.number] == one.record
+        kept[split].append(one.record)
+    for split, records in given_records.items():
+        clean = Counter(records)
+        clean.subtract(kept[split])
+        assert min(clean.values(), default=0) >= 0
+        expected = Counter()
+        for record, count in clean.items():
+            if count:
+                example = tf.train.Example.FromString(record)
+                expected[value(example, "image/encoded")] += count
+        assert Counter(found.images(split)) == +expected
+        for example in found.splits[split]:
+            label = value(example, "image/class/label")
+            assert value(example, "image/class/text").decode() == LABELS[label]
+    assert found.report.records == sum(len(records) for records in given_records.values())
+    assert sum(found.report.clean.values()) == sum(len(found.splits[s]) for s in SPLITS)
+    assert found.report.removed + sum(found.report.quarantined.values()) == len(found.quarantine)
