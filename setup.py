@@ -6,7 +6,9 @@ setup(
     name="retrain",
     version="0.1.0",
     description="A TFX pipeline that keeps an image classifier fresh.",
-    packages=find_packages(include=["pipeline*", "components*", "serving*", "trainer*"]),
+    packages=find_packages(
+        include=["pipeline*", "components*", "serving*", "trainer*", "kubeflow*"]
+    ),
     python_requires=">=3.10,<3.11",
     # These are the versions that were measured together; requirements.lock holds the whole
     # resolution. Beam, Keras and the rest are pinned where the resolver, left alone, picks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from ml_metadata.proto import metadata_store_pb2
 from tensorflow_data_validation import StatsOptions
 from tfx.components import (
     ExampleValidator,
@@ -13,7 +14,6 @@ from tfx.components import (
     Transform,
 )
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
-from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_pb2
 
@@ -164,7 +164,7 @@ def create_pipeline(
             pusher,
         ],
         enable_cache=True,
-        metadata_connection_config=sqlite_metadata_connection_config(metadata_file(config)),
+        metadata_connection_config=_sqlite(metadata_file(config)),
         beam_pipeline_args=list(config.beam.args),
     )
 
@@ -182,6 +182,16 @@ def statistics_store(config: Config) -> str:
 def metadata_file(config: Config) -> str:
     """Returns the sqlite database of ML Metadata."""
     return f"{config.output}/metadata.db"
+
+
+def _sqlite(file: str) -> metadata_store_pb2.ConnectionConfig:
+    # TFX's own function makes the folder, and whoever compiles for a cluster does not have it.
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = file
+    config.sqlite.connection_mode = (
+        metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    )
+    return config
 
 
 def _input(span: Span) -> example_gen_pb2.Input:

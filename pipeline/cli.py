@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipeline import cluster_commands
 from serving import options as serve_options
 
 DONE, REFUSED, BAD_INPUT = 0, 1, 2
@@ -360,6 +361,8 @@ def _parser() -> argparse.ArgumentParser:
     target.add_argument("--clear", action="store_true", help="serve the newest version again")
     rollback.add_argument("--json", action="store_true", help="print one JSON object")
     rollback.set_defaults(command=_rollback)
+
+    cluster_commands.add(commands, common, _DEFAULT_CONFIG)
     return parser
 
 

@@ -60,9 +60,14 @@ def write(schema: schema_pb2.Schema, folder: str) -> str:
 
     TFX keys a cached ImportSchemaGen by the path alone, so another schema needs another path.
     """
-    text = text_format.MessageToString(schema)
-    path = f"{folder}/schema-{hashlib.sha256(text.encode()).hexdigest()[:16]}.pbtxt"
+    path = location(schema, folder)
     tf.io.gfile.makedirs(folder)
     with tf.io.gfile.GFile(path, "w") as file:
-        file.write(text)
+        file.write(text_format.MessageToString(schema))
     return path
+
+
+def location(schema: schema_pb2.Schema, folder: str) -> str:
+    """Returns the path that `write` gives the schema; nothing is written."""
+    text = text_format.MessageToString(schema)
+    return f"{folder}/schema-{hashlib.sha256(text.encode()).hexdigest()[:16]}.pbtxt"

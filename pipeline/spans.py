@@ -71,16 +71,24 @@ def find(config: Config) -> Span:
             f" as these are in {root}, or latest"
         )
     path = f"{root}/{_PREFIX}{number}" if numbers else root
-    splits = _splits_in(path)
-    prefix = f"{_PREFIX}{{SPAN}}/" if numbers else ""
+    return _span(number, path, root, _splits_in(path), in_folders=bool(numbers))
+
+
+def numbered(root: str, splits: Sequence[str]) -> Span:
+    """Describes spans in a root that cannot be listed from here."""
+    return _span(0, f"{root}/{_PREFIX}0", root, splits, in_folders=True)
+
+
+def _span(number: int, path: str, root: str, splits: Sequence[str], *, in_folders: bool) -> Span:
+    prefix = f"{_PREFIX}{{SPAN}}/" if in_folders else ""
     patterns = {split: f"{prefix}{split}/{_FILES}" for split in splits}
     return Span(
         number=number,
         path=path,
         base=root,
-        splits=splits,
+        splits=tuple(splits),
         patterns=patterns or {"all": f"{prefix}{_FILES}"},
-        numbered=bool(numbers),
+        numbered=in_folders,
     )
 
 

@@ -7,6 +7,7 @@ them. Nothing heavy is imported here, so a mistake in a config is told at once.
 
 from pipeline.config.data import MEASURED, Data, Image, Splits
 from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
+from pipeline.config.kubeflow import Kubeflow, Step
 from pipeline.config.loading import check_weights, load, parse, read_labels, resolve, validate
 from pipeline.config.messages import allowed, properties, schema
 from pipeline.config.root import Beam, Config, Push
@@ -24,9 +25,11 @@ __all__ = [
     "Data",
     "Evaluation",
     "Image",
+    "Kubeflow",
     "Push",
     "Serving",
     "Splits",
+    "Step",
     "Thresholds",
     "Trainer",
     "allowed",

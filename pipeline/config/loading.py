@@ -65,8 +65,16 @@ def resolve(config: Config) -> Config:
     data = data.model_copy(update={"root": _absolute(data.root), "labels": labels})
     if "/" in backbone.weights:
         backbone = backbone.model_copy(update={"weights": _absolute(backbone.weights)})
+    push = config.push
+    if push.model_store is not None:
+        push = push.model_copy(update={"model_store": _absolute(push.model_store)})
     return config.model_copy(
-        update={"data": data, "backbone": backbone, "output": _absolute(config.output)}
+        update={
+            "data": data,
+            "backbone": backbone,
+            "push": push,
+            "output": _absolute(config.output),
+        }
     )
 
 

@@ -4,6 +4,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.config.data import Data, Image
 from pipeline.config.evaluation import Evaluation
+from pipeline.config.kubeflow import Kubeflow
 from pipeline.config.serving import Serving
 from pipeline.config.training import Backbone, Trainer
 from pipeline.config.values import Location, Section, Texts, shown
@@ -14,6 +15,12 @@ class Push(Section):
     """Where models go that passed."""
 
     keep: int = Field(5, ge=1, description="How many versions stay in the model store.")
+    model_store: Location | None = Field(
+        None,
+        description="Folder of versions that TF Serving watches. If left out, models/{name} in"
+        " output.",
+        examples=["models/images"],
+    )
 
 
 class Beam(Section):
@@ -47,6 +54,7 @@ class Config(Section):
     )
     push: Push = Field(Push(), description="What becomes of models that passed.")
     beam: Beam = Field(Beam(), description="How Beam runs the data steps.")
+    kubeflow: Kubeflow = Field(Kubeflow(), description="How the pipeline runs on Kubeflow.")
     output: Location = Field(
         "runs/{name}",
         description="Folder for all that runs make; {name} stands for the pipeline's name.",
@@ -63,7 +71,7 @@ class Config(Section):
     @property
     def model_store(self) -> str:
         """Folder that holds the pushed versions."""
-        return f"{self.output}/models/{self.name}"
+        return self.push.model_store or f"{self.output}/models/{self.name}"
 
     @property
     def image_size(self) -> int:

@@ -1,0 +1,1 @@
+"""The cluster: the graph compiled for Kubeflow Pipelines, run in containers, sent and scheduled."""

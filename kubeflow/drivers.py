@@ -1,0 +1,83 @@
+"""Runs a component's custom driver, so that what it finds becomes part of Kubeflow's cache key."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx import types
+from tfx.dsl.io import fileio
+from tfx.orchestration import data_types_utils
+from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils
+from tfx.orchestration.portable import data_types
+from tfx.proto.orchestration import driver_output_pb2
+from tfx.utils import import_utils
+
+Json = dict[str, Any]
+
+
+def run(driver: str, invocation: Json, inputs: Json, outputs: Json) -> None:
+    """Runs a driver and writes what it found as the output parameter `driver_output`.
+
+    Args:
+        driver: path of the driver's class.
+        invocation: Kubeflow's ExecutorInput, mended.
+        inputs: the step's ComponentInputsSpec.
+        outputs: the step's ComponentOutputsSpec.
+    """
+    executor_input = json_format.ParseDict(
+        invocation, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True
+    )
+    inputs_spec = json_format.ParseDict(inputs, pipeline_spec_pb2.ComponentInputsSpec())
+    properties = kubeflow_v2_entrypoint_utils.parse_execution_properties(
+        executor_input.inputs.parameter_values, executor_input.inputs.parameters, inputs_spec
+    )
+    expected = _expected(outputs)
+    before = dict(properties)
+    found = import_utils.import_class_by_path(driver)(None).run(
+        data_types.ExecutionInfo(
+            input_dict=kubeflow_v2_entrypoint_utils.parse_raw_artifact_dict(
+                executor_input.inputs.artifacts
+            ),
+            output_dict=expected,
+            exec_properties=properties,
+        )
+    )
+    text = json.dumps(_summary(found, before, expected), sort_keys=True)
+    file = executor_input.outputs.output_file
+    fileio.makedirs(file.rpartition("/")[0])
+    with fileio.open(file, "w") as written:
+        written.write(json.dumps({"parameterValues": {"driver_output": text}}))
+
+
+def _expected(outputs: Json) -> dict[str, list[types.Artifact]]:
+    """Returns an artifact of the declared type for each of the step's outputs."""
+    spec = json_format.ParseDict(outputs, pipeline_spec_pb2.ComponentOutputsSpec())
+    artifacts = pipeline_spec_pb2.ExecutorInput.Outputs()
+    for key, declared in spec.artifacts.items():
+        artifact = pipeline_spec_pb2.RuntimeArtifact(type=declared.artifact_type)
+        artifacts.artifacts[key].artifacts.append(artifact)
+    return kubeflow_v2_entrypoint_utils.parse_raw_artifact_dict(artifacts.artifacts)
+
+
+def _summary(
+    found: driver_output_pb2.DriverOutput, before: Json, expected: dict[str, list[types.Artifact]]
+) -> Json:
+    """Says which properties the driver changed, and what metadata it gave to outputs."""
+    after = {
+        key: data_types_utils.get_metadata_value(value)
+        for key, value in found.exec_properties.items()
+    }
+    metadata = {}
+    for key, listed in found.output_artifacts.items():
+        (artifact,) = expected[key]
+        (given,) = listed.artifacts
+        artifact.set_mlmd_artifact(given)
+        runtime = kubeflow_v2_entrypoint_utils.to_runtime_artifact(artifact, {})
+        metadata[key] = json_format.MessageToDict(runtime.metadata)
+    return {
+        "parameters": {k: v for k, v in after.items() if k not in before or before[k] != v},
+        "metadata": metadata,
+    }
