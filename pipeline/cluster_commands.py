@@ -6,9 +6,11 @@ As in `pipeline.cli`, whatever is heavy loads inside the command that needs it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _DONE, _REFUSED = 0, 1
@@ -54,6 +56,46 @@ def add(
         help="also run what was compiled here, as the cluster would, keeping all it makes in DIR",
     )
     compiling.set_defaults(command=_compile)
+
+    host = argparse.ArgumentParser(add_help=False)
+    host.add_argument(
+        "--host", metavar="URL", help="Kubeflow Pipelines (default: KF_PIPELINES_ENDPOINT)"
+    )
+    host.add_argument("--namespace", help="the profile's namespace, on a host with several users")
+
+    submit = commands.add_parser(
+        "submit", parents=[common, config, host], help="run the pipeline on Kubeflow"
+    )
+    submit.set_defaults(command=_submit)
+
+    schedule = commands.add_parser(
+        "schedule", parents=[common, config, host], help="have it run on Kubeflow, on a schedule"
+    )
+    schedule.add_argument(
+        "--name", help="the schedule's name (default: the pipeline's); the same name replaces"
+    )
+    schedule.add_argument(
+        "--max-concurrency", type=_positive, default=1, metavar="N", help="runs at once (default 1)"
+    )
+    actions = schedule.add_mutually_exclusive_group(required=True)
+    actions.add_argument(
+        "--cron", metavar="FIELDS", help="when: five fields, or six with seconds first"
+    )
+    for action in ("pause", "resume", "delete"):
+        actions.add_argument(
+            f"--{action}", action="store_const", const=action, dest="action", help=f"{action} it"
+        )
+    actions.add_argument("--list", action="store_true", help="show the schedules")
+    schedule.set_defaults(command=_schedule)
+
+    watching = commands.add_parser(
+        "watch", parents=[common, config, host], help="start a run whenever a new span appears"
+    )
+    watching.add_argument(
+        "--every", type=_positive, default=60, metavar="SECONDS", help="how often (default: 60)"
+    )
+    watching.add_argument("--once", action="store_true", help="look once and end")
+    watching.set_defaults(command=_watch)
 
 
 def _compile(options: argparse.Namespace) -> int:
@@ -119,3 +161,123 @@ def _prepare() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+def _submit(options: argparse.Namespace) -> int:
+    from pipeline.config import load
+
+    settings = load(options.config, options.set)
+    _prepare()
+    with _refusals():
+        from kubeflow import compile as compiler
+
+        name, text = compiler.pipeline_name(settings), compiler.compile_for_kubeflow(settings)
+        from kubeflow.host import Host
+
+        host = Host(options.host, options.namespace)
+        version = host.upload(name, text)
+        run = host.submit(version, name, name, {}, settings.kubeflow.pipeline_root)
+    _tell(options.json, f"run {run} is started", run=run, pipeline_version=version.version)
+    return _DONE
+
+
+def _schedule(options: argparse.Namespace) -> int:
+    from pipeline.config import ConfigError, load
+
+    settings = load(options.config, options.set)
+    _prepare()
+    with _refusals():
+        from kubeflow.host import Host, six_fields
+
+        cron = six_fields(options.cron) if options.cron else None
+        from kubeflow import compile as compiler
+
+        pipeline = compiler.pipeline_name(settings)
+        name = options.name or pipeline
+        if cron is not None:
+            text = compiler.compile_for_kubeflow(settings)
+            host = Host(options.host, options.namespace)
+            schedule = host.schedule(
+                host.upload(pipeline, text),
+                pipeline,
+                name,
+                cron,
+                {},
+                settings.kubeflow.pipeline_root,
+                options.max_concurrency,
+            )
+            message = (
+                f"schedule {name} runs at {cron!r} (second, minute, hour, day, month, weekday), in"
+                " the cluster's CRON_SCHEDULE_TIMEZONE, which is UTC unless it was set"
+            )
+            _tell(options.json, message, schedule=schedule, name=name, cron=cron)
+            return _DONE
+        host = Host(options.host, options.namespace)
+        schedules = host.schedules(pipeline)
+        if options.list:
+            lines = [
+                f"{one.name}  {one.cron}  {'on' if one.enabled else 'paused'}" for one in schedules
+            ]
+            text = "\n".join(lines) or "there is no schedule"
+            _tell(options.json, text, schedules=[vars(one) for one in schedules])
+            return _DONE
+        meant = [one for one in schedules if one.name == name]
+        if not meant:
+            names = ", ".join(one.name for one in schedules) or "there is none"
+            raise ConfigError(f"--name: found {name}; allowed: {names}")
+        act, done = {
+            "pause": (host.pause, "paused"),
+            "resume": (host.resume, "resumed"),
+            "delete": (host.delete, "deleted"),
+        }[options.action]
+        for one in meant:
+            act(one)
+        _tell(options.json, f"schedule {name} is {done}", name=name, state=done)
+    return _DONE
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from pipeline.config import load
+
+    settings = load(options.config, options.set)
+    _prepare()
+    from kubeflow import watch
+
+    with _refusals():
+        for submitted in watch.submissions(
+            settings, options.host, options.namespace, options.every, once=options.once
+        ):
+            _tell(
+                options.json,
+                f"span {submitted.span}: run {submitted.run} "
+                + ("is started" if submitted.new else "was started before"),
+                span=submitted.span,
+                run=submitted.run,
+                new=submitted.new,
+            )
+    return _DONE
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Turns what the host refuses into bad input: one line and exit code 2."""
+    from kubeflow.host import CronError, HostError
+    from pipeline.config import ConfigError
+
+    try:
+        yield
+    except CronError as error:
+        raise ConfigError(f"--cron: {error}") from error
+    except HostError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _tell(as_json: bool, text: str, **content: object) -> None:
+    print(json.dumps(content) if as_json else text, flush=True)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number

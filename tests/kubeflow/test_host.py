@@ -1,0 +1,195 @@
+"""Submitting, scheduling and watching, with Kubeflow's own client against a stub of its host."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kubeflow.host import CronError, six_fields
+from pipeline import cli
+from tests.kubeflow import stub_host
+from tests.kubeflow.conftest import LABELS, settings
+from tests.kubeflow.stub_host import Stub
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stub]:
+    # Kubeflow's client reads settings from the home folder.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KF_PIPELINES_TOKEN", "secret-token")
+    with stub_host.running() as stub:
+        monkeypatch.setenv("KF_PIPELINES_ENDPOINT", stub.url)
+        yield stub
+        assert stub.wrong == []
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    file = tmp_path / "retrain.yaml"
+    content = settings(
+        data={"root": str(tmp_path / "data"), "labels": LABELS},
+        kubeflow={"pipeline_root": "minio://bucket/root"},
+    )
+    file.write_text(yaml.safe_dump(content.model_dump(mode="json")), "utf-8")
+    return str(file)
+
+
+def _schedules(stub: Stub) -> list[dict[str, Any]]:
+    return [one for one in stub.kept["recurringruns"] if "gone" not in one]
+
+
+def test_submit_uploads_a_version_and_starts_it(
+    stub: Stub, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["submit", "--config", config, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    (run,) = stub.kept["runs"]
+    assert told == {"run": run["run_id"], "pipeline_version": "versions-1"}
+    assert run["pipeline_version_reference"] == {
+        "pipeline_id": "pipelines-1",
+        "pipeline_version_id": "versions-1",
+    }
+    assert run["runtime_config"]["pipeline_root"] == "minio://bucket/root"
+    assert stub.tokens == {"Bearer secret-token"}
+
+
+def test_an_equal_pipeline_is_not_uploaded_again_and_a_changed_one_keeps_the_history(
+    stub: Stub, config: str
+) -> None:
+    assert cli.main(["submit", "--config", config]) == 0
+    assert cli.main(["submit", "--config", config]) == 0
+    assert len(stub.kept["versions"]) == 1
+    assert cli.main(["submit", "--config", config, "--set", "trainer.epochs=7"]) == 0
+    assert len(stub.kept["pipelines"]) == 1
+    assert len(stub.kept["versions"]) == 2
+    assert len({version["display_name"] for version in stub.kept["versions"]}) == 2
+    assert len(stub.kept["runs"]) == 3
+    assert len(stub.kept["experiments"]) == 1
+
+
+def test_a_schedule_of_the_same_name_replaces(
+    stub: Stub, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["schedule", "--config", config, "--cron", "0 3 * * *"]) == 0
+    assert "CRON_SCHEDULE_TIMEZONE" in capsys.readouterr().out
+    (schedule,) = _schedules(stub)
+    assert schedule["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * *"
+    assert (schedule["no_catchup"], schedule["max_concurrency"]) == (True, 1)
+    assert schedule["mode"] == "ENABLE"
+    assert cli.main(["schedule", "--config", config, "--cron", "30 0 4 * * *"]) == 0
+    (schedule,) = _schedules(stub)
+    assert schedule["trigger"]["cron_schedule"]["cron"] == "30 0 4 * * *"
+    other = ["--cron", "0 5 * * 1", "--name", "weekly", "--max-concurrency", "2"]
+    assert cli.main(["schedule", "--config", config, *other]) == 0
+    assert len(_schedules(stub)) == 2
+
+
+def test_a_schedule_that_cannot_be_made_leaves_the_old_one(stub: Stub, config: str) -> None:
+    assert cli.main(["schedule", "--config", config, "--cron", "0 3 * * *"]) == 0
+    stub.fail = ("POST /recurringruns", 500)
+    assert cli.main(["schedule", "--config", config, "--cron", "0 4 * * *"]) == 2
+    (schedule,) = _schedules(stub)
+    assert schedule["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * *"
+
+
+def test_schedules_are_paused_resumed_listed_and_deleted(
+    stub: Stub, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["schedule", "--config", config]
+    assert cli.main([*command, "--cron", "0 3 * * *"]) == 0
+    assert cli.main([*command, "--pause"]) == 0
+    assert _schedules(stub)[0]["mode"] == "DISABLE"
+    capsys.readouterr()
+    assert cli.main([*command, "--list"]) == 0
+    assert capsys.readouterr().out == "test-pets  0 0 3 * * *  paused\n"
+    assert cli.main([*command, "--resume"]) == 0
+    assert _schedules(stub)[0]["mode"] == "ENABLE"
+    assert cli.main([*command, "--delete"]) == 0
+    assert _schedules(stub) == []
+    capsys.readouterr()
+    assert cli.main([*command, "--pause"]) == 2
+    assert "--name: found test-pets; allowed: there is none" in capsys.readouterr().err
+
+
+def _span(config: str, number: int) -> None:
+    folder = Path(config).parent / "data" / f"span-{number}"
+    folder.mkdir(parents=True)
+    (folder / "x.tfrecord").touch()
+
+
+def test_watching_starts_one_run_for_each_newest_span(
+    stub: Stub, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _span(config, 0)
+    command = ["watch", "--config", config, "--once", "--json"]
+    for _ in range(3):
+        assert cli.main(command) == 0
+    (run,) = stub.kept["runs"]
+    assert run["display_name"] == "test-pets-span-0"
+    assert run["runtime_config"]["parameters"] == {"data_span": "0"}
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["new"] for line in told] == [True, False, False]
+    _span(config, 1)
+    assert cli.main(command) == 0
+    assert [run["display_name"] for run in stub.kept["runs"]][1:] == ["test-pets-span-1"]
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (401, "asks for a token; set KF_PIPELINES_TOKEN"),
+        (403, "may not do this"),
+        (404, "is this the address of Kubeflow Pipelines"),
+        (409, "one of that name already"),
+        (500, "it failed"),
+    ],
+)
+@pytest.mark.parametrize("where", ["GET /healthz", "POST /runs"])
+def test_each_refusal_is_one_line(
+    stub: Stub,
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+    hint: str,
+    where: str,
+) -> None:
+    stub.fail = (where, status)
+    assert cli.main(["submit", "--config", config]) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"retrain: {stub.url}: {status}: ")
+    assert hint in line
+    assert "as the test asked" in line
+    assert "secret-token" not in captured.out + captured.err
+
+
+def test_a_host_that_is_not_there_is_one_line(
+    config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert cli.main(["submit", "--config", config, "--host", f"http://127.0.0.1:{port}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"127.0.0.1:{port}: cannot be reached" in line
+    assert "Connection refused" in line
+    monkeypatch.delenv("KF_PIPELINES_ENDPOINT", raising=False)
+    assert cli.main(["submit", "--config", config]) == 2
+    assert "found no host; give --host URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cron", ["", "* * * *", "0 0 0 * * * *", "a; b c d e", "@daily"])
+def test_what_is_no_cron_expression_is_refused(cron: str) -> None:
+    with pytest.raises(CronError):
+        six_fields(cron)
+
+
+def test_five_fields_start_at_second_zero() -> None:
+    assert six_fields("0 3 * * MON-FRI") == "0 0 3 * * MON-FRI"
+    assert six_fields("15 0 3 ? * 1") == "15 0 3 ? * 1"
