@@ -59,7 +59,10 @@ def _expected(outputs: Json) -> dict[str, list[types.Artifact]]:
     for key, declared in spec.artifacts.items():
         artifact = pipeline_spec_pb2.RuntimeArtifact(type=declared.artifact_type)
         artifacts.artifacts[key].artifacts.append(artifact)
-    return kubeflow_v2_entrypoint_utils.parse_raw_artifact_dict(artifacts.artifacts)
+    parsed: dict[str, list[types.Artifact]] = kubeflow_v2_entrypoint_utils.parse_raw_artifact_dict(
+        artifacts.artifacts
+    )
+    return parsed
 
 
 def _summary(

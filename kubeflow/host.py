@@ -193,7 +193,8 @@ class Host:
 
     def schedules(self, experiment: str) -> list[Schedule]:
         """Lists an experiment's schedules."""
-        found, token = [], ""
+        found: list[kfp_server_api.V2beta1RecurringRun] = []
+        token = ""
         with self._told():
             experiment_id = self._experiment(experiment)
             while True:

@@ -1,0 +1,85 @@
+"""The image, without Docker: what the Dockerfile installs is enough to run a step."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kubeflow import compile as compiler
+from tests.kubeflow.conftest import settings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOCKERFILE = REPOSITORY / "kubeflow" / "Dockerfile"
+ONE_STEP = """
+import pathlib, sys, yaml
+from kubeflow import local_launcher
+(task,) = local_launcher.run(pathlib.Path(sys.argv[1]).read_text(), pathlib.Path(sys.argv[2]), {})
+print(pathlib.Path(task.log).read_text(), file=sys.stderr)
+print(task.state)
+"""
+
+
+def _lines() -> list[str]:
+    text = DOCKERFILE.read_text("utf-8").replace("\\\n", " ")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_image_does_not_run_as_root_and_has_no_build_tools() -> None:
+    last = _lines()[[line.startswith("FROM") for line in _lines()].index(True, 1) :]
+    assert "USER 1000" in last
+    assert not [line for line in last if re.search(r"apt-get|pip|uv|COPY (?!--from=build)", line)]
+
+
+def test_uv_is_the_one_of_the_lock() -> None:
+    (pinned,) = re.findall(r"\buv==[\d.]+", DOCKERFILE.read_text("utf-8"))
+    assert re.search(f"^{pinned} ", (REPOSITORY / "requirements.lock").read_text("utf-8"), re.M)
+
+
+def test_dependencies_come_before_the_project() -> None:
+    lines = _lines()
+    assert lines.index("COPY . .") > lines.index(
+        "COPY setup.py pyproject.toml requirements.lock ./"
+    )
+
+
+def test_no_distribution_of_the_lock_brings_a_package_of_our_names() -> None:
+    # One of the name kubeflow would hide ours, or ours it.
+    lock = (REPOSITORY / "requirements.lock").read_text("utf-8")
+    assert not re.search(r"^(kubeflow|kubeflow-\w+|pipeline|components|trainer)==", lock, re.M)
+
+
+@pytest.mark.slow
+def test_what_it_installs_runs_a_compiled_step(tmp_path: Path) -> None:
+    venv, project = tmp_path / "venv", tmp_path / "project"
+    ignored = shutil.ignore_patterns(".*", "runs", "data", "tests", "__pycache__", "*.egg-info")
+    shutil.copytree(REPOSITORY, project, ignore=ignored)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    installs = [line for line in _lines() if line.startswith("RUN uv pip install")]
+    assert len(installs) == 2
+    for line in installs:
+        command = shlex.split(line.removeprefix("RUN ").replace("/opt/venv", str(venv)))
+        command[0] = str(Path(sys.executable).with_name("uv"))
+        subprocess.run(command, check=True, cwd=project, env={**os.environ, "VIRTUAL_ENV": ""})
+
+    spec = next(yaml.safe_load_all(compiler.compile_for_kubeflow(settings())))
+    tasks = spec["root"]["dag"]["tasks"]
+    spec["root"]["dag"]["tasks"] = {"schema-gen": tasks["schema-gen"]}
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(yaml.safe_dump(spec), "utf-8")
+    (tmp_path / "elsewhere").mkdir()
+    done = subprocess.run(
+        [str(venv / "bin" / "python"), "-c", ONE_STEP, str(file), str(tmp_path / "dry")],
+        cwd=tmp_path / "elsewhere",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "succeeded", done.stderr[-3000:]
