@@ -6,6 +6,7 @@ mends it, and hands it on to TFX:
 - inputs come without their types, which the step's own declaration fills in;
 - a custom driver gets a task of its own (`kubeflow.compile`), and its findings come as a parameter;
 - artifacts lie where the launcher put them, not at their URIs;
+- among the outputs is a log that is the launcher's to write;
 - runtime parameters are keys of the config, not properties of the step.
 """
 
@@ -26,6 +27,8 @@ Json = dict[str, Any]
 # the local launcher sets it, as the folders themselves belong to the machine.
 MOUNTS = "RETRAIN_MOUNTS"
 _MOUNTED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
+# The driver adds it to every step's outputs; the launcher writes it, and TFX knows no such type.
+_LOGS = "executor-logs"
 # Artifacts of these types are files, not folders.
 _VALUES = ("tfx.String", "tfx.Integer", "tfx.Float", "tfx.Boolean", "tfx.JsonValue")
 
@@ -126,6 +129,7 @@ def run(arguments: Arguments) -> None:
     values = invocation.setdefault("inputs", {}).setdefault("parameterValues", {})
     _take_runtime_parameters(arguments, values)
     found = values.pop("driver_output", None)
+    invocation.setdefault("outputs", {}).setdefault("artifacts", {}).pop(_LOGS, None)
     fill_in_types(invocation, arguments.inputs)
     originals = localize(invocation)
     if arguments.driver is not None:

@@ -43,6 +43,9 @@ Json = dict[str, Any]
 # config/env.go
 _PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"
 
+# cmd/driver/main.go: --publish_logs is on unless it is turned off.
+_LOGS = "executor-logs"
+
 SUCCEEDED, CACHED, FAILED, SKIPPED, OMITTED = "succeeded", "cached", "failed", "skipped", "omitted"
 _GOES_ON = (SUCCEEDED, CACHED)
 
@@ -305,6 +308,11 @@ class _Run:
             if "metadata" in artifact:
                 provided["metadata"] = artifact["metadata"]
             artifacts[name] = {"artifacts": [provided]}
+        logs = {
+            "uri": f"{self._root}/{task}/{salt}/{_LOGS}",
+            "type": {"schemaTitle": "system.Artifact"},
+        }
+        artifacts[_LOGS] = {"artifacts": [logs]}
         inside = folder / "container"
         return {
             "artifacts": artifacts,
@@ -333,7 +341,11 @@ class _Run:
         for parameter in outputs["parameters"].values():
             Path(parameter["outputFile"]).parent.mkdir(parents=True, exist_ok=True)
 
+        # component/launcher_v2.go: getLogWriter; the file is there before the process starts.
+        published = inside / mounted(outputs["artifacts"][_LOGS]["artifacts"][0]["uri"])
+        published.touch()
         code = _process(_command(container, component, inputs, outputs), container, inside, log)
+        shutil.copyfile(log, published)
         if code:
             last = (log.read_text("utf-8", "replace").strip().splitlines() or [""])[-1]
             raise _TaskFailedError(f"exit code {code}: {last}")

@@ -52,6 +52,10 @@ class Container:
         outputs = component.get("outputDefinitions", {}).get("artifacts", {})
         file = self.root / "output.json"
         file.unlink(missing_ok=True)
+        logs = self.path(f"{URI}/{task}/executor-logs")
+        logs.parent.mkdir(parents=True, exist_ok=True)
+        logs.touch()
+        system = {"uri": f"{URI}/{task}/executor-logs", "type": {"schemaTitle": "system.Artifact"}}
         invocation = {
             "inputs": {
                 "parameterValues": {**values, **parameters},

@@ -44,7 +44,7 @@ def test_artifacts_travel_through_the_store_and_empty_folders_do_not(
         "model"
     ]["artifacts"]
     # What the real driver sends: an id for a name, and a type that says nothing.
-    assert artifact["name"] == "1"
+    assert artifact["name"].isdecimal()
     assert artifact["type"] == {"instanceSchema": ""}
     assert artifact["uri"].startswith("minio://mlpipeline/v2/artifacts/small/")
     assert not list((tmp_path / "dry").glob("runs/*/*/container"))
@@ -58,9 +58,10 @@ def test_a_path_in_place_of_a_uri_loses_the_artifact(pipeline: Pipeline, tmp_pat
     )
     pipeline.task("a", lose, outputs=("model",))
     seen = tmp_path / "seen"
-    pipeline.task("b", f'ls "$RETRAIN_MOUNTS" > {seen}', artifacts={"model": ("a", "model")})
+    find = f'find "$RETRAIN_MOUNTS" > {seen}'
+    pipeline.task("b", find, artifacts={"model": ("a", "model")})
     _run(pipeline, tmp_path / "dry")
-    assert "minio" not in seen.read_text("utf-8")
+    assert "model" not in seen.read_text("utf-8")
 
 
 def test_a_task_that_fails_stops_what_waits_for_it(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -70,6 +71,14 @@ def test_a_task_that_fails_stops_what_waits_for_it(pipeline: Pipeline, tmp_path:
     assert _states(tasks) == {"a": "failed", "b": "omitted"}
     assert tasks["a"].reason == "exit code 3: why"
     assert "why" in Path(tasks["a"].log or "").read_text("utf-8")
+
+
+def test_the_log_of_a_task_is_an_artifact(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.task("a", "echo something")
+    task = _run(pipeline, tmp_path)["a"]
+    uri = (task.artifacts or {})["executor-logs"]
+    stored = tmp_path / "store" / "minio" / uri.removeprefix("minio://")
+    assert stored.read_text("utf-8") == "something\n"
 
 
 def test_a_task_is_tried_again_as_often_as_asked(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -167,6 +176,8 @@ def test_an_importer_brings_in_what_is_there(pipeline: Pipeline, tmp_path: Path)
     seen = json.loads((tmp_path / "seen").read_text("utf-8"))
     (artifact,) = seen["inputs"]["artifacts"]["model"]["artifacts"]
     assert artifact["name"] == "1", "the second run finds the first one's artifact"
+    executor_input = json.loads((tmp_path / "seen").read_text("utf-8"))
+    assert list(executor_input["outputs"]["artifacts"]) == ["executor-logs"]
     assert artifact["uri"] == "s3://bucket/model"
     assert artifact["metadata"] == {"x": 1}
 
