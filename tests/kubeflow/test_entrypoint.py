@@ -66,10 +66,12 @@ class Container:
             "outputs": {
                 "artifacts": {
                     name: {
-                        "artifacts": [{"uri": f"{URI}/{task}/{name}", "type": o["artifactType"]}]
+                        "artifacts": [{"uri": f"{URI}/{task}/{name}", "type": one["artifactType"]}]
                     }
-                    for name, o in outputs.items()
-                },
+                    for name, one in outputs.items()
+                }
+                # As the driver of a cluster that publishes logs, which is the default.
+                | {"executor-logs": {"artifacts": [system]}},
                 "outputFile": str(file),
             },
         }
