@@ -54,11 +54,17 @@ def _block(
         elif value is not None:
             yield f"{indent}{key}: {_flow(value)}"
         else:
-            for nested_key, nested in config.properties(schema).items():
-                if nested["description"] not in told:
-                    told.add(nested["description"])
-                    yield from _comment(f"{nested_key}: {_explained(nested)}", f"{indent}# ")
+            yield from _nested(schema, f"{indent}# ", told)
             yield f"{indent}# {key}: {_flow(_example(schema))}"
+
+
+def _nested(parent: Mapping[str, Any], indent: str, told: set[str]) -> Iterator[str]:
+    """Explains the keys of a mapping that is not written out."""
+    for key, schema in config.properties(parent).items():
+        if schema["description"] not in told:
+            told.add(schema["description"])
+            yield from _comment(f"{key}: {_explained(schema)}", indent)
+        yield from _nested(schema, f"{indent}  ", told)
 
 
 def _explained(schema: Mapping[str, Any]) -> str:

@@ -132,7 +132,11 @@ class Kubeflow(Section):
         examples=["minio://mlpipeline/v2/artifacts"],
         json_schema_extra={"allowed": "minio://…, s3://… or gs://…"},
     )
-    every_step: Step = Field(Step(), description="What every step's container gets.")
+    every_step: Step | None = Field(
+        None,
+        description="What every step's container gets.",
+        examples=[{"image": "registry.example.com/retrain:1", "memory": 4.0}],
+    )
     steps: dict[str, Step] | None = Field(
         None,
         description="What single steps get instead, by the step's name.",
@@ -142,7 +146,7 @@ class Kubeflow(Section):
 
     def step(self, name: str) -> Step:
         """Merges what every step gets with what this one gets; only mappings add up."""
-        common = self.every_step.model_dump(exclude_none=True)
+        common = (self.every_step or Step()).model_dump(exclude_none=True)
         own = (self.steps or {}).get(name, Step()).model_dump(exclude_none=True)
         for key in ("env", "node_selector"):
             if key in common and key in own:
