@@ -155,9 +155,7 @@ def _prepare() -> None:
     import logging
     import warnings
 
-    from pipeline.cli import prepare_tensorflow
-
-    prepare_tensorflow()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     logging.getLogger("absl").setLevel(logging.ERROR)
