@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import config, spans
-from pipeline.config import Config, ConfigError, is_remote
+from pipeline.config import Config, ConfigError, guess, is_remote
 
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
@@ -157,6 +157,35 @@ def blueprint(settings: Config) -> Blueprint:
         }
     )
     return Blueprint(inside, dataclasses.replace(span, base=root, path=root, number=0), labels)
+
+
+def chosen(plan: Blueprint, texts: Sequence[str]) -> dict[str, Any]:
+    """Reads runtime parameters from the command line.
+
+    Args:
+        plan: the blueprint of what was compiled.
+        texts: each `section.key=value`, with the value in YAML.
+
+    Returns:
+        The parameter's name -> its value, as Kubeflow takes it.
+
+    Raises:
+        ConfigError: a key is no parameter, or its value is not allowed.
+    """
+    compiled = plan.parameters()
+    values = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        if key not in compiled:
+            raise ConfigError(
+                f"--parameter: found {key}; allowed: {', '.join(compiled)}{guess(key, compiled)}"
+            )
+        values[key] = config.parse(value, f"--parameter {key}")
+    plan.changed(values)
+    return {
+        name_of(key): str(value) if isinstance(compiled[key], str) else value
+        for key, value in values.items()
+    }
 
 
 def name_of(key: str) -> str:

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 _DONE, _REFUSED = 0, 1
 
@@ -38,8 +39,17 @@ def add(
     )
     config.add_argument("--json", action="store_true", help="print one JSON object")
 
+    parameters = argparse.ArgumentParser(add_help=False)
+    parameters.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="give what was compiled another value of a config key, such as data.span=3",
+    )
+
     compiling = commands.add_parser(
-        "compile", parents=[common, config], help="write the pipeline for Kubeflow"
+        "compile", parents=[common, config, parameters], help="write the pipeline for Kubeflow"
     )
     compiling.add_argument(
         "--output", metavar="FILE", help="where to (default: pipeline.yaml, or .json for vertex)"
@@ -64,12 +74,14 @@ def add(
     host.add_argument("--namespace", help="the profile's namespace, on a host with several users")
 
     submit = commands.add_parser(
-        "submit", parents=[common, config, host], help="run the pipeline on Kubeflow"
+        "submit", parents=[common, config, host, parameters], help="run the pipeline on Kubeflow"
     )
     submit.set_defaults(command=_submit)
 
     schedule = commands.add_parser(
-        "schedule", parents=[common, config, host], help="have it run on Kubeflow, on a schedule"
+        "schedule",
+        parents=[common, config, host, parameters],
+        help="have it run on Kubeflow, on a schedule",
     )
     schedule.add_argument(
         "--name", help="the schedule's name (default: the pipeline's); the same name replaces"
@@ -104,8 +116,11 @@ def _compile(options: argparse.Namespace) -> int:
     settings = load(options.config, options.set)
     if options.dry_run_in and options.target != "kubeflow":
         raise ConfigError("--dry-run-in: only --target kubeflow can run here")
+    if options.parameter and not options.dry_run_in:
+        raise ConfigError("--parameter: allowed only with --dry-run-in, as compiling runs nothing")
     _prepare()
     from kubeflow import compile as compiler
+    from kubeflow.blueprint import blueprint, chosen
 
     text = (
         compiler.compile_for_kubeflow(settings)
@@ -122,12 +137,13 @@ def _compile(options: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigError(f"--output: {output} cannot be written: {error.strerror}") from error
     if options.dry_run_in:
-        return _dry_run(text, Path(options.dry_run_in), options.json)
+        values = chosen(blueprint(settings), options.parameter)
+        return _dry_run(text, Path(options.dry_run_in), values, options.json)
     print(json.dumps({"path": str(output)}) if options.json else f"{output} is written")
     return _DONE
 
 
-def _dry_run(text: str, folder: Path, as_json: bool) -> int:
+def _dry_run(text: str, folder: Path, values: dict[str, Any], as_json: bool) -> int:
     from kubeflow import local_launcher
     from pipeline.config import ConfigError
 
@@ -136,7 +152,7 @@ def _dry_run(text: str, folder: Path, as_json: bool) -> int:
         print(f"  {task.task:32} {task.state:10} {task.seconds:7.1f} s{reason}", file=sys.stderr)
 
     try:
-        tasks = local_launcher.run(text, folder.absolute(), {}, show)
+        tasks = local_launcher.run(text, folder.absolute(), values, show)
     except local_launcher.BusyError as error:
         raise ConfigError(f"--dry-run-in: {error}") from error
     failed = [task for task in tasks if task.state == local_launcher.FAILED]
@@ -168,13 +184,15 @@ def _submit(options: argparse.Namespace) -> int:
     _prepare()
     with _refusals():
         from kubeflow import compile as compiler
+        from kubeflow.blueprint import blueprint, chosen
+        from kubeflow.host import Host
 
         name, text = compiler.pipeline_name(settings), compiler.compile_for_kubeflow(settings)
-        from kubeflow.host import Host
+        values = chosen(blueprint(settings), options.parameter)
 
         host = Host(options.host, options.namespace)
         version = host.upload(name, text)
-        run = host.submit(version, name, name, {}, settings.kubeflow.pipeline_root)
+        run = host.submit(version, name, name, values, settings.kubeflow.pipeline_root)
     _tell(options.json, f"run {run} is started", run=run, pipeline_version=version.version)
     return _DONE
 
@@ -185,6 +203,7 @@ def _schedule(options: argparse.Namespace) -> int:
     settings = load(options.config, options.set)
     _prepare()
     with _refusals():
+        from kubeflow.blueprint import blueprint, chosen
         from kubeflow.host import Host, six_fields
 
         cron = six_fields(options.cron) if options.cron else None
@@ -194,13 +213,14 @@ def _schedule(options: argparse.Namespace) -> int:
         name = options.name or pipeline
         if cron is not None:
             text = compiler.compile_for_kubeflow(settings)
+            values = chosen(blueprint(settings), options.parameter)
             host = Host(options.host, options.namespace)
             schedule = host.schedule(
                 host.upload(pipeline, text),
                 pipeline,
                 name,
                 cron,
-                {},
+                values,
                 settings.kubeflow.pipeline_root,
                 options.max_concurrency,
             )

@@ -73,6 +73,28 @@ def test_an_equal_pipeline_is_not_uploaded_again_and_a_changed_one_keeps_the_his
     assert len(stub.kept["experiments"]) == 1
 
 
+def test_a_run_can_have_other_parameters_of_the_same_version(
+    stub: Stub, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["submit", "--config", config]
+    given = ["--parameter", "trainer.epochs=3", "--parameter", "data.span=7"]
+    assert cli.main([*command, *given]) == 0
+    assert cli.main(command) == 0
+    assert len(stub.kept["versions"]) == 1
+    first, second = (run["runtime_config"].get("parameters") for run in stub.kept["runs"])
+    assert first == {"trainer_epochs": 3, "data_span": "7"}
+    assert not second
+    capsys.readouterr()
+    for wrong, told in (
+        ("trainer.epoch=3", "did you mean trainer.epochs?"),
+        ("data.span=x", "latest"),
+    ):
+        assert cli.main([*command, "--parameter", wrong]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
+    assert len(stub.kept["runs"]) == 2
+
+
 def test_a_schedule_of_the_same_name_replaces(
     stub: Stub, config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
