@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from kubeflow import entrypoint
 from kubeflow.blueprint import VARIABLE, Blueprint
@@ -107,35 +106,42 @@ def data(tmp_path: Path, record: Record, picture: Any) -> Path:
     return tmp_path / "data"
 
 
-def _anomalies(container: Container, reason: str | None) -> dict[str, Any]:
-    """Puts ExampleValidator's output where the launcher puts an input."""
-    uri = f"{URI}/before/anomalies"
-    found = anomalies_pb2.Anomalies()
-    if reason:
-        found.anomaly_info["image/encoded"].reason.add(
-            type=anomalies_pb2.AnomalyInfo.FEATURE_TYPE_LOW_FRACTION_PRESENT, description=reason
-        )
-    file = container.path(uri) / "Split-train" / "SchemaDiff.pb"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(found.SerializeToString())
-    metadata = {"split_names": '["train"]', "span": 0.0}
-    return {"anomalies": {"name": "7", "uri": uri, "type": NO_TYPE, "metadata": metadata}}
+def _schema(container: Container) -> dict[str, Any]:
+    """Puts a schema where the launcher puts an input."""
+    uri = f"{URI}/before/schema"
+    container.path(uri).mkdir(parents=True)
+    (container.path(uri) / "schema.pbtxt").write_text("the schema")
+    return {"schema": {"name": "7", "uri": uri, "type": NO_TYPE, "metadata": {}}}
 
 
-def test_inputs_without_a_type_at_a_mounted_uri(container: Callable[..., Container]) -> None:
+def test_inputs_without_a_type_at_a_mounted_uri(
+    container: Callable[..., Container], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def look(_: Any, inputs: dict[str, list[Any]], *__: Any) -> None:
+        (schema,) = inputs["schema"]
+        seen.append((schema.type_name, Path(schema.uri, "schema.pbtxt").read_text()))
+
+    monkeypatch.setattr("tfx.components.trainer.executor.GenericExecutor.Do", look)
     pod = container()
-    code, _ = pod.run("data-gate", _anomalies(pod, None))
+    code, _ = pod.run("trainer", _schema(pod))
     assert code == 0
+    assert seen == [("Schema", "the schema")]
 
 
 def test_a_failure_has_its_exit_code_and_a_last_line(
-    container: Callable[..., Container], capfd: pytest.CaptureFixture[str]
+    container: Callable[..., Container],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pod = container()
-    code, _ = pod.run("data-gate", _anomalies(pod, "too few images"))
+    def fail(*_: Any) -> None:
+        raise RuntimeError("too few images")
+
+    monkeypatch.setattr("tfx.components.trainer.executor.GenericExecutor.Do", fail)
+    code, _ = container().run("trainer")
     assert code == 1
-    last = capfd.readouterr().err.strip().splitlines()[-1]
-    assert last == "data-gate failed: train: image/encoded: too few images"
+    assert capfd.readouterr().err.strip().splitlines()[-1] == "trainer failed: too few images"
 
 
 def test_outputs_lie_where_the_launcher_looks_and_keep_their_uris(
