@@ -48,17 +48,41 @@ def _block(
         if description not in told:
             told.add(description)
             yield from _comment(_explained(schema), indent)
-        if isinstance(value, dict):
+        item = config.properties(schema.get("items", {}))
+        if item:
+            yield from _entries(key, value, item, indent, told)
+        elif isinstance(value, dict):
             yield f"{indent}{key}:"
             yield from _block(schema, value, f"{indent}  ", told)
         elif value is not None:
             yield f"{indent}{key}: {_flow(value)}"
         else:
-            for nested_key, nested in config.properties(schema).items():
-                if nested["description"] not in told:
-                    told.add(nested["description"])
-                    yield from _comment(f"{nested_key}: {_explained(nested)}", f"{indent}# ")
+            yield from _nested(schema, f"{indent}# ", told)
             yield f"{indent}# {key}: {_flow(_example(schema))}"
+
+
+def _nested(parent: Mapping[str, Any], indent: str, told: set[str]) -> Iterator[str]:
+    """Explains the keys of a mapping that is not written out."""
+    for key, schema in config.properties(parent).items():
+        if schema["description"] not in told:
+            told.add(schema["description"])
+            yield from _comment(f"{key}: {_explained(schema)}", indent)
+        yield from _nested(schema, f"{indent}  ", told)
+
+
+def _entries(
+    key: str,
+    values: list[dict[str, Any]],
+    item: Mapping[str, Any],
+    indent: str,
+    told: set[str],
+) -> Iterator[str]:
+    """Yields a list of mappings, each with the keys that differ from their defaults."""
+    yield from _nested({"properties": item}, f"{indent}# ", told)
+    yield f"{indent}{key}:"
+    for entry in values:
+        given = {name: one for name, one in entry.items() if one != item[name].get("default")}
+        yield f"{indent}  - {_flow(given)}"
 
 
 def _explained(schema: Mapping[str, Any]) -> str:
@@ -66,7 +90,9 @@ def _explained(schema: Mapping[str, Any]) -> str:
     sentences = [schema["description"]]
     if not config.properties(schema):
         sentences.append(f"Allowed: {config.allowed(schema)}.")
-        sentences.append(f"Default: {_flow(schema['default'])}." if "default" in schema else "")
+        listed = config.properties(schema.get("items", {}))
+        told_below = listed or "default" not in schema
+        sentences.append("" if told_below else f"Default: {_flow(schema['default'])}.")
     return " ".join(filter(None, sentences))
 
 

@@ -65,6 +65,8 @@ def resolve(config: Config) -> Config:
     data = data.model_copy(update={"root": _absolute(data.root), "labels": labels})
     if "/" in backbone.weights:
         backbone = backbone.model_copy(update={"weights": _absolute(backbone.weights)})
+    if backbone.path is not None:
+        backbone = backbone.model_copy(update={"path": _absolute(backbone.path)})
     return config.model_copy(
         update={"data": data, "backbone": backbone, "output": _absolute(config.output)}
     )
