@@ -12,12 +12,14 @@ from tfx.components import (
     StatisticsGen,
     Trainer,
     Transform,
+    Tuner,
 )
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_pb2
 
 from components.data_gate import DataGate
+from components.edge_gate import EdgeGate
 from components.evaluator.component import Evaluator
 from components.image_example_gen import ImageExampleGen
 from components.image_example_gen.checks import Checks
@@ -44,11 +46,12 @@ def create_pipeline(
         labels: class names; the index in this list is the class id.
         schema_file: the curated schema as text; see `pipeline.schema`.
     """
+    backbone, weights = config.backbone.source
     recipe = preprocessing.recipe(
         size=config.image_size,
         crop=config.image.crop,
-        backbone=config.backbone.name,
-        weights=config.backbone.weights,
+        backbone=None if config.trainer.mode == "scratch" else backbone,
+        weights=weights,
         labels=labels,
         slices=config.evaluation.slices,
     )
@@ -104,7 +107,21 @@ def create_pipeline(
     transform.add_upstream_node(data_gate)
     embedded = transform.outputs["transformed_examples"]
 
-    # A head learns on train, and stops when val no longer gains.
+    # Where asked for, heads are trained to find how the one to keep is trained best.
+    job = _job(config, labels, recipe)
+    tuner = None
+    if config.tuner is not None:
+        tuner = Tuner(
+            tuner_fn="trainer.tuning.tuner_fn",
+            examples=embedded,
+            transform_graph=transform.outputs["transform_graph"],
+            schema=schema,
+            train_args=trainer_pb2.TrainArgs(splits=["train"]),
+            eval_args=trainer_pb2.EvalArgs(splits=["val"]),
+            custom_config={**job, "tuner": config.tuner.model_dump(mode="json")},
+        ).with_id("tuner")
+
+    # The model learns on train, and stops when val no longer gains.
     trainer = Trainer(
         run_fn="trainer.train.run_fn",
         examples=embedded,
@@ -112,7 +129,8 @@ def create_pipeline(
         schema=schema,
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["val"]),
-        custom_config=_training(config, labels, recipe),
+        hyperparameters=None if tuner is None else tuner.outputs["best_hyperparameters"],
+        custom_config=job,
     ).with_id("trainer")
     model = trainer.outputs["model"]
 
@@ -146,6 +164,17 @@ def create_pipeline(
         keep=config.push.keep,
     ).with_id("pusher")
 
+    # What small devices get must answer as what is served does.
+    edge_gate = None
+    if config.export.tflite != "none":
+        edge_gate = EdgeGate(
+            examples=embedded,
+            model=model,
+            min_agreement=config.export.min_agreement,
+            max_accuracy_drop=config.export.max_accuracy_drop,
+        ).with_id("edge-gate")
+        pusher.add_upstream_node(edge_gate)
+
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=f"{config.output}/artifacts",
@@ -157,10 +186,12 @@ def create_pipeline(
             span_drift,
             data_gate,
             transform,
+            *([tuner] if tuner is not None else []),
             trainer,
             production_model,
             evaluator,
             serving_validator,
+            *([edge_gate] if edge_gate is not None else []),
             pusher,
         ],
         enable_cache=True,
@@ -234,14 +265,17 @@ def _cut(splits: Splits) -> example_gen_pb2.Output:
     )
 
 
-def _training(
-    config: Config, labels: Sequence[str], recipe: preprocessing.Recipe
-) -> dict[str, object]:
+def _job(config: Config, labels: Sequence[str], recipe: preprocessing.Recipe) -> dict[str, object]:
     options = config.trainer.model_dump(mode="json")
-    sources = ("train.py", "input.py", "head.py", "export.py")
-    return {
+    job = {
         "labels": list(labels),
-        "embedding": recipe.embedding,
+        "embedding": recipe.backbone and recipe.embedding,
+        "size": recipe.size,
+        "crop": recipe.crop,
+        "backbone": recipe.backbone,
+        "weights": recipe.weights,
         "options": options,
-        "fingerprint": fingerprint.digest(sources, options),
+        "export": config.export.model_dump(mode="json"),
     }
+    # The whole package is learnt with, and its code is a few files.
+    return {**job, "fingerprint": fingerprint.digest(("",), {**job, "image": recipe.fingerprint})}

@@ -40,6 +40,12 @@ def eval_config(evaluation: Evaluation, labels: Sequence[str]) -> tfma.EvalConfi
                 for score in metrics.SCORES
             ),
             _metric("ExpectedCalibrationError", module=own, name="expected_calibration_error"),
+            _metric(
+                "ExpectedCalibrationError",
+                module=own,
+                name="expected_calibration_error_uncalibrated",
+                output=export.UNCALIBRATED,
+            ),
         ]
     )
     for metric in overall.metrics:

@@ -18,6 +18,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
 from components.data_gate.component import DataRefusedError
+from components.edge_gate.component import EdgeRefusedError
 from components.evaluator.scorecard import FILE_NAME, Scorecard
 from components.image_example_gen import report
 from components.pusher import component as pusher
@@ -144,7 +145,7 @@ def _outcome(
         # Beam says where it was, which the list of components tells better.
         message = str(error).partition(" [while running ")[0]
         reasons = tuple(message.splitlines())
-        verdict = "refused" if isinstance(error, DataRefusedError) else "failed"
+        verdict = "refused" if isinstance(error, (DataRefusedError, EdgeRefusedError)) else "failed"
     elif pushed is not None and pushed.custom_properties[pusher.PUSHED_KEY].int_value:
         verdict = "pushed"
         version = int(pushed.custom_properties[pusher.VERSION_KEY].string_value)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,6 +16,10 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from trainer import progress as training
 
 if TYPE_CHECKING:
     from pipeline.history import ComponentRun
@@ -45,7 +49,7 @@ def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) ->
                         console.print(f"  {component.id:<18} {line(component)}", highlight=False)
                     elif component.state == "running":
                         seconds = time.time() - component.started
-                        status.update(f"{component.id}: {seconds:.0f} s")
+                        status.update(_running(component.id, seconds, training.latest()))
                 if last:
                     return
 
@@ -99,6 +103,16 @@ def counted(
             stop.set()
             thread.join()
     console.print(f"{what}: {seen()}, {bar.tasks[0].fields['rate']:.0f} a second", highlight=False)
+
+
+def _running(component: str, seconds: float, progress: training.Progress | None) -> RenderableType:
+    """Says what runs now; of a training, with a bar and the time that is left."""
+    text = f"{component}: {seconds:.0f} s"
+    if progress is None:
+        return text
+    row = Table.grid(padding=(0, 1))
+    row.add_row(text, ProgressBar(completed=100 * progress.done, width=20), progress.line())
+    return row
 
 
 def line(component: ComponentRun) -> str:

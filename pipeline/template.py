@@ -48,7 +48,10 @@ def _block(
         if description not in told:
             told.add(description)
             yield from _comment(_explained(schema), indent)
-        if isinstance(value, dict):
+        item = config.properties(schema.get("items", {}))
+        if item:
+            yield from _entries(key, value, item, indent, told)
+        elif isinstance(value, dict):
             yield f"{indent}{key}:"
             yield from _block(schema, value, f"{indent}  ", told)
         elif value is not None:
@@ -67,12 +70,29 @@ def _nested(parent: Mapping[str, Any], indent: str, told: set[str]) -> Iterator[
         yield from _nested(schema, f"{indent}  ", told)
 
 
+def _entries(
+    key: str,
+    values: list[dict[str, Any]],
+    item: Mapping[str, Any],
+    indent: str,
+    told: set[str],
+) -> Iterator[str]:
+    """Yields a list of mappings, each with the keys that differ from their defaults."""
+    yield from _nested({"properties": item}, f"{indent}# ", told)
+    yield f"{indent}{key}:"
+    for entry in values:
+        given = {name: one for name, one in entry.items() if one != item[name].get("default")}
+        yield f"{indent}  - {_flow(given)}"
+
+
 def _explained(schema: Mapping[str, Any]) -> str:
     """Says what a key is for, what it may be and what it is if left out."""
     sentences = [schema["description"]]
     if not config.properties(schema):
         sentences.append(f"Allowed: {config.allowed(schema)}.")
-        sentences.append(f"Default: {_flow(schema['default'])}." if "default" in schema else "")
+        listed = config.properties(schema.get("items", {}))
+        told_below = listed or "default" not in schema
+        sentences.append("" if told_below else f"Default: {_flow(schema['default'])}.")
     return " ".join(filter(None, sentences))
 
 

@@ -206,7 +206,7 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
     import keras
     import tensorflow_transform as tft
 
-    from trainer import export, head
+    from trainer import export, head, scoring
 
     recipe = transformed.recipe
     by_image = {
@@ -219,19 +219,7 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
         np.float32,
     )
     keras.utils.set_random_seed(4)
-    options = head.HeadOptions(
-        epochs=1,
-        batch_size=8,
-        optimizer="adam",
-        learning_rate=0.1,
-        schedule="constant",
-        hidden_units=None,
-        dropout=0.5,
-        normalize=True,
-        weight_decay=0.0,
-        patience=1,
-        seed=4,
-    )
+    options = head.HeadOptions(hidden_units=None, dropout=0.5, normalize=True)
     model = head.build(embeddings, len(recipe.labels), options)
     # Random weights give embeddings that hardly differ; the scale makes the answers differ.
     kernel, _ = model.get_layer("logits").get_weights()
@@ -241,10 +229,11 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
     probabilities = np.asarray(keras.ops.softmax(model(embeddings, training=False)))
     directory = tmp_path_factory.mktemp("exported") / "model"
     export.save(
-        head=model,
-        transform=tft.TFTransformOutput(transformed.graph),
+        scorer=scoring.EmbeddingScorer(
+            model, tft.TFTransformOutput(transformed.graph), recipe.embedding
+        ),
+        temperature=1.0,
         labels=recipe.labels,
-        embedding=recipe.embedding,
         warmup_images=list(transformed.images.values())[:5],
         directory=str(directory),
     )

@@ -1,62 +1,39 @@
-"""The exported model: the transform graph and the head in one SavedModel that TF Serving takes."""
+"""The exported model: from encoded images to classes, in one SavedModel that TF Serving takes."""
 
 from __future__ import annotations
 
-import functools
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
-import keras
 import tensorflow as tf
-import tensorflow_transform as tft
 from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_log_pb2
 
 from trainer import preprocessing
+from trainer.scoring import Scorer, graph_function, parse_images
 
 # The signature that the Evaluator uses. TF Serving offers it too, which does no harm.
 EVALUATION = "evaluation"
+# Its output that shows what calibration did.
+UNCALIBRATED = "uncalibrated"
 _CLASSIFY = "classify"
-
-_Method = TypeVar("_Method", bound=Callable[..., Any])
-
-
-def _graph_function(specification: tf.TensorSpec) -> Callable[[_Method], _Method]:
-    # Without AutoGraph, which would take seconds to rewrite Python that has nothing to rewrite.
-    return tf.function(input_signature=[specification], autograph=False)  # type: ignore[no-any-return]
 
 
 class ImageClassifier(tf.Module):
     """A classifier of encoded images, with one function for each signature."""
 
-    def __init__(
-        self,
-        head: keras.Model,
-        transform: tft.TFTransformOutput,
-        labels_file: str,
-        classes: int,
-        embedding: str,
-    ) -> None:
+    def __init__(self, scorer: Scorer, temperature: float, labels_file: str, classes: int) -> None:
         """Puts the parts together.
 
         Args:
-            head: float32 [batch, dimension] to logits [batch, classes].
-            transform: the graph that makes embeddings.
+            scorer: what tells classes apart.
+            temperature: divides logits; see `calibration.temperature`.
             labels_file: class names, one a line; the file travels inside the SavedModel.
             classes: number of classes.
-            embedding: name under which the transform graph puts embeddings out.
         """
         super().__init__()
-        # The head stays out of the attributes and its TensorFlow variables take its place: Keras
-        # saves a variable of its own as a copy, which alone is restored, while the functions go on
-        # to read the original. TensorFlow 2 sees through that; TF Serving, which runs the restore
-        # operation of the graph, would find the original uninitialized.
-        self._logits = functools.partial(head, training=False)
-        self._head_variables = [variable.value for variable in head.variables]
-        self._dimension = head.input_shape[-1]
-        self._embed = _embedder(transform, embedding)
-        self._embedding = embedding
+        self._scorer = scorer
+        self._temperature = temperature
         self._classes = classes
         self._names = tf.lookup.StaticHashTable(
             tf.lookup.TextFileInitializer(
@@ -69,10 +46,10 @@ class ImageClassifier(tf.Module):
             default_value="",
         )
 
-    def _probabilities(self, embedding: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(self._logits(embedding))
+    def _probabilities(self, logits: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(logits / self._temperature)
 
-    @_graph_function(tf.TensorSpec([None], tf.string, name="image_bytes"))
+    @graph_function(tf.TensorSpec([None], tf.string, name="image_bytes"))
     def predict(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies encoded images.
 
@@ -83,20 +60,20 @@ class ImageClassifier(tf.Module):
             `probabilities` float32 [batch, classes]; `label` string [batch], the most probable
             class; `score` float32 [batch], its probability.
         """
-        probabilities = self._probabilities(self._embed(image_bytes))
+        probabilities = self._probabilities(self._scorer.images(image_bytes))
         return {
             "probabilities": probabilities,
             "label": self._names.lookup(tf.argmax(probabilities, axis=1)),
             "score": tf.reduce_max(probabilities, axis=1),
         }
 
-    @_graph_function(tf.TensorSpec([None], tf.string, name="examples"))
+    @graph_function(tf.TensorSpec([None], tf.string, name="examples"))
     def predict_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies serialized tf.Examples by `image/encoded`; returns what `predict` does."""
-        outputs: dict[str, tf.Tensor] = self.predict(_parse_images(examples))
+        outputs: dict[str, tf.Tensor] = self.predict(parse_images(examples))
         return outputs
 
-    @_graph_function(tf.TensorSpec([None], tf.string, name="inputs"))
+    @graph_function(tf.TensorSpec([None], tf.string, name="inputs"))
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers TF Serving's Classify API.
 
@@ -110,82 +87,45 @@ class ImageClassifier(tf.Module):
         names = self._names.lookup(tf.range(self._classes, dtype=tf.int64))
         return {"classes": tf.tile(names[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
 
-    @_graph_function(tf.TensorSpec([None], tf.string, name="examples"))
+    @graph_function(tf.TensorSpec([None], tf.string, name="examples"))
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies transformed examples without embedding their images a second time.
-
-        An example that another backbone embedded holds no embedding of ours, for its name carries
-        the fingerprint of what made it. Such a batch is embedded from its image bytes, as happens
-        to a production model that is compared with a candidate on a new backbone.
+        """Classifies transformed examples, for the Evaluator.
 
         Args:
             examples: string [batch], serialized examples as Transform writes them.
 
         Returns:
-            `probabilities` float32 [batch, classes].
+            `probabilities` float32 [batch, classes]; `uncalibrated`, what they would be at a
+            temperature of 1.
         """
-        parsed = tf.io.parse_example(
-            examples,
-            {
-                preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string),
-                self._embedding: tf.io.RaggedFeature(tf.float32),
-            },
-        )
-        rows = parsed[self._embedding]
-        embedding = tf.cond(
-            tf.reduce_all(rows.row_lengths() == self._dimension),
-            lambda: rows.to_tensor(shape=[None, self._dimension]),
-            lambda: self._embed(parsed[preprocessing.IMAGE]),
-        )
-        embedding = tf.ensure_shape(embedding, [None, self._dimension])
-        return {"probabilities": self._probabilities(embedding)}
-
-
-def _embedder(transform: tft.TFTransformOutput, embedding: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the part of the transform graph that leads from image bytes to embeddings.
-
-    It is a graph function, so that the signatures share one trace, and the layer stays out of the
-    module's attributes: TensorFlow would otherwise save the layer too, in Keras's own format, which
-    takes longer than all else. The graph holds constants only, so it needs nothing of the layer;
-    had it a variable, saving would fail.
-    """
-    layer = transform.transform_features_layer()
-
-    @_graph_function(tf.TensorSpec([None], tf.string))
-    def embed(image_bytes: tf.Tensor) -> tf.Tensor:
-        return layer({preprocessing.IMAGE: tf.expand_dims(image_bytes, axis=1)})[embedding]
-
-    return embed
-
-
-def _parse_images(examples: tf.Tensor) -> tf.Tensor:
-    features = {preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string)}
-    return tf.io.parse_example(examples, features)[preprocessing.IMAGE]
+        logits = self._scorer.examples(examples)
+        return {
+            "probabilities": self._probabilities(logits),
+            UNCALIBRATED: tf.nn.softmax(logits),
+        }
 
 
 def save(
     *,
-    head: keras.Model,
-    transform: tft.TFTransformOutput,
+    scorer: Scorer,
+    temperature: float,
     labels: Sequence[str],
-    embedding: str,
     warmup_images: Sequence[bytes],
     directory: str,
 ) -> None:
     """Writes the SavedModel with its signatures, label asset and warm-up requests.
 
     Args:
-        head: see `ImageClassifier`.
-        transform: see `ImageClassifier`.
+        scorer: see `ImageClassifier`.
+        temperature: see `ImageClassifier`.
         labels: class names; the index in this list is the class id.
-        embedding: see `ImageClassifier`.
         warmup_images: encoded images; TF Serving answers each once before a version is available.
         directory: the SavedModel's folder, local or on any file system that TensorFlow knows.
     """
     with tempfile.TemporaryDirectory() as scratch:
         labels_file = Path(scratch) / "labels.txt"
         labels_file.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-        classifier = ImageClassifier(head, transform, str(labels_file), len(labels), embedding)
+        classifier = ImageClassifier(scorer, temperature, str(labels_file), len(labels))
         tf.saved_model.save(
             classifier,
             directory,

@@ -1,16 +1,13 @@
-"""The head: the small classifier that learns on frozen embeddings."""
+"""The head: the small classifier that learns on embeddings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-_MOMENTUM = 0.9
 # An activation that is 0 for nearly all of train would otherwise be blown up in val.
 _VARIANCE_FLOOR = 1e-2
 NORMALIZATION_ROWS = 10_000  # a sample: mean and variance settle long before
@@ -18,24 +15,11 @@ NORMALIZATION_ROWS = 10_000  # a sample: mean and variance settle long before
 
 @dataclass(frozen=True)
 class HeadOptions:
-    """The config's `trainer` section, as the Trainer receives it; see `pipeline.config`."""
+    """The head's shape; see the config's `trainer` section."""
 
-    epochs: int
-    batch_size: int
-    optimizer: str
-    learning_rate: float
-    schedule: str
     hidden_units: int | None
     dropout: float
     normalize: bool
-    weight_decay: float
-    patience: int
-    seed: int
-
-    @classmethod
-    def from_config(cls, section: Mapping[str, Any]) -> HeadOptions:
-        """Picks this class's fields out of the section."""
-        return cls(**{field.name: section[field.name] for field in fields(cls)})
 
 
 def build(
@@ -59,17 +43,6 @@ def build(
         layers.append(keras.layers.Dropout(options.dropout, name="dropout_input"))
         layers.append(keras.layers.Dense(options.hidden_units, "relu", name="hidden"))
     layers.append(keras.layers.Dropout(options.dropout, name="dropout"))
-    layers.append(keras.layers.Dense(classes, name="logits"))
+    # In float32 whatever the precision: a loss needs its digits.
+    layers.append(keras.layers.Dense(classes, name="logits", dtype="float32"))
     return keras.Sequential(layers, name="head")
-
-
-def optimizer(options: HeadOptions, steps: int) -> keras.optimizers.Optimizer:
-    """Builds the optimizer with its learning-rate schedule over `steps` training steps."""
-    rate: float | keras.optimizers.schedules.LearningRateSchedule = options.learning_rate
-    if options.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(options.learning_rate, steps)
-    decay = options.weight_decay or None
-    if options.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=_MOMENTUM, weight_decay=decay)
-    kinds = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
-    return kinds[options.optimizer](rate, weight_decay=decay)

@@ -39,14 +39,61 @@ def crop_and_resize(image: tf.Tensor, size: int, crop: float) -> tf.Tensor:
         float32 [size, size, 3] in [0, 255]; bicubic overshoot is clipped.
     """
     shape = tf.shape(image)
+    return _resize(tf.image.crop_to_bounding_box(image, *_central(shape, crop)), size)
+
+
+def _central(shape: tf.Tensor, crop: float) -> tuple[tf.Tensor, ...]:
+    """Returns top, left, height and width of the central square of an image of that shape."""
     height, width = shape[0], shape[1]
     shorter = tf.cast(tf.minimum(height, width), tf.float32)
     side = tf.maximum(tf.cast(tf.round(shorter * crop), tf.int32), 1)
-    square = tf.image.crop_to_bounding_box(
-        image, (height - side) // 2, (width - side) // 2, side, side
-    )
-    resized = tf.image.resize(square, (size, size), method="bicubic")
+    return (height - side) // 2, (width - side) // 2, side, side
+
+
+def _resize(image: tf.Tensor, size: int) -> tf.Tensor:
+    resized = tf.image.resize(image, (size, size), method="bicubic")
     return tf.clip_by_value(tf.ensure_shape(resized, [size, size, 3]), 0.0, 255.0)
+
+
+def load_random_part(encoded: tf.Tensor, size: int, area: float, seed: tf.Tensor) -> tf.Tensor:
+    """Decodes and resizes a random part of one image; of a JPEG, no more than it is decoded.
+
+    That is for training only: libjpeg makes colours at the edge of a part by another rule than
+    within the whole image, by up to 20 levels, so what serving cuts out would differ.
+
+    Args:
+        encoded: scalar string; see `decode`.
+        size: side of the result in pixels.
+        area: least share of the image that the part covers, in (0, 1), as in Inception's training
+            (arXiv:1409.4842, section 6).
+        seed: int [2], which decides on the part.
+
+    Returns:
+        float32 [size, size, 3] in [0, 255].
+    """
+
+    def window(shape: tf.Tensor) -> tf.Tensor:
+        begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
+            [shape[0], shape[1], 3],
+            tf.constant([[[0.0, 0.0, 1.0, 1.0]]]),
+            seed,
+            aspect_ratio_range=(3 / 4, 4 / 3),
+            area_range=(area, 1.0),
+            use_image_if_no_bounding_boxes=True,
+        )
+        return tf.concat([begin[:2], extent[:2]], axis=0)
+
+    def of_jpeg() -> tf.Tensor:
+        part = window(tf.image.extract_jpeg_shape(encoded))
+        return tf.io.decode_and_crop_jpeg(encoded, part, channels=3)
+
+    def of_other() -> tf.Tensor:
+        image = decode(encoded)
+        return tf.image.crop_to_bounding_box(image, *tf.unstack(window(tf.shape(image))))
+
+    image = tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_other)
+    image.set_shape([None, None, 3])
+    return _resize(image, size)
 
 
 def load(encoded: tf.Tensor, size: int, crop: float) -> tf.Tensor:

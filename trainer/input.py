@@ -1,11 +1,11 @@
-"""What the Trainer reads: embeddings, in an order that depends on nothing but data and seed."""
+"""What a head learns on: embeddings, in an order that depends on nothing but data and seed."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class EmbeddingTable:
         labels: list[npt.NDArray[np.int64]] = []
         with path.open("wb") as file:
             for batch in _examples(patterns, embedding):
-                digests += map(_digest, batch["image"], batch["label"])
+                digests += map(digest, batch["image"], batch["label"])
                 labels.append(batch["label"])
                 batch["embedding"].tofile(file)
                 self.dimension: int = batch["embedding"].shape[1]
@@ -69,46 +69,73 @@ class EmbeddingTable:
         return np.frombuffer(content, np.float32).reshape(len(rows), self.dimension)
 
 
-def _digest(image: bytes, label: np.int64) -> bytes:
+def digest(image: bytes, label: np.int64) -> bytes:
+    """Returns the 16 bytes by which rows are sorted, before Beam's order can matter."""
     return hashlib.blake2b(image, digest_size=16, salt=label.tobytes()).digest()
 
 
-def _examples(patterns: Sequence[str], embedding: str) -> Iterator[dict[str, Any]]:
+def parsed(patterns: Sequence[str], features: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Reads transformed examples, some at a time.
+
+    Args:
+        patterns: globs of gzipped TFRecord files that Transform wrote.
+        features: what to parse; image and label always are.
+
+    Yields:
+        Tensors by the features' names.
+    """
     features = {
         preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string),
         preprocessing.LABEL: tf.io.FixedLenFeature([], tf.int64),
-        embedding: tf.io.RaggedFeature(tf.float32),
+        **features,
     }
     files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
     dataset = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_READ_BATCH)
-    lengths = set()
     for serialized in dataset:
-        parsed = tf.io.parse_example(serialized, features)
-        lengths |= set(parsed[embedding].row_lengths().numpy().tolist())
+        yield tf.io.parse_example(serialized, features)
+
+
+def _examples(patterns: Sequence[str], embedding: str) -> Iterator[dict[str, Any]]:
+    lengths = set()
+    for batch in parsed(patterns, {embedding: tf.io.RaggedFeature(tf.float32)}):
+        lengths |= set(batch[embedding].row_lengths().numpy().tolist())
         if len(lengths) > 1 or 0 in lengths:
             found = ", ".join(str(length) for length in sorted(lengths))
             raise ValueError(f"{embedding}: found {found} values; every example needs as many")
         yield {
-            "image": parsed[preprocessing.IMAGE].numpy(),
-            "label": parsed[preprocessing.LABEL].numpy(),
-            "embedding": parsed[embedding].to_tensor().numpy(),
+            "image": batch[preprocessing.IMAGE].numpy(),
+            "label": batch[preprocessing.LABEL].numpy(),
+            "embedding": batch[embedding].to_tensor().numpy(),
         }
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of a table for `Model.fit`: float32 [batch, dimension], int64 [batch]."""
+    """Batches of a table for `Model.fit`, each a tuple of three.
 
-    def __init__(self, table: EmbeddingTable, batch_size: int, seed: int | None) -> None:
+    Embeddings float32 [batch, dimension]; the class as shares, float32 [batch, classes]; and how
+    much each row counts, float32 [batch].
+    """
+
+    def __init__(
+        self,
+        table: EmbeddingTable,
+        batch_size: int,
+        seed: int | None,
+        weights: npt.NDArray[np.float32],
+    ) -> None:
         """Prepares the first epoch.
 
         Args:
             table: where rows come from.
             batch_size: rows in a batch; the last may be smaller.
             seed: of the order, a new one every epoch; None keeps the table's.
+            weights: float32 [classes], how much a row of each class counts.
         """
         super().__init__()
         self._table = table
         self._batch_size = batch_size
+        self._weights = weights
+        self._shares = np.eye(len(weights), dtype=np.float32)
         self._random = None if seed is None else np.random.default_rng(seed)
         self._rows = np.arange(len(table))
         self.on_epoch_end()
@@ -117,10 +144,11 @@ class Batches(keras.utils.PyDataset):
         """Counts the batches of an epoch."""
         return math.ceil(len(self._table) / self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], ...]:
         """Reads one batch."""
         rows = self._rows[index * self._batch_size : (index + 1) * self._batch_size]
-        return self._table.read(rows), self._table.labels[rows]
+        labels = self._table.labels[rows]
+        return self._table.read(rows), self._shares[labels], self._weights[labels]
 
     def on_epoch_end(self) -> None:
         """Draws the next epoch's order."""

@@ -24,6 +24,13 @@ TEXT = "image/class/text"
 
 _NO_LABEL = tf.int64.min
 
+# For `weights: none`: random, yet the same wherever the backbone is built.
+BACKBONE_SEED = 0
+
+# Side in pixels where no backbone asks for another: a CNN that starts from nothing needs not more
+# to tell things apart, and pays for each pixel.
+DEFAULT_SIZE = 64
+
 # Small batches keep a convolution's working set in the cache of a core: measured on two cores,
 # see `python -m benchmarks.forward`.
 CHUNK = 8
@@ -36,7 +43,7 @@ class Recipe:
     Attributes:
         size: side in pixels to which images are scaled.
         crop: side of the central square that is kept, as a share of the shorter side.
-        backbone: the backbone's name in `trainer.backbones.catalog`.
+        backbone: the backbone's name in the registry; None if nothing is embedded.
         weights: which weights it gets; see `registry.build`.
         labels: class names; the index in this list is the class id.
         slices: names of further features that pass through to the Evaluator.
@@ -45,7 +52,7 @@ class Recipe:
 
     size: int
     crop: float
-    backbone: str
+    backbone: str | None
     weights: str
     labels: tuple[str, ...]
     slices: tuple[str, ...]
@@ -63,24 +70,29 @@ class Recipe:
 
 def recipe(
     *,
-    size: int,
+    size: int | None,
     crop: float,
-    backbone: str,
+    backbone: str | None,
     weights: str,
     labels: Sequence[str],
     slices: Sequence[str],
 ) -> Recipe:
     """Completes a recipe with the fingerprint of the image path: code, size, crop and weights.
 
+    A size of None stands for the backbone's own.
+
     Raises:
         ValueError: the backbone or its weights are unknown or damaged.
         FileNotFoundError: the weights are not there.
     """
+    network = None if backbone is None else registry.get(backbone)
+    if size is None:
+        size = DEFAULT_SIZE if network is None else network.input_size(weights)
     parameters = {
         "size": size,
         "crop": crop,
         "backbone": backbone,
-        "weights": registry.get(backbone).checksum(weights),
+        "weights": network and network.checksum(weights),
     }
     sources = ("images.py", "freezing.py", "preprocessing.py", "backbones")
     return Recipe(
@@ -149,7 +161,8 @@ def _embed(recipe: Recipe) -> Callable[[tf.Tensor], tf.Tensor]:
     """
 
     def build() -> Callable[[tf.Tensor], tf.Tensor]:
-        keras.utils.set_random_seed(0)  # for `weights: none`: random, yet the same in every run
+        keras.utils.set_random_seed(BACKBONE_SEED)
+        assert recipe.backbone is not None
         model = registry.get(recipe.backbone).build(recipe.size, recipe.weights)
         embed = embedder(freezing.freeze(model), model.output_shape[-1], recipe.size, recipe.crop)
         traced: Callable[[tf.Tensor], tf.Tensor] = tf.function(
@@ -175,8 +188,8 @@ def preprocessing_fn(
 
     Returns:
         `IMAGE` string [batch], untouched: fine-tuning decodes it, and a production model that has
-        another backbone is judged on it; `recipe.embedding` float32 [batch, dimension]; `LABEL`
-        int64 [batch]; `TEXT` string [batch]; and the slices as they came.
+        another backbone is judged on it; `recipe.embedding` float32 [batch, dimension], if there
+        is a backbone; `LABEL` int64 [batch]; `TEXT` string [batch]; and the slices as they came.
 
     Raises:
         tf.errors.InvalidArgumentError: when the graph runs, on an example without a label, with a
@@ -191,9 +204,10 @@ def preprocessing_fn(
     )
     encoded = tf.reshape(inputs[IMAGE], [-1])
     label = _label(inputs[LABEL], inputs[TEXT], recipe.labels)
+    embedding = {} if recipe.backbone is None else {recipe.embedding: _embed(recipe)(encoded)}
     return {
         IMAGE: encoded,
-        recipe.embedding: _embed(recipe)(encoded),
+        **embedding,
         LABEL: label,
         TEXT: tf.gather(tf.constant(recipe.labels), label),
         **{name: inputs[name] for name in recipe.slices if name not in (IMAGE, LABEL, TEXT)},

@@ -2,89 +2,120 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
+import tensorflow as tf
 import tensorflow_transform as tft
 
-from trainer import export, head
-from trainer.input import Batches, EmbeddingTable, sample_images
+from trainer import calibration, distribution, edge, export, finetuning, learning, scoring
+from trainer.input import sample_images
+from trainer.learning import Files, Job, Trained
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
 
 _WARMUP_IMAGES = 8
+SUMMARY = "training.json"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains a head on the embeddings that Transform wrote, and exports the classifier.
+    """Trains a classifier in the mode that the config asks for, and exports it.
 
     Args:
-        fn_args: TFX's arguments. Its `custom_config` holds `labels`, the list of class names;
-            `embedding`, the feature that holds embeddings; and `options`, the config's `trainer`
-            section.
+        fn_args: TFX's arguments. Its `custom_config` holds the fields of a `Job`; the Tuner's
+            `hyperparameters`, where there are any, come before its options.
 
     Raises:
-        ValueError: a split is empty.
+        ValueError: a split is empty, or options do not fit the data.
+        fitting.TrainingFailedError: the loss is no longer a number, or memory is exhausted.
     """
-    config = fn_args.custom_config
-    options = head.HeadOptions.from_config(config["options"])
-    keras.utils.set_random_seed(options.seed)
+    place = distribution.place()  # before TensorFlow does anything
+    job = Job.from_config(fn_args.custom_config)
+    if fn_args.hyperparameters:
+        found = fn_args.hyperparameters["values"]
+        job = dataclasses.replace(job, options={**job.options, **found})
+    logs = str(fn_args.model_run_dir)
     with tempfile.TemporaryDirectory() as scratch:
-        train = EmbeddingTable(fn_args.train_files, config["embedding"], Path(scratch))
-        val = EmbeddingTable(fn_args.eval_files, config["embedding"], Path(scratch))
-        model = fit(train, val, len(config["labels"]), options, Path(fn_args.model_run_dir))
+        files = Files(
+            train=fn_args.train_files,
+            val=fn_args.eval_files,
+            scratch=Path(scratch),
+            logs=logs,
+            checkpoints=_beside(logs),
+        )
+        trained = learning.learn(job, files)
+    if place.index:
+        return  # the first worker exports what all have learnt
+    temperature = 1.0
+    if job.options["calibrate"]:
+        temperature = calibration.temperature(trained.logits, trained.labels)
+    _write_summary(trained, temperature, f"{logs}/{SUMMARY}")
     export.save(
-        head=model,
-        transform=tft.TFTransformOutput(fn_args.transform_output),
-        labels=tuple(config["labels"]),
-        embedding=config["embedding"],
+        scorer=_scorer(job, trained, fn_args.transform_output),
+        temperature=temperature,
+        labels=job.labels,
         warmup_images=sample_images(fn_args.eval_files, _WARMUP_IMAGES),
+        directory=fn_args.serving_model_dir,
+    )
+    if job.export["tflite"] != "none":
+        _export_to_edge(job, trained, temperature, fn_args)
+
+
+def _beside(run: str) -> str:
+    """Returns a folder that the next run finds again.
+
+    TFX names what a component makes `{component}/{output}/{execution}`, and a run that goes on
+    where another was killed is another execution.
+    """
+    return f"{run.rstrip('/').rsplit('/', 2)[0]}/checkpoints"
+
+
+def _scorer(job: Job, trained: Trained, transform_graph: str) -> scoring.Scorer:
+    if trained.sees_pixels:
+        return scoring.PixelScorer(trained.model, job.size, job.crop)
+    assert job.embedding is not None
+    return scoring.EmbeddingScorer(
+        trained.model, tft.TFTransformOutput(transform_graph), job.embedding
+    )
+
+
+def _export_to_edge(job: Job, trained: Trained, temperature: float, fn_args: FnArgs) -> None:
+    model = trained.model
+    if not trained.sees_pixels:
+        model = finetuning.join(learning.backbone(job), model)
+    edge.save(
+        model,
+        temperature=temperature,
+        labels=job.labels,
+        kind=job.export["tflite"],
+        sample=sample_images(fn_args.train_files, job.export["calibration_images"]),
+        crop=job.crop,
         directory=fn_args.serving_model_dir,
     )
 
 
-def fit(
-    train: EmbeddingTable,
-    val: EmbeddingTable,
-    classes: int,
-    options: head.HeadOptions,
-    logs: Path,
-) -> keras.Sequential:
-    """Trains a head until it stops getting better on `val`.
-
-    Args:
-        train: what to learn from.
-        val: what early stopping watches. The Evaluator judges on `test`, which is never seen here.
-        classes: number of classes.
-        options: the head and how to train it.
-        logs: where TensorBoard's event files go.
-
-    Returns:
-        The head with the weights of its best epoch on `val`.
-    """
-    rows = np.random.default_rng(options.seed).permutation(len(train))
-    model = head.build(train.read(np.sort(rows[: head.NORMALIZATION_ROWS])), classes, options)
-    batches = Batches(train, options.batch_size, options.seed)
-    model.compile(
-        optimizer=head.optimizer(options, steps=options.epochs * len(batches)),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+def _write_summary(trained: Trained, temperature: float, path: str) -> None:
+    """Writes what `val` says of the model, before and after calibration, as JSON."""
+    before, after = (
+        calibration.expected_calibration_error(
+            np.asarray(keras.ops.softmax(trained.logits / divisor)), trained.labels
+        )
+        for divisor in (1.0, temperature)
     )
-    model.fit(
-        batches,
-        validation_data=Batches(val, options.batch_size, seed=None),
-        epochs=options.epochs,
-        shuffle=False,  # Batches does it, by the seed
-        callbacks=[
-            keras.callbacks.EarlyStopping(
-                monitor="val_loss", patience=options.patience, restore_best_weights=True
-            ),
-            keras.callbacks.TensorBoard(log_dir=str(logs), write_graph=False),
-        ],
-        verbose=2,
-    )
-    return model
+    summary = {
+        "temperature": temperature,
+        "val": {
+            "accuracy": float((trained.logits.argmax(axis=1) == trained.labels).mean()),
+            "expected_calibration_error_uncalibrated": before,
+            "expected_calibration_error": after,
+        },
+    }
+    tf.io.gfile.makedirs(path.rpartition("/")[0])
+    with tf.io.gfile.GFile(path, "w") as file:
+        file.write(json.dumps(summary, indent=1))

@@ -171,13 +171,22 @@ class ExpectedCalibrationError(metric_types.Metric):
     al., "On Calibration of Modern Neural Networks", arXiv:1706.04599, equation 3.
     """
 
-    def __init__(self, name: str = "expected_calibration_error") -> None:
-        """Names the metric."""
-        super().__init__(metric_util.merge_per_key_computations(_calibration_error), name=name)
+    def __init__(self, name: str = "expected_calibration_error", output: str | None = None) -> None:
+        """Names the metric.
+
+        Args:
+            name: its name.
+            output: the model's output that it judges in place of the one that all metrics judge;
+                a model without it is judged by that one.
+        """
+        super().__init__(
+            metric_util.merge_per_key_computations(_calibration_error), name=name, output=output
+        )
 
 
 def _calibration_error(
     name: str = "expected_calibration_error",
+    output: str | None = None,
     eval_config: config_pb2.EvalConfig | None = None,
     model_name: str = "",
     output_name: str = "",
@@ -189,7 +198,7 @@ def _calibration_error(
         output_name=output_name,
         example_weighted=example_weighted,
     )
-    combiner = _CalibrationCombiner(key, eval_config)
+    combiner = _CalibrationCombiner(key, eval_config, output)
     return [metric_types.MetricComputation(keys=[key], preprocessors=None, combiner=combiner)]
 
 
@@ -197,10 +206,14 @@ class _CalibrationCombiner(beam.CombineFn):
     """Sums examples, confidence and hits by confidence bin: float64 [bins, 3]."""
 
     def __init__(
-        self, key: metric_types.MetricKey, eval_config: config_pb2.EvalConfig | None
+        self,
+        key: metric_types.MetricKey,
+        eval_config: config_pb2.EvalConfig | None,
+        output: str | None,
     ) -> None:
         self._key = key
         self._eval_config = eval_config
+        self._output = output
 
     def create_accumulator(self) -> npt.NDArray[np.float64]:
         return np.zeros((_BINS, 3))
@@ -219,6 +232,11 @@ class _CalibrationCombiner(beam.CombineFn):
                 require_single_example_weight=True,
             )
         )
+        outputs = element.get_predictions()
+        if self._key.model_name:
+            outputs = outputs.get(self._key.model_name, outputs)
+        if self._output is not None and self._output in outputs:
+            prediction = outputs[self._output]
         confidence, hit = float(prediction.max()), int(prediction.argmax()) == int(label.item())
         row = min(int(confidence * _BINS), _BINS - 1)
         accumulator[row] += np.array([1.0, confidence, float(hit)]) * np.asarray(weight).item()

@@ -65,6 +65,8 @@ def resolve(config: Config) -> Config:
     data = data.model_copy(update={"root": _absolute(data.root), "labels": labels})
     if "/" in backbone.weights:
         backbone = backbone.model_copy(update={"weights": _absolute(backbone.weights)})
+    if backbone.path is not None:
+        backbone = backbone.model_copy(update={"path": _absolute(backbone.path)})
     push = config.push
     if push.model_store is not None:
         push = push.model_copy(update={"model_store": _absolute(push.model_store)})

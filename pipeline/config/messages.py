@@ -77,9 +77,15 @@ def lines(error: ValidationError, origin: str, overridden: Collection[str]) -> I
     for detail in error.errors(include_url=False):
         unknown = detail["type"] in ("extra_forbidden", "invalid_key")
         location = detail["loc"]
-        keys, found_at = [], schema()
+        keys: list[str] = []
+        found_at = schema()
         for part in location:
-            # What follows the last key is pydantic's own: an index, or a member of a union.
+            items = _dereferenced(found_at).get("items")
+            if isinstance(part, int) and items is not None:
+                keys[-1] += f"[{part}]"
+                found_at = dict(_dereferenced(items))
+                continue
+            # What follows the last key is pydantic's own, such as a member of a union.
             if part not in properties(found_at):
                 break
             keys.append(str(part))

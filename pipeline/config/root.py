@@ -1,5 +1,7 @@
 """The whole config, and the sections of a few keys."""
 
+from typing import Literal
+
 from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.config.data import Data, Image
@@ -7,8 +9,38 @@ from pipeline.config.evaluation import Evaluation
 from pipeline.config.kubeflow import Kubeflow
 from pipeline.config.serving import Serving
 from pipeline.config.training import Backbone, Trainer
+from pipeline.config.tuning import Tuner
 from pipeline.config.values import Location, Section, Texts, shown
 from trainer.backbones import catalog
+
+
+class Export(Section):
+    """What is exported beside the SavedModel."""
+
+    tflite: Literal["none", "float16", "int8"] = Field(
+        "none",
+        description="Whether model.tflite is written for phones and small devices, and with which"
+        " numbers: float16 halves its size, int8 quarters it.",
+    )
+    min_agreement: float = Field(
+        0.97,
+        ge=0,
+        le=1,
+        description="Least share of test images that model.tflite must give the same class as the"
+        " SavedModel; below it nothing is pushed.",
+    )
+    max_accuracy_drop: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="By how much the accuracy of model.tflite on test may be lower.",
+    )
+    calibration_images: int = Field(
+        200,
+        ge=1,
+        le=10_000,
+        description="Images of train from which int8 learns the range of each activation.",
+    )
 
 
 class Push(Section):
@@ -48,6 +80,13 @@ class Config(Section):
         Backbone(), description="The network that turns images into embeddings."
     )
     trainer: Trainer = Field(Trainer(), description="How the classifier learns.")
+    tuner: Tuner | None = Field(
+        None,
+        description="How better hyperparameters of the head are searched for before it is trained;"
+        " null for no search.",
+        examples=[{"trials": 30}],
+    )
+    export: Export = Field(Export(), description="What is exported beside the SavedModel.")
     evaluation: Evaluation = Field(Evaluation(), description="How a new model is judged.")
     serving: Serving = Field(
         Serving(), description="What a server must do with a model before it is pushed."
@@ -68,12 +107,24 @@ class Config(Section):
             raise ValueError(f"found {shown(value)}; allowed: no braces other than {{name}}")
         return put
 
+    @field_validator("tuner")
+    @classmethod
+    def _head_to_tune(cls, value: Tuner | None, info: ValidationInfo) -> Tuner | None:
+        trainer = info.data.get("trainer")
+        if value is not None and trainer is not None and trainer.mode == "scratch":
+            raise ValueError(
+                "found a search in mode scratch; allowed: null, or trainer.mode head or finetune"
+            )
+        return value
+
     @property
     def model_store(self) -> str:
         """Folder that holds the pushed versions."""
         return self.push.model_store or f"{self.output}/models/{self.name}"
 
     @property
-    def image_size(self) -> int:
-        """Side in pixels of the square that the backbone gets."""
+    def image_size(self) -> int | None:
+        """Side in pixels of the square that the network gets; None where the network decides."""
+        if self.trainer.mode == "scratch" or self.backbone.path is not None:
+            return self.image.size
         return self.image.size or catalog.get(self.backbone.name).input_size

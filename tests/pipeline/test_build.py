@@ -215,3 +215,18 @@ def test_a_span_is_pinned_only_where_it_was_asked_for_by_number(
 def test_beam_gets_its_options(tmp_path: Path) -> None:
     arguments = ["--direct_num_workers=2"]
     assert _graph(tmp_path, beam={"args": arguments}).beam_pipeline_args[:1] == arguments
+
+
+def test_the_tuner_and_the_edge_gate_are_there_where_they_are_asked_for(tmp_path: Path) -> None:
+    graph = _graph(tmp_path, tuner={"trials": 2}, export={"tflite": "int8"})
+    nodes = {node.id: node for node in graph.components}
+    assert set(nodes) - set(NODES) == {"tuner", "edge-gate"}
+    assert nodes["tuner"] in nodes["trainer"].upstream_nodes
+    assert nodes["edge-gate"] in nodes["pusher"].upstream_nodes
+
+
+def test_nothing_is_embedded_where_a_cnn_learns_from_scratch(tmp_path: Path) -> None:
+    graph = _graph(tmp_path, trainer={"mode": "scratch"}, backbone={"weights": "bundled"})
+    properties = _properties(graph)
+    assert json.loads(properties["transform"]["custom_config"])["backbone"] is None
+    assert json.loads(properties["trainer"]["custom_config"])["embedding"] is None

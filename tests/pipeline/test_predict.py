@@ -36,6 +36,7 @@ def _label(exported: Exported, name: str) -> str:
     return LABELS[int(exported.probabilities[name].argmax())]
 
 
+@pytest.mark.slow
 def test_a_folder_from_the_store_s_version_in_production(
     config: str, exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -52,6 +53,7 @@ def test_a_folder_from_the_store_s_version_in_production(
     assert json.loads(capsys.readouterr().out)["model"]["version"] == 1
 
 
+@pytest.mark.slow
 def test_a_server_answers_and_a_broken_image_costs_no_other_its_label(
     serve: Serve,
     config: str,

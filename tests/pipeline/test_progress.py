@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pipeline import progress
 from pipeline.history import ComponentRun
+from trainer import progress as training
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,14 @@ def test_what_was_counted_is_told_at_the_end(monkeypatch: pytest.MonkeyPatch) ->
         time.sleep(0.05)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert shown.strip().startswith("Writing images: 41, ")
+
+
+def test_a_training_is_shown_with_a_bar_and_the_time_left() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    state = training.Progress("finetune", 3, 9, 0.25, 360.0, {"accuracy": 0.5})
+    console.print(progress._running("trainer", 61.0, state))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "trainer: 61 s" in text
+    assert "━━━━━" in text
+    assert "finetune: epoch 3/9, 25 %, about 6 min left, accuracy 0.500" in " ".join(text.split())
+    assert progress._running("transform", 3.0, None) == "transform: 3 s"

@@ -143,7 +143,7 @@ def test_classify_lists_every_class_in_label_order(
         ("serving_default", {"image_bytes": "string"}, {"probabilities", "label", "score"}),
         ("serving_examples", {"examples": "string"}, {"probabilities", "label", "score"}),
         ("classify", {"inputs": "string"}, {"classes", "scores"}),
-        ("evaluation", {"examples": "string"}, {"probabilities"}),
+        ("evaluation", {"examples": "string"}, {"probabilities", "uncalibrated"}),
     ],
 )
 def test_keys_types_and_shapes_are_the_contract_s(
@@ -151,6 +151,7 @@ def test_keys_types_and_shapes_are_the_contract_s(
 ) -> None:
     types = {
         "probabilities": (tf.float32, [-1, len(LABELS)]),
+        "uncalibrated": (tf.float32, [-1, len(LABELS)]),
         "label": (tf.string, [-1]),
         "score": (tf.float32, [-1]),
         "classes": (tf.string, [-1, len(LABELS)]),

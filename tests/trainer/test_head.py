@@ -1,4 +1,4 @@
-"""The head's shape and its optimizer are what the config asks for."""
+"""The head's shape is what the config asks for."""
 
 from __future__ import annotations
 
@@ -6,24 +6,18 @@ import dataclasses
 
 import keras
 import numpy as np
-import pytest
 
 from pipeline.config import Trainer
 from trainer import head
 from trainer.head import HeadOptions
+from trainer.options import pick
 
-OPTIONS = HeadOptions.from_config(Trainer().model_dump(mode="json"))
+OPTIONS = pick(HeadOptions, Trainer().model_dump(mode="json"))
 EMBEDDINGS = np.random.default_rng(0).normal(5, 3, (200, 4)).astype(np.float32)
 
 
 def _build(**changes: object) -> keras.Sequential:
     return head.build(EMBEDDINGS, 7, dataclasses.replace(OPTIONS, **changes))
-
-
-def test_options_are_the_config_s_trainer_section() -> None:
-    section = Trainer(hidden_units=3, seed=9).model_dump(mode="json")
-    options = HeadOptions.from_config(section)
-    assert {"mode": "head", **dataclasses.asdict(options)} == section
 
 
 def test_without_hidden_units_the_head_is_linear() -> None:
@@ -70,40 +64,3 @@ def test_dropout_works_in_training_only() -> None:
     np.testing.assert_array_equal(model(EMBEDDINGS[:2]), model(EMBEDDINGS[:2]))
     one, two = (np.asarray(model(EMBEDDINGS[:2], training=True)) for _ in range(2))
     assert not np.array_equal(one, two)
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("adam", keras.optimizers.Adam),
-        ("rmsprop", keras.optimizers.RMSprop),
-        ("sgd", keras.optimizers.SGD),
-    ],
-)
-def test_the_optimizer_is_the_one_asked_for(name: str, kind: type) -> None:
-    options = dataclasses.replace(
-        OPTIONS, optimizer=name, schedule="constant", learning_rate=0.25, weight_decay=0.125
-    )
-    optimizer = head.optimizer(options, steps=10)
-    assert type(optimizer) is kind
-    assert float(optimizer.learning_rate) == 0.25
-    assert optimizer.weight_decay == 0.125
-    assert head.optimizer(dataclasses.replace(options, weight_decay=0.0), 10).weight_decay is None
-
-
-def test_every_allowed_optimizer_and_schedule_can_be_built() -> None:
-    properties = Trainer.model_json_schema()["properties"]
-    for name in properties["optimizer"]["enum"]:
-        for schedule in properties["schedule"]["enum"]:
-            options = dataclasses.replace(OPTIONS, optimizer=name, schedule=schedule)
-            assert head.optimizer(options, steps=3).name.lower() == name
-
-
-def test_cosine_falls_from_the_learning_rate_to_0() -> None:
-    options = dataclasses.replace(OPTIONS, schedule="cosine", learning_rate=0.5)
-    optimizer = head.optimizer(options, steps=100)
-    rates = []
-    for step in (0, 50, 100):
-        optimizer.iterations.assign(step)
-        rates.append(float(optimizer.learning_rate))
-    np.testing.assert_allclose(rates, [0.5, 0.25, 0.0], atol=1e-6)

@@ -18,6 +18,7 @@ from trainer.input import Batches, EmbeddingTable, sample_images
 
 EMBEDDING = "embedding/test"
 DIMENSION = 3
+WEIGHTS = np.array([1, 2, 3, 4], np.float32)
 Row = tuple[bytes, int, list[float]]
 
 
@@ -142,9 +143,11 @@ def test_examples_without_the_embedding_are_an_error(tmp_path: Path) -> None:
 
 def _epoch(batches: Batches) -> list[float]:
     rows = [batches[number] for number in range(len(batches))]
-    for embeddings, labels in rows:
-        np.testing.assert_array_equal(embeddings[:, 0].astype(int) % 4, labels)
-    return [float(value) for embeddings, _ in rows for value in embeddings[:, 0]]
+    for embeddings, shares, weights in rows:
+        np.testing.assert_array_equal(embeddings[:, 0].astype(int) % 4, shares.argmax(axis=1))
+        np.testing.assert_array_equal(shares.sum(axis=1), 1)
+        np.testing.assert_array_equal(weights, WEIGHTS[shares.argmax(axis=1)])
+    return [float(value) for embeddings, _, _ in rows for value in embeddings[:, 0]]
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 23, 24, 100])
@@ -152,7 +155,7 @@ def _epoch(batches: Batches) -> list[float]:
 def test_an_epoch_has_each_row_once_and_the_last_batch_may_be_smaller(
     table: Table, batch_size: int, seed: int | None
 ) -> None:
-    batches = Batches(table([_rows(23)]), batch_size, seed)
+    batches = Batches(table([_rows(23)]), batch_size, seed, WEIGHTS)
     sizes = [len(batches[number][1]) for number in range(len(batches))]
     assert sum(sizes) == 23
     assert set(sizes[:-1]) <= {batch_size}
@@ -166,7 +169,7 @@ def test_every_epoch_has_an_order_of_its_own_that_the_seed_decides(table: Table)
     content = table([_rows(50)])
 
     def epochs(seed: int | None) -> list[list[float]]:
-        batches = Batches(content, 8, seed)
+        batches = Batches(content, 8, seed, WEIGHTS)
         orders = []
         for _ in range(3):
             orders.append(_epoch(batches))

@@ -14,19 +14,42 @@ class Entry:
     Attributes:
         name: the name that configs use.
         family: the family of architectures that builds it, a key of the registry's table.
-        input_size: default side of the square input, in pixels.
+        input_size: default side of the square input, in pixels; None where the family knows it.
         weights: the symbolic names of weights it takes; a path is always allowed beside them.
     """
 
     name: str
     family: str
-    input_size: int
+    input_size: int | None
     weights: tuple[str, ...]
 
 
-# Input size: the resolution that Lite0 was trained at, from the table in the README of
-# tensorflow/tpu, models/official/efficientnet/lite.
-ENTRIES = (Entry("efficientnet_lite0", "efficientnet_lite", 224, ("bundled", "none")),)
+_KERAS_APPLICATIONS = (
+    *("ConvNeXtTiny", "ConvNeXtSmall", "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge"),
+    *("DenseNet121", "DenseNet169", "DenseNet201"),
+    *(f"EfficientNetB{number}" for number in range(8)),
+    *(f"EfficientNetV2{size}" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")),
+    *("InceptionResNetV2", "InceptionV3"),
+    *("MobileNet", "MobileNetV2", "MobileNetV3Large", "MobileNetV3Small"),
+    *("NASNetLarge", "NASNetMobile"),
+    *("ResNet50", "ResNet101", "ResNet152", "ResNet50V2", "ResNet101V2", "ResNet152V2"),
+    *("VGG16", "VGG19", "Xception"),
+)
+
+# Input sizes of EfficientNet-Lite: the resolutions they were trained at, from the table in the
+# README of tensorflow/tpu, models/official/efficientnet/lite.
+ENTRIES = (
+    Entry("efficientnet_lite0", "efficientnet_lite", 224, ("bundled", "none")),
+    Entry("efficientnet_lite1", "efficientnet_lite", 240, ("bundled", "none")),
+    Entry("efficientnet_lite2", "efficientnet_lite", 260, ("bundled", "none")),
+    *(
+        Entry(name, "keras_applications", None, ("imagenet", "none"))
+        for name in _KERAS_APPLICATIONS
+    ),
+)
+
+# Not a network by itself: the model in a file, whose path stands in place of the weights.
+FILE = Entry("file", "model_file", None, ())
 
 
 def names() -> tuple[str, ...]:
@@ -40,7 +63,7 @@ def get(name: str) -> Entry:
     Raises:
         ValueError: there is no backbone of that name; the message lists those there are.
     """
-    for entry in ENTRIES:
+    for entry in (*ENTRIES, FILE):
         if entry.name == name:
             return entry
     raise ValueError(f"backbone {name!r} is unknown; allowed: {', '.join(names())}")

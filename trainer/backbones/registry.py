@@ -7,7 +7,7 @@ from typing import Protocol
 
 import keras
 
-from trainer.backbones import catalog, efficientnet_lite
+from trainer.backbones import catalog, efficientnet_lite, keras_applications, model_file
 
 
 class Family(Protocol):
@@ -19,6 +19,9 @@ class Family(Protocol):
     def checksum(self, name: str, weights: str) -> str:
         """Identifies the weights, as `Backbone.checksum` promises it."""
 
+    def input_size(self, name: str, weights: str) -> int:
+        """Returns the default side of the input, in pixels."""
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -26,20 +29,23 @@ class Backbone:
 
     Attributes:
         name: its name in the catalog.
-        input_size: default side of the square input, in pixels.
         family: the module that builds it.
     """
 
     name: str
-    input_size: int
     family: Family
+
+    def input_size(self, weights: str) -> int:
+        """Returns the default side of the square input, in pixels; see `build` of weights."""
+        return self.family.input_size(self.name, weights)
 
     def build(self, image_size: int, weights: str) -> keras.Model:
         """Builds the model: images in, embeddings out, its own input scaling included.
 
         Args:
             image_size: side of the square input, in pixels.
-            weights: a symbolic name from the catalog ("none": random, so seed first), or a path.
+            weights: a symbolic name from the catalog ("none": random, so seed first), or a path;
+                for the backbone "file", that of the model.
 
         Returns:
             A model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to float32
@@ -66,7 +72,13 @@ class Backbone:
         return self.family.checksum(self.name, weights)
 
 
-_FAMILIES: Mapping[str, Family] = MappingProxyType({"efficientnet_lite": efficientnet_lite})
+_FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        "efficientnet_lite": efficientnet_lite,
+        "keras_applications": keras_applications,
+        "model_file": model_file,
+    }
+)
 
 
 def names() -> tuple[str, ...]:
@@ -81,4 +93,4 @@ def get(name: str) -> Backbone:
         ValueError: there is no backbone of that name; the message lists those there are.
     """
     entry = catalog.get(name)
-    return Backbone(entry.name, entry.input_size, _FAMILIES[entry.family])
+    return Backbone(entry.name, _FAMILIES[entry.family])

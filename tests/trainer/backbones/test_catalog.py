@@ -30,3 +30,10 @@ def test_catalog_loads_no_heavy_library() -> None:
         "sys.exit(bool({'keras', 'tensorflow', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_model_of_keras_applications_is_listed() -> None:
+    import keras  # here, as the tests above do without it
+
+    models = {name for name in dir(keras.applications) if name[0].isupper()}
+    assert {name for name in catalog.names() if name[0].isupper()} == models

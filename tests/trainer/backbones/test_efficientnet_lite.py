@@ -167,17 +167,19 @@ def test_embedding_ends_with_what_the_classifier_sees(bundled: keras.Model) -> N
     np.testing.assert_allclose(logits, classifier(batch, training=False), rtol=1e-4, atol=1e-4)
 
 
-def photograph(encoded: bytes) -> NDArray[Any]:
-    """Decodes a photograph as the weights' authors evaluate: crop 224/256 of it, then resize."""
+def photograph(encoded: bytes, size: int) -> NDArray[Any]:
+    """Decodes a photograph as the weights' authors evaluate: crop all but 32 pixels, resize."""
     pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     height, width = pixels.shape[:2]
-    side = min(height, width) * 224 // 256
+    side = min(height, width) * size // (size + 32)
     top, left = (height - side) // 2, (width - side) // 2
     pixels = pixels[top : top + side, left : left + side]
-    return np.asarray(tf.clip_by_value(tf.image.resize(pixels, (224, 224), "bicubic"), 0, 255))
+    return np.asarray(tf.clip_by_value(tf.image.resize(pixels, (size, size), "bicubic"), 0, 255))
 
 
-def test_bundled_weights_recognise_photographs() -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])
+def test_bundled_weights_recognise_photographs(name: str) -> None:
     if not PHOTOGRAPHS.exists():
         pytest.skip(f"{PHOTOGRAPHS} is absent: the accuracy of the weights is not checked")
     with tarfile.open(PHOTOGRAPHS) as archive:
@@ -188,9 +190,10 @@ def test_bundled_weights_recognise_photographs() -> None:
         }
     rows = list(csv.DictReader(io.StringIO(content["labels.csv"].decode())))
     labels = np.array([int(row["imagenet_index"]) for row in rows])
-    batch = np.stack([photograph(content[row["file"]]) for row in rows])
+    size = efficientnet_lite.input_size(name, "bundled")
+    batch = np.stack([photograph(content[row["file"]], size) for row in rows])
 
-    model = efficientnet_lite.build_classifier(NAME, 224, "bundled")
+    model = efficientnet_lite.build_classifier(name, size, "bundled")
     logits = model.predict(batch, batch_size=20, verbose=0)
 
     assert np.mean(logits.argmax(axis=1) == labels) >= 0.93

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from trainer import train
-from trainer.head import HeadOptions
+from pipeline.config import Trainer
+from trainer import learning
+from trainer.learning import Job
 
 
 class Memory:
-    """A table in memory: `fit` asks no more of an `EmbeddingTable` than this."""
+    """A table in memory: `fit_head` asks no more of an `EmbeddingTable` than this."""
 
     def __init__(self, embeddings: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> None:
         """Holds the rows."""
@@ -33,19 +33,16 @@ class Memory:
         return self.embeddings[rows]
 
 
-OPTIONS = HeadOptions(
-    epochs=12,
-    batch_size=16,
-    optimizer="adam",
-    learning_rate=0.05,
-    schedule="constant",
-    hidden_units=None,
-    dropout=0.1,
-    normalize=True,
-    weight_decay=0.0,
-    patience=12,
-    seed=5,
-)
+CHANGES = {
+    "epochs": 12,
+    "batch_size": 16,
+    "learning_rate": 0.05,
+    "schedule": "constant",
+    "hidden_units": None,
+    "dropout": 0.1,
+    "patience": 12,
+    "seed": 5,
+}
 
 
 def _blobs(count: int, seed: int, noise: float = 0.3) -> Memory:
@@ -57,11 +54,23 @@ def _blobs(count: int, seed: int, noise: float = 0.3) -> Memory:
 
 
 def _fit(tmp_path: Path, learn: Memory | None = None, val: Memory | None = None, **changes: Any):
-    options = dataclasses.replace(OPTIONS, **changes)
-    keras.utils.set_random_seed(options.seed)  # as `run_fn` does
+    section = Trainer(**{**CHANGES, **changes}).model_dump(mode="json")
+    job = Job(
+        labels=("a", "b", "c"),
+        embedding="embedding/test",
+        size=32,
+        crop=1.0,
+        backbone="efficientnet_lite0",
+        weights="none",
+        options=section,
+        export={"tflite": "none"},
+        fingerprint="",
+    )
+    keras.utils.set_random_seed(job.fit.seed)  # as `learn` does
     learn = learn if learn is not None else _blobs(120, 0)
     val = val if val is not None else _blobs(60, 1)
-    return train.fit(learn, val, 3, options, tmp_path)  # type: ignore[arg-type]
+    weights = np.ones(3, np.float32)
+    return learning.fit_head(learn, val, weights, job, str(tmp_path))  # type: ignore[arg-type]
 
 
 def _accuracy(model: keras.Model, table: Memory) -> float:

@@ -1,0 +1,71 @@
+"""The section about the search for hyperparameters."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config.values import Section
+
+
+class Range(Section):
+    """Numbers to search between."""
+
+    min: float = Field(ge=0, description="Lowest value.")
+    max: float = Field(gt=0, description="Highest value.")
+    scale: Literal["linear", "log"] = Field(
+        "linear", description="Whether values are spread evenly, or their logarithms are."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Range":
+        lowest_log = self.min <= 0 and self.scale == "log"
+        if self.min >= self.max or lowest_log:
+            raise ValueError(
+                f"found min {self.min:g} and max {self.max:g}; allowed: a min below max, and above"
+                " 0 on a log scale"
+            )
+        return self
+
+
+_Integers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1)]
+_Optimizers = Annotated[
+    tuple[Literal["adam", "rmsprop", "sgd"], ...], Field(strict=False, min_length=1)
+]
+
+
+class Search(Section):
+    """What is searched; null leaves a key of the section trainer as it is."""
+
+    learning_rate: Range | None = Field(
+        Range(min=1e-4, max=3e-3, scale="log"), description="Learning rates to search between."
+    )
+    dropout: Range | None = Field(Range(min=0.2, max=0.7), description="Shares to search between.")
+    hidden_units: _Integers | None = Field((256, 512, 1024), description="Widths to choose from.")
+    batch_size: _Integers | None = Field((64, 128), description="Batch sizes to choose from.")
+    optimizer: _Optimizers | None = Field(
+        None, description="Optimizers to choose from.", examples=[["adam", "sgd"]]
+    )
+    weight_decay: Range | None = Field(
+        None,
+        description="Weight decays to search between.",
+        examples=[{"min": 1e-6, "max": 1e-3, "scale": "log"}],
+    )
+    label_smoothing: Range | None = Field(
+        None,
+        description="Label smoothing to search between; rate it by val_accuracy, as the loss"
+        " changes with it.",
+        examples=[{"min": 0.0, "max": 0.2}],
+    )
+
+
+class Tuner(Section):
+    """How better hyperparameters of the head are searched for."""
+
+    trials: int = Field(30, ge=1, le=10_000, description="How many heads are trained.")
+    algorithm: Literal["random", "bayesian"] = Field(
+        "random", description="How the next trial is chosen."
+    )
+    objective: Literal["val_loss", "val_accuracy"] = Field(
+        "val_loss", description="What trials are rated by, on val."
+    )
+    search: Search = Field(Search(), description="What is searched.")

@@ -1,0 +1,51 @@
+"""The Tuner searches what the config says, and finds what is better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import numpy as np
+
+from pipeline.config import Trainer
+from pipeline.config.tuning import Search
+from tests.trainer.test_learning import CHANGES, Memory, _blobs
+from trainer.learning import Job
+from trainer.tuning import HeadTuner, space
+
+
+def test_the_space_holds_what_is_searched() -> None:
+    section = Search(weight_decay=None, batch_size=[8, 16], optimizer=["sgd"])
+    parameters = space(section.model_dump(mode="json"))
+    found = {parameter.name: parameter for parameter in parameters.space}
+    assert set(found) == {"learning_rate", "dropout", "hidden_units", "batch_size", "optimizer"}
+    assert (found["learning_rate"].min_value, found["learning_rate"].sampling) == (1e-4, "log")
+    assert found["batch_size"].values == [8, 16]
+
+
+def test_the_best_trial_beats_one_that_cannot_learn(tmp_path: Path) -> None:
+    options = Trainer(**{**CHANGES, "epochs": 3}).model_dump(mode="json")
+    job = Job(
+        labels=("a", "b", "c"),
+        embedding="embedding/test",
+        size=32,
+        crop=1.0,
+        backbone="efficientnet_lite0",
+        weights="none",
+        options=options,
+        export={"tflite": "none"},
+        fingerprint="",
+    )
+    parameters = keras_tuner.HyperParameters()
+    parameters.Choice("learning_rate", [1e-7, 0.05])
+    oracle = keras_tuner.oracles.GridSearchOracle(
+        objective=keras_tuner.Objective("val_loss", "min"), hyperparameters=parameters
+    )
+    learn: Any = _blobs(120, 0)
+    val: Any = _blobs(60, 1)
+    assert isinstance(learn, Memory)
+    tuner = HeadTuner(oracle, job, learn, val, np.ones(3, np.float32), str(tmp_path))
+    tuner.search()
+    assert tuner.get_best_hyperparameters()[0].get("learning_rate") == 0.05
+    assert len(tuner.oracle.trials) == 2

@@ -1,0 +1,173 @@
+"""What training does to images so that a network sees more than there are; never anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer import rand_augment
+from trainer.options import pick
+
+
+@dataclass(frozen=True)
+class AugmentationOptions:
+    """What is done, and how far at most; see the config's section `trainer.augmentation`."""
+
+    flip: str
+    crop: float
+    rotation: float
+    zoom: float
+    translation: float
+    brightness: float
+    contrast: float
+    rand_augment_layers: int
+    rand_augment_magnitude: float
+    mixup: float
+    cutmix: float
+    fill: str
+
+    @classmethod
+    def from_config(cls, section: Mapping[str, Any]) -> AugmentationOptions:
+        """Reads the section as JSON gives it."""
+        return pick(cls, section)
+
+
+def build(
+    options: AugmentationOptions, seed: int
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Builds the function that augments a batch in a tf.data pipeline.
+
+    Args:
+        options: what is done; `crop` is not, as it happens where images are decoded.
+        seed: of Keras's layers, which draw their own random numbers.
+
+    Returns:
+        A function of images, float32 [batch, height, width, 3] in [0, 255]; the class as shares,
+        float32 [batch, classes]; and a seed, int64 [2]. It returns the first two, changed; only
+        MixUp and CutMix change the shares.
+    """
+    layers = _layers(options, seed)
+
+    def augment(
+        images: tf.Tensor, shares: tf.Tensor, batch_seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        shape = images.shape
+        for layer in layers:
+            images = layer(images, training=True)
+        if options.rand_augment_layers:
+            images = rand_augment.apply(
+                images, options.rand_augment_layers, options.rand_augment_magnitude, batch_seed
+            )
+        images = tf.clip_by_value(tf.ensure_shape(images, shape), 0.0, 255.0)
+        if options.mixup and options.cutmix:
+            chance = tf.random.stateless_uniform([], batch_seed + 5)
+            mixed, mixed_shares = tf.cond(
+                chance < 0.5,
+                lambda: mixup(images, shares, options.mixup, batch_seed),
+                lambda: cutmix(images, shares, options.cutmix, batch_seed),
+            )
+            return mixed, mixed_shares
+        if options.mixup:
+            return mixup(images, shares, options.mixup, batch_seed)
+        if options.cutmix:
+            return cutmix(images, shares, options.cutmix, batch_seed)
+        return images, shares
+
+    return augment
+
+
+def _layers(options: AugmentationOptions, seed: int) -> list[keras.Layer]:
+    # In float32 whatever the precision of training: these are pixels.
+    common = {"seed": seed, "dtype": "float32"}
+    layers: list[keras.Layer] = []
+    if options.flip != "none":
+        mode = {"both": "horizontal_and_vertical"}.get(options.flip, options.flip)
+        layers.append(keras.layers.RandomFlip(mode, **common))
+    if options.rotation:
+        # The config has degrees, Keras shares of a whole turn.
+        layers.append(keras.layers.RandomRotation(options.rotation / 360, options.fill, **common))
+    if options.zoom:
+        layers.append(keras.layers.RandomZoom(options.zoom, None, options.fill, **common))
+    if options.translation:
+        share = options.translation
+        layers.append(keras.layers.RandomTranslation(share, share, options.fill, **common))
+    if options.brightness:
+        layers.append(keras.layers.RandomBrightness(options.brightness, (0, 255), **common))
+    if options.contrast:
+        layers.append(keras.layers.RandomContrast(options.contrast, **common))
+    return layers
+
+
+def mixup(
+    images: tf.Tensor, shares: tf.Tensor, alpha: float, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Blends each image with another one of the batch, and their classes alike.
+
+    MixUp as in Zhang et al., arXiv:1710.09412, with a blend for each image.
+
+    Args:
+        images: float32 [batch, height, width, 3].
+        shares: float32 [batch, classes].
+        alpha: of the Beta distribution that the blends are drawn from; above 0.
+        seed: int [2].
+
+    Returns:
+        Images and shares of the same shapes.
+    """
+    count = tf.shape(images)[0]
+    blend = _beta(count, alpha, seed)
+    other = _others(count, seed)
+    pixels = blend[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    return (
+        pixels * images + (1 - pixels) * tf.gather(images, other),
+        blend[:, tf.newaxis] * shares + (1 - blend[:, tf.newaxis]) * tf.gather(shares, other),
+    )
+
+
+def cutmix(
+    images: tf.Tensor, shares: tf.Tensor, alpha: float, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Puts a rectangle of another image of the batch into each; classes count by area.
+
+    CutMix as in Yun et al., arXiv:1905.04899.
+
+    Args:
+        images: float32 [batch, height, width, 3].
+        shares: float32 [batch, classes].
+        alpha: of the Beta distribution that areas are drawn from; above 0.
+        seed: int [2].
+
+    Returns:
+        Images and shares of the same shapes.
+    """
+    count, height, width = tf.unstack(tf.shape(images)[:3])
+    side = tf.sqrt(1 - _beta(count, alpha, seed))
+    centre = tf.random.stateless_uniform([2, count], seed + 3)
+    inside = [_between(extent, centre[axis], side) for axis, extent in enumerate((height, width))]
+    cut = inside[0][:, :, tf.newaxis] & inside[1][:, tf.newaxis, :]
+    kept = 1 - tf.reduce_mean(tf.cast(cut, tf.float32), axis=[1, 2])[:, tf.newaxis]
+    other = _others(count, seed)
+    return (
+        tf.where(cut[..., tf.newaxis], tf.gather(images, other), images),
+        kept * shares + (1 - kept) * tf.gather(shares, other),
+    )
+
+
+def _between(extent: tf.Tensor, centre: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    """Returns bool [batch, extent]: which pixels lie within half a side of the centre."""
+    place = (tf.range(tf.cast(extent, tf.float32)) + 0.5) / tf.cast(extent, tf.float32)
+    return tf.abs(place[tf.newaxis] - centre[:, tf.newaxis]) < side[:, tf.newaxis] / 2
+
+
+def _beta(count: tf.Tensor, alpha: float, seed: tf.Tensor) -> tf.Tensor:
+    """Draws float32 [count] from Beta(alpha, alpha): gammas by their sum."""
+    draws = tf.random.stateless_gamma([2, count], seed + 1, alpha) + 1e-6
+    return draws[0] / (draws[0] + draws[1])
+
+
+def _others(count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    return tf.random.experimental.stateless_shuffle(tf.range(count), seed + 2)

@@ -1,0 +1,144 @@
+"""The classification models of `keras.applications`, without their classifiers.
+
+What each takes (its preprocessing, its default size) is asked of Keras, so nothing here has to be
+kept in step with it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.backbones import catalog
+
+# MobileNetV3 takes any size; this is what its weights were trained at (arXiv:1905.02244, 6.1.1).
+_OPEN_SIZE = 224
+
+
+@keras.saving.register_keras_serializable("retrain")
+class Preprocessing(keras.layers.Layer):
+    """Does to pixels what a family of `keras.applications` was trained on."""
+
+    def __init__(self, application: str, **options: Any) -> None:
+        """Takes the application's name."""
+        super().__init__(**options)
+        self.application = application
+        self._preprocess = sys.modules[_application(application).__module__].preprocess_input
+
+    def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Takes float32 RGB in [0, 255]."""
+        return self._preprocess(images)
+
+    def compute_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns the input's."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what the constructor takes."""
+        return {**super().get_config(), "application": self.application}
+
+
+def build(name: str, image_size: int, weights: str) -> keras.Model:
+    """Builds an application up to its last feature map, and the mean over positions of that.
+
+    Args:
+        name: its name in `keras.applications`.
+        image_size: side of the square input in pixels.
+        weights: "imagenet" (Keras downloads them once), "none" (random: seed Keras first) or the
+            path or URI of a weights file that Keras saved for the application without its top.
+
+    Returns:
+        A trainable model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to
+        float32 [batch, dim].
+
+    Raises:
+        ValueError: the image is too small for the application, weights is none of the above, or
+            the file is of another network.
+        FileNotFoundError: there is no such file, or it cannot be downloaded.
+    """
+    _check(name, weights)
+    images = keras.Input((image_size, image_size, 3), dtype="float32", name="images")
+    pixels = Preprocessing(name, dtype="float32", name="preprocessing")(images)
+    try:
+        application = _application(name)(
+            include_top=False,
+            weights="imagenet" if weights == "imagenet" else None,
+            input_tensor=pixels,
+            input_shape=(image_size, image_size, 3),
+            pooling="avg",
+        )
+    except ValueError as error:
+        raise ValueError(f"{name} at {image_size} pixels: {error}") from error
+    except Exception as error:
+        # Keras raises a bare Exception where a download fails.
+        if weights != "imagenet":
+            raise
+        raise FileNotFoundError(
+            f"weights 'imagenet' of {name} cannot be downloaded: {error}; allowed without a"
+            " network: the path of a weights file, or another backbone"
+        ) from error
+    if weights not in catalog.get(name).weights:
+        _load(application, name, weights)
+    return keras.Model(images, application.output, name=name)
+
+
+def checksum(name: str, weights: str) -> str:
+    """Identifies the weights: sha256 of a file, or the symbol with the version of Keras.
+
+    Raises:
+        ValueError: weights is not what `build` allows.
+        FileNotFoundError: there is no such file.
+    """
+    _check(name, weights)
+    if weights == "none":
+        return "none"
+    if weights == "imagenet":
+        return f"imagenet of Keras {keras.__version__}"
+    with tf.io.gfile.GFile(weights, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+@functools.lru_cache
+def input_size(name: str, weights: str) -> int:
+    """Returns the side in pixels of the images that the application takes by default."""
+    del weights  # whatever they are
+    # In this scope Keras only notes which variables there would be, which takes no memory.
+    with keras.StatelessScope():
+        side = _application(name)(weights=None).input_shape[1]
+    return int(side or _OPEN_SIZE)
+
+
+def _application(name: str) -> Any:
+    return getattr(keras.applications, name)
+
+
+def _check(name: str, weights: str) -> None:
+    symbols = catalog.get(name).weights
+    if weights in symbols:
+        return
+    if "/" not in weights:
+        allowed = ", ".join(symbols)
+        raise ValueError(
+            f"weights {weights!r} are not known for {name}; allowed: {allowed}, or a path or URI"
+        )
+    if not tf.io.gfile.exists(weights) or tf.io.gfile.isdir(weights):
+        raise FileNotFoundError(f"{weights}: no such weights file")
+
+
+def _load(application: keras.Model, name: str, weights: str) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        # Keras reads local files only, and tells their format by the name.
+        copy = Path(scratch) / weights.rpartition("/")[2]
+        tf.io.gfile.copy(weights, str(copy))
+        try:
+            application.load_weights(str(copy))
+        except (ValueError, OSError, KeyError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"{weights}: not the weights of {name}: {reason}") from (error)

@@ -1,0 +1,154 @@
+"""The network that `scratch` trains: a Sequential CNN as the config describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.options import pick
+
+# Keras's 0.99 takes longer to forget the first steps than a short training lasts.
+_MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class Block:
+    """Convolutions of one width, then pooling and dropout."""
+
+    filters: int
+    convolutions: int
+    kernel_size: int
+    padding: str
+    activation: str
+    batch_norm: bool
+    pooling: str
+    pool_size: int
+    dropout: float
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A dense layer between the convolutions and the classes."""
+
+    units: int
+    activation: str
+    batch_norm: bool
+    dropout: float
+
+
+@dataclass(frozen=True)
+class CnnOptions:
+    """The network's shape; see the config's section `trainer.cnn`.
+
+    Attributes:
+        blocks: from the image on.
+        flatten: "average" or "max" over all positions, or "none" to keep them apart.
+        dense: after the blocks.
+    """
+
+    blocks: Sequence[Block]
+    flatten: str
+    dense: Sequence[Dense]
+
+    @classmethod
+    def from_config(cls, section: Mapping[str, Any]) -> CnnOptions:
+        """Reads the section as JSON gives it."""
+        return cls(
+            blocks=tuple(pick(Block, block) for block in section["blocks"]),
+            flatten=section["flatten"],
+            dense=tuple(pick(Dense, layer) for layer in section["dense"]),
+        )
+
+
+def build(image_size: int, classes: int, options: CnnOptions) -> keras.Sequential:
+    """Builds an untrained network; seed Keras first.
+
+    Args:
+        image_size: side of the square input, in pixels.
+        classes: number of classes.
+        options: its shape.
+
+    Returns:
+        A model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to logits, float32
+        [batch, classes].
+
+    Raises:
+        ValueError: the image is too small for so many poolings or so wide kernels.
+    """
+    model = keras.Sequential(
+        [
+            keras.Input((image_size, image_size, 3), dtype="float32", name="images"),
+            keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale"),
+        ],
+        name="cnn",
+    )
+    for number, block in enumerate(options.blocks, start=1):
+        too_small = ValueError(
+            f"trainer.cnn.blocks: images of {image_size} pixels are too small for block {number};"
+            " allowed: fewer blocks, padding same, or a larger image.size"
+        )
+        for layer in _block(block, f"block{number}"):
+            try:
+                model.add(layer)
+            except ValueError as error:
+                raise too_small from error
+            if 0 in model.output_shape:
+                raise too_small
+    flatten = {
+        "average": keras.layers.GlobalAveragePooling2D,
+        "max": keras.layers.GlobalMaxPooling2D,
+        "none": keras.layers.Flatten,
+    }
+    model.add(flatten[options.flatten](name="flatten"))
+    for number, dense in enumerate(options.dense, start=1):
+        model.add(
+            keras.layers.Dense(dense.units, use_bias=not dense.batch_norm, name=f"dense{number}")
+        )
+        for layer in _finish(dense, f"dense{number}"):
+            model.add(layer)
+    # In float32 whatever the precision: a loss needs its digits.
+    model.add(keras.layers.Dense(classes, name="logits", dtype="float32"))
+    return model
+
+
+def _block(block: Block, prefix: str) -> list[keras.Layer]:
+    layers: list[keras.Layer] = []
+    for number in range(1, block.convolutions + 1):
+        layers.append(
+            keras.layers.Conv2D(
+                block.filters,
+                block.kernel_size,
+                padding=block.padding,
+                use_bias=not block.batch_norm,
+                kernel_initializer="he_normal",
+                name=f"{prefix}_conv{number}",
+            )
+        )
+        layers += _activated(block, f"{prefix}_conv{number}")
+    pooling = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
+    if block.pooling in pooling:
+        layers.append(pooling[block.pooling](block.pool_size, name=f"{prefix}_pool"))
+    if block.dropout:
+        layers.append(keras.layers.Dropout(block.dropout, name=f"{prefix}_dropout"))
+    return layers
+
+
+def _finish(dense: Dense, prefix: str) -> list[keras.Layer]:
+    dropout = [keras.layers.Dropout(dense.dropout, name=f"{prefix}_dropout")]
+    return _activated(dense, prefix) + (dropout if dense.dropout else [])
+
+
+def _activated(part: Block | Dense, prefix: str) -> list[keras.Layer]:
+    activation = keras.layers.Activation(part.activation, name=f"{prefix}_{part.activation}")
+    if not part.batch_norm:
+        return [activation]
+    # Of all replicas together, as each would otherwise judge val by means of its own.
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    norm = keras.layers.BatchNormalization(
+        momentum=_MOMENTUM, synchronized=replicas > 1, name=f"{prefix}_norm"
+    )
+    return [norm, activation]

@@ -1,0 +1,30 @@
+"""A contact sheet: one picture of the images that a network is given in training."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+_GAP = 2
+
+
+def write(images: npt.NDArray[np.float32], path: str) -> None:
+    """Puts images side by side and writes them as a PNG.
+
+    Args:
+        images: float32 [count, height, width, 3] in [0, 255], at least one.
+        path: where to write, local or on any file system that TensorFlow knows.
+    """
+    count, height, width, _ = images.shape
+    columns = math.ceil(math.sqrt(count))
+    sheet = np.full(
+        (math.ceil(count / columns) * (height + _GAP), columns * (width + _GAP), 3), 255, np.uint8
+    )
+    for number, image in enumerate(images):
+        row, column = divmod(number, columns)
+        top, left = row * (height + _GAP), column * (width + _GAP)
+        sheet[top : top + height, left : left + width] = np.clip(np.rint(image), 0, 255)
+    tf.io.write_file(path, tf.io.encode_png(sheet))

@@ -1,0 +1,54 @@
+"""Backbone and head as one network, of which the top of the backbone learns too."""
+
+from __future__ import annotations
+
+import keras
+
+
+def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
+    """Puts a head on a backbone; both keep their weights.
+
+    The backbone is always called in inference mode, so that its batch normalisation goes on with
+    the mean and variance of what it was trained on: those of a small batch would undo it.
+
+    Args:
+        backbone: float32 [batch, size, size, 3] in [0, 255] to float32 [batch, dimension].
+        head: float32 [batch, dimension] to logits [batch, classes].
+
+    Returns:
+        A model from images to logits.
+    """
+    images = keras.Input(backbone.input_shape[1:], dtype="float32", name="images")
+    return keras.Model(images, head(backbone(images, training=False)), name="classifier")
+
+
+def unfreeze(backbone: keras.Model, top: float | str) -> None:
+    """Lets the top of a backbone learn, except its batch normalisation, and freezes the rest.
+
+    Args:
+        backbone: the model; only its layers' `trainable` changes.
+        top: share of the layers with weights that learn, in [0, 1], counted from the output; or
+            what the name of the first layer that learns starts with.
+
+    Raises:
+        ValueError: the backbone is a SavedModel, which cannot learn; or no layer's name starts so,
+            and the message lists what they start with.
+    """
+    if any(isinstance(layer, keras.layers.TFSMLayer) for layer in backbone.layers):
+        raise ValueError(
+            "backbone.path: a SavedModel cannot be trained; allowed: a .keras file, or trainer.mode"
+            " head"
+        )
+    layers = [layer for layer in backbone.layers if layer.weights]
+    if isinstance(top, str):
+        first = next((n for n, layer in enumerate(layers) if layer.name.startswith(top)), None)
+        if first is None:
+            blocks = dict.fromkeys(layer.name.partition("_")[0] for layer in layers)
+            raise ValueError(
+                f"trainer.finetune.unfreeze: no layer of {backbone.name} starts with {top};"
+                f" allowed: a share from 0 to 1, or {', '.join(blocks)}"
+            )
+    else:
+        first = round(len(layers) * (1 - top))
+    for number, layer in enumerate(layers):
+        layer.trainable = number >= first and not isinstance(layer, keras.layers.BatchNormalization)

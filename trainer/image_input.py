@@ -1,0 +1,219 @@
+"""What a network learns on that sees pixels: encoded images, decoded and augmented on the fly.
+
+Decoded pixels are never stored. The order of the images depends on nothing but data and seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from trainer import images, preprocessing
+from trainer.input import digest, parsed
+
+# Takes images, shares of classes and a seed, and gives back the first two, changed.
+Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+# Encoded images stay in memory if they take no more of it than this.
+_MEMORY_SHARE = 0.125
+_READ_BATCH = 64
+
+
+class ImageTable:
+    """The encoded images of one split, with random access by row.
+
+    Rows are sorted by a digest of image and label, as those of an `EmbeddingTable` and for its
+    reason. Images lie in a file on disk, and in memory too if they fit; labels, digests and places
+    in the file take 40 bytes a row.
+
+    Attributes:
+        labels: int64 [rows].
+    """
+
+    def __init__(self, patterns: Sequence[str], directory: Path) -> None:
+        """Copies images out of transformed examples.
+
+        Args:
+            patterns: globs of gzipped TFRecord files that Transform wrote.
+            directory: an existing folder for the table's file, which stays until it is deleted.
+
+        Raises:
+            ValueError: there is no example.
+        """
+        path = directory / f"{hashlib.sha256(repr(patterns).encode()).hexdigest()[:16]}.images"
+        digests: list[bytes] = []
+        labels: list[npt.NDArray[np.int64]] = []
+        lengths: list[int] = []
+        with path.open("wb") as file:
+            for batch in parsed(patterns, {}):
+                encoded = batch[preprocessing.IMAGE].numpy()
+                labels.append(batch[preprocessing.LABEL].numpy())
+                digests += map(digest, encoded, labels[-1])
+                lengths += map(len, encoded)
+                file.writelines(encoded)
+        if not digests:
+            raise ValueError(f"no examples in {', '.join(patterns)}")
+        order = np.argsort(np.array(digests), kind="stable")
+        self.labels = np.concatenate(labels)[order]
+        self._lengths = np.array(lengths, np.int64)[order]
+        self._offsets = (np.cumsum(lengths) - lengths)[order]
+        self._file = path.open("rb")
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        self.fits_in_memory = bool(sum(lengths) <= _MEMORY_SHARE * memory)
+
+    def __len__(self) -> int:
+        """Counts the rows."""
+        return len(self.labels)
+
+    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+        """Reads encoded images: int [n] row numbers to bytes [n]."""
+        descriptor = self._file.fileno()
+        return np.array(
+            [os.pread(descriptor, int(self._lengths[r]), int(self._offsets[r])) for r in rows],
+            dtype=object,
+        )
+
+
+def batches(
+    table: ImageTable,
+    *,
+    size: int,
+    crop: float,
+    batch_size: int,
+    weights: npt.NDArray[np.float32],
+    even: bool = False,
+) -> tf.data.Dataset:
+    """Returns a split once, in the table's order and as serving sees it.
+
+    Args:
+        table: where images come from.
+        size: side in pixels to which images are scaled.
+        crop: see `images.crop_and_resize`.
+        batch_size: images in a batch; the last may be smaller.
+        weights: float32 [classes], how much an image of each class counts.
+        even: leaves the last batch out if it is smaller, for replicas that share each batch: one
+            that got nothing would have a loss of 0/0.
+
+    Returns:
+        Batches of three: images float32 [batch, size, size, 3] in [0, 255]; the class as shares,
+        float32 [batch, classes]; and how much each image counts, float32 [batch].
+    """
+    return (
+        _encoded(tf.data.Dataset.range(len(table)), table)
+        .map(
+            lambda row, image, label: (
+                images.crop_and_resize(images.decode(image), size, crop),
+                label,
+            ),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        .batch(batch_size, drop_remainder=even)
+        .map(lambda image, label: (image, *_target(label, weights)))
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def training_batches(
+    table: ImageTable,
+    *,
+    size: int,
+    crop: float,
+    area: float,
+    batch_size: int,
+    weights: npt.NDArray[np.float32],
+    augment: Augment,
+    seed: int,
+    first_epoch: int,
+    epochs: int,
+    even: bool = False,
+    shard: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """Returns the epochs of a training one after the other, each in an order of its own.
+
+    Order and augmentation follow from the seed, however many threads there are; the order, also
+    if the training was interrupted.
+
+    Args:
+        table: where images come from.
+        size: see `batches`.
+        crop: see `batches`.
+        area: see `images.load_random_part`; 1 for the central square, as serving sees it.
+        batch_size: images in a batch; the last of an epoch may be smaller.
+        weights: see `batches`.
+        augment: what is done to a batch.
+        seed: of order and augmentation.
+        first_epoch: epoch to begin with, from 0.
+        epochs: epoch to end before.
+        even: see `batches`.
+        shard: which part of how many to read.
+
+    Returns:
+        Batches as those of `batches`.
+    """
+
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        rows = tf.data.Dataset.range(len(table))
+        order = rows.map(
+            lambda place: tf.random.experimental.index_shuffle(
+                place, tf.stack([tf.constant(seed, tf.int64), number]), len(table) - 1
+            )
+        )
+        return (
+            _encoded(order.shard(shard[1], shard[0]), table)
+            .map(
+                lambda row, image, label: (
+                    pixels(image, tf.stack([seed + number, row])),
+                    label,
+                    row,
+                ),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+            .batch(batch_size, drop_remainder=even)
+            .map(
+                lambda image, label, row: augmented(image, label, tf.stack([seed + number, row[0]]))
+                # One at a time: Keras's layers draw their random numbers one after the other.
+            )
+        )
+
+    def pixels(image: tf.Tensor, image_seed: tf.Tensor) -> tf.Tensor:
+        if area < 1:
+            return images.load_random_part(image, size, area, image_seed)
+        return _served(image, size, crop)
+
+    def augmented(
+        image: tf.Tensor, label: tf.Tensor, batch_seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        shares, counts = _target(label, weights)
+        return *augment(image, shares, batch_seed), counts
+
+    numbers = tf.data.Dataset.range(first_epoch, epochs)
+    return numbers.flat_map(epoch).prefetch(tf.data.AUTOTUNE)
+
+
+def _served(image: tf.Tensor, size: int, crop: float) -> tf.Tensor:
+    return images.crop_and_resize(images.decode(image), size, crop)
+
+
+def _encoded(rows: tf.data.Dataset, table: ImageTable) -> tf.data.Dataset:
+    """Turns row numbers into row number, encoded image and label."""
+    labels = tf.constant(table.labels)
+    if table.fits_in_memory:
+        encoded = tf.constant(table.read(np.arange(len(table))))
+        return rows.map(lambda row: (row, encoded[row], labels[row]))
+
+    def read(some: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        encoded = tf.numpy_function(table.read, [some], tf.string, stateful=False)
+        encoded.set_shape([None])
+        return some, encoded, tf.gather(labels, some)
+
+    return rows.batch(_READ_BATCH).map(read).unbatch()
+
+
+def _target(label: tf.Tensor, weights: npt.NDArray[np.float32]) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.one_hot(label, len(weights)), tf.gather(tf.constant(weights), label)

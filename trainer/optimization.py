@@ -1,0 +1,102 @@
+"""What moves the weights: losses, class weights, optimizers and their learning rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from trainer.options import FitOptions
+
+_MOMENTUM = 0.9
+
+
+def learning_rate(
+    options: FitOptions, steps_per_epoch: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Returns the learning rate by step: warm-up along a line, then the schedule.
+
+    Args:
+        options: rate, schedule and length of training.
+        steps_per_epoch: training steps in an epoch.
+    """
+    rate = options.learning_rate
+    warmup = round(options.warmup_epochs * steps_per_epoch)
+    steps = max(1, options.epochs * steps_per_epoch - warmup)
+    if options.schedule == "cosine":
+        if not warmup:
+            return keras.optimizers.schedules.CosineDecay(rate, steps)
+        return keras.optimizers.schedules.CosineDecay(
+            0.0, steps, warmup_target=rate, warmup_steps=warmup
+        )
+    if not warmup:
+        return rate
+    return keras.optimizers.schedules.PolynomialDecay(rate / warmup, warmup, rate)
+
+
+def optimizer(options: FitOptions, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """Builds the optimizer with its learning-rate schedule and gradient clipping."""
+    rate = learning_rate(options, steps_per_epoch)
+    common = {"weight_decay": options.weight_decay or None, "global_clipnorm": options.clip_norm}
+    if options.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=_MOMENTUM, **common)
+    kinds = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
+    return kinds[options.optimizer](rate, **common)
+
+
+def loss(options: FitOptions) -> keras.losses.Loss:
+    """Builds the loss between logits and the shares of each class, both float [batch, classes].
+
+    The focal loss is that of Lin et al., arXiv:1708.02002, without its weights of classes, which
+    `class_weights` gives.
+    """
+    if options.loss == "focal":
+        return keras.losses.CategoricalFocalCrossentropy(
+            alpha=1.0,
+            gamma=options.focal_gamma,
+            from_logits=True,
+            label_smoothing=options.label_smoothing,
+        )
+    return keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=options.label_smoothing
+    )
+
+
+def class_weights(
+    wanted: str | Mapping[str, float] | None,
+    labels: Sequence[str],
+    examples: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float32]:
+    """Says how much an example of each class counts.
+
+    Args:
+        wanted: None for all alike; "balanced" for what makes every class count the same in all, as
+            scikit-learn's `class_weight`; or weights by class name, 1 for those left out.
+        labels: class names; the index in this list is the class id.
+        examples: int64 [rows], the class ids of the training split.
+
+    Returns:
+        float32 [classes].
+
+    Raises:
+        ValueError: a name is not in the label list.
+    """
+    if wanted is None:
+        return np.ones(len(labels), np.float32)
+    if wanted == "balanced":
+        counts = np.bincount(examples, minlength=len(labels))
+        present = np.count_nonzero(counts)
+        # A class without examples has nothing that could be weighed.
+        return np.where(counts, len(examples) / (present * np.maximum(counts, 1)), 1.0).astype(
+            np.float32
+        )
+    assert not isinstance(wanted, str)
+    unknown = sorted(set(wanted) - set(labels))
+    if unknown:
+        raise ValueError(
+            f"trainer.class_weights: {', '.join(unknown)}: no such class;"
+            f" allowed: {', '.join(labels)}"
+        )
+    return np.array([wanted.get(label, 1.0) for label in labels], np.float32)

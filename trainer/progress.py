@@ -1,0 +1,66 @@
+"""How far a training is: told by whoever trains, read by whoever shows it.
+
+Both are threads of one process on this machine; elsewhere the log has the same lines.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        task: what is trained, such as "head".
+        epoch: epoch under way, from 1.
+        epochs: epochs in all.
+        done: share of the steps that are done, in [0, 1].
+        seconds_left: an estimate, from the pace so far; None before the first step.
+        metrics: the latest metrics by name.
+    """
+
+    task: str
+    epoch: int
+    epochs: int
+    done: float
+    seconds_left: float | None
+    metrics: dict[str, float]
+
+    def line(self) -> str:
+        """Says it in words, such as "finetune: epoch 3/9, 28 %, about 6 min left"."""
+        text = f"{self.task}: epoch {self.epoch}/{self.epochs}, {100 * self.done:.0f} %"
+        if self.seconds_left is not None:
+            text += f", about {duration(self.seconds_left)} left"
+        for name in ("accuracy", "val_accuracy"):
+            if name in self.metrics:
+                text += f", {name} {self.metrics[name]:.3f}"
+        return text
+
+
+def duration(seconds: float) -> str:
+    """Says a duration in the unit that fits it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+_lock = threading.Lock()
+_latest: Progress | None = None
+
+
+def tell(progress: Progress | None) -> None:
+    """Tells how far the training in this process is; None when there is none."""
+    global _latest  # noqa: PLW0603, there is one training in a process
+    with _lock:
+        _latest = progress
+
+
+def latest() -> Progress | None:
+    """Returns what was told last."""
+    with _lock:
+        return _latest
