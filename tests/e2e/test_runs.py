@@ -88,7 +88,7 @@ def test_a_model_is_pushed_once(workspace: Workspace, first_run: Finished) -> No
     assert again.code == 0, again.output + again.errors
     # There is a production model now, so the same candidate is judged anew; nothing else runs.
     assert again.states() == {
-        **dict.fromkeys((*UP_TO_TRANSFORM, "trainer"), "cached"),
+        **dict.fromkeys((*UP_TO_TRANSFORM, "trainer", "serving-validator"), "cached"),
         **dict.fromkeys(("production-model", "evaluator", "pusher"), "done"),
     }
     assert again.json["version"] == first_run.json["version"]
@@ -206,6 +206,7 @@ def test_a_span_unlike_the_one_before_is_told_or_refused(tmp_path: Path, digits:
                         255 - pixels
                     ).numpy()
                 writer.write(example.SerializeToString())
+    (root / "labels.txt").write_text((digits / "labels.txt").read_text("utf-8"), "utf-8")
     workspace = make_workspace(tmp_path, root)
     assert workspace.run("data.span=0").states()["data-gate"] == "done"
     refused = workspace.run("data.drift.action=stop")
