@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
+import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,15 @@ import tensorflow as tf
 from trainer import preprocessing
 
 _READ_BATCH = 256
+_MEMORY = 256 * 2**20
 
 
 class EmbeddingTable:
-    """The embeddings of one split, on disk, with random access by row.
+    """The embeddings of one split, with random access by row.
 
     Rows are sorted by a digest of image and label: Beam shuffles examples and cuts them into shards
-    anew in every run, and a model must not depend on that. Only labels and digests are held in
-    memory, 16 bytes a row; embeddings are read when they are asked for.
+    anew in every run, and a model must not depend on that. Embeddings stay in memory up to 256 MiB;
+    more than that lie in a temporary file, so that memory does not grow with the data.
 
     Attributes:
         labels: int64 [rows].
@@ -37,25 +39,25 @@ class EmbeddingTable:
         Args:
             patterns: globs of gzipped TFRecord files that Transform wrote.
             embedding: name of the feature that holds them.
-            directory: an existing folder for the table's file, which stays until it is deleted.
+            directory: an existing folder for the temporary file.
 
         Raises:
             ValueError: there is no example, or one lacks its embedding.
         """
-        path = directory / f"{hashlib.sha256(repr(patterns).encode()).hexdigest()[:16]}.embeddings"
         digests: list[bytes] = []
         labels: list[npt.NDArray[np.int64]] = []
-        with path.open("wb") as file:
-            for batch in _examples(patterns, embedding):
-                digests += map(digest, batch["image"], batch["label"])
-                labels.append(batch["label"])
-                batch["embedding"].tofile(file)
-                self.dimension: int = batch["embedding"].shape[1]
+        # It lives as long as the table does, so no block can close it.
+        self._file = tempfile.SpooledTemporaryFile(_MEMORY, dir=str(directory))  # noqa: SIM115
+        self._lock = threading.Lock()  # reading takes two calls, and Keras reads in a thread
+        for batch in _examples(patterns, embedding):
+            digests += map(digest, batch["image"], batch["label"])
+            labels.append(batch["label"])
+            self._file.write(batch["embedding"].tobytes())
+            self.dimension: int = batch["embedding"].shape[1]
         if not digests:
             raise ValueError(f"no examples in {', '.join(patterns)}")
         self._order = np.argsort(np.array(digests), kind="stable")
         self.labels = np.concatenate(labels)[self._order]
-        self._file = path.open("rb")
 
     def __len__(self) -> int:
         """Counts the rows."""
@@ -64,8 +66,11 @@ class EmbeddingTable:
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Reads embeddings: int [n] row numbers to float32 [n, dimension]."""
         size = 4 * self.dimension
-        descriptor = self._file.fileno()
-        content = b"".join(os.pread(descriptor, size, int(self._order[row]) * size) for row in rows)
+        content = bytearray()
+        with self._lock:
+            for row in rows:
+                self._file.seek(int(self._order[row]) * size)
+                content += self._file.read(size)
         return np.frombuffer(content, np.float32).reshape(len(rows), self.dimension)
 
 

@@ -92,6 +92,14 @@ def test_rows_can_be_read_in_any_order_and_more_than_once(table: Table) -> None:
     assert content.read(np.array([], np.int64)).shape == (0, DIMENSION)
 
 
+def test_a_table_that_outgrows_its_memory_holds_the_same(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = _content(table([_rows(9)]))
+    monkeypatch.setattr("trainer.input._MEMORY", 100)
+    assert _content(table([_rows(9)])) == small
+
+
 @settings(max_examples=10, deadline=None)
 @given(order=st.permutations(range(12)), cuts=st.sets(st.integers(0, 12), max_size=3))
 def test_the_order_of_rows_does_not_depend_on_files_and_shards(
