@@ -14,6 +14,8 @@ from serving.options import Options
 from tests.conftest import LABELS, Exported
 from tests.serving.conftest import Serve, _serve
 
+pytestmark = pytest.mark.slow
+
 serve = pytest.fixture(_serve)
 
 
@@ -36,7 +38,6 @@ def _label(exported: Exported, name: str) -> str:
     return LABELS[int(exported.probabilities[name].argmax())]
 
 
-@pytest.mark.slow
 def test_a_folder_from_the_store_s_version_in_production(
     config: str, exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,7 +54,6 @@ def test_a_folder_from_the_store_s_version_in_production(
     assert json.loads(capsys.readouterr().out)["model"]["version"] == 1
 
 
-@pytest.mark.slow
 def test_a_server_answers_and_a_broken_image_costs_no_other_its_label(
     serve: Serve,
     config: str,

@@ -19,6 +19,8 @@ from tensorflow_serving.apis import predict_pb2
 
 from tests.serving.conftest import MODEL, MOST_BYTES, Client
 
+pytestmark = pytest.mark.slow
+
 PREDICT = f"/v1/models/{MODEL}:predict"
 fuzz = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

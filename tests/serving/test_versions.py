@@ -29,6 +29,8 @@ from tests.serving.conftest import (
     write_model,
 )
 
+pytestmark = pytest.mark.slow
+
 PREDICT = f"/v1/models/{MODEL}:predict"
 
 
@@ -133,7 +135,6 @@ def _ask(port: int, x: float) -> float:
         return float(json.loads(answer.read())["predictions"][0])
 
 
-@pytest.mark.slow
 def test_sigterm_lets_requests_finish_and_ends_with_code_0(models: Path) -> None:
     process, port = _start(models)
     answers: list[float] = []
@@ -157,7 +158,6 @@ def test_sigterm_lets_requests_finish_and_ends_with_code_0(models: Path) -> None
     assert all("Connection re" in str(error) or "closed" in str(error) for error in refused)
 
 
-@pytest.mark.slow
 def test_servers_and_pushers_killed_at_random_never_serve_a_wrong_version(
     models: Path, tmp_path: Path
 ) -> None:

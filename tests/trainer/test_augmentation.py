@@ -15,6 +15,8 @@ from pipeline.config import Trainer
 from trainer import augmentation, contact_sheet, rand_augment
 from trainer.augmentation import AugmentationOptions
 
+pytestmark = pytest.mark.slow
+
 NOTHING = {"flip": "none", "translation": 0.0}
 IMAGES = np.random.default_rng(0).uniform(0, 255, (6, 16, 20, 3)).astype(np.float32)
 SHARES = np.eye(6, dtype=np.float32)

@@ -16,6 +16,8 @@ import pytest
 from tests.conftest import Transformed
 from tests.trainer import test_modes
 
+pytestmark = pytest.mark.slow
+
 _WORKER = """
 import pickle, sys
 from pathlib import Path
@@ -39,7 +41,6 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.slow
 def test_two_processes_end_with_the_same_weights(transformed: Transformed, tmp_path: Path) -> None:
     trainer = {"mode": "scratch", "epochs": 2}
     job = test_modes._job(transformed, tmp_path, trainer=trainer)

@@ -9,6 +9,8 @@ import pytest
 from trainer import finetuning
 from trainer.backbones import registry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def backbone() -> keras.Model:

@@ -16,6 +16,8 @@ from trainer import fitting, progress
 from trainer.fitting import TrainingFailedError
 from trainer.options import FitOptions, pick
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = dataclasses.replace(
     pick(FitOptions, Trainer().model_dump(mode="json")),
     epochs=6,

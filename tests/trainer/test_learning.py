@@ -14,6 +14,8 @@ from pipeline.config import Trainer
 from trainer import learning
 from trainer.learning import Job
 
+pytestmark = pytest.mark.slow
+
 
 class Memory:
     """A table in memory: `fit_head` asks no more of an `EmbeddingTable` than this."""

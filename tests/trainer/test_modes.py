@@ -19,6 +19,8 @@ from trainer import calibration, edge, image_input, images, learning, train
 from trainer.backbones import catalog
 from trainer.learning import Job
 
+pytestmark = pytest.mark.slow
+
 SMALL_CNN = {
     "blocks": [{"filters": 8, "convolutions": 1}],
     "dense": [],
@@ -144,7 +146,6 @@ def test_mixed_precision_serves_in_float32(
         np.testing.assert_allclose(answer.sum(axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"),
     [
@@ -193,7 +194,6 @@ class _Embedded:
         return self._rows[rows]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["float16", "int8"])
 def test_the_edge_model_is_what_its_description_says(
     transformed: Transformed, record: Record, tmp_path: Path, kind: str

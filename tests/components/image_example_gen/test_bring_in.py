@@ -18,6 +18,8 @@ from components.image_example_gen.checks import REASONS, Checks
 from tests.components.image_example_gen.bring_in import CUT, SPLITS, bring_in, framed, value, write
 from tests.conftest import LABELS, Picture, Record, _picture, _record
 
+pytestmark = pytest.mark.slow
+
 MEASURED = {
     "image/height": int,
     "image/width": int,
@@ -240,7 +242,6 @@ _RECORDS = st.one_of(
 )
 
 
-@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.fixed_dictionaries({split: st.lists(_RECORDS, max_size=12) for split in SPLITS}))
 def test_whatever_goes_in_comes_out_once(given_records: dict[str, list[bytes]]) -> None:

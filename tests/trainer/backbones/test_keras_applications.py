@@ -10,6 +10,8 @@ import pytest
 
 from trainer.backbones import registry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("name", "size"), [("VGG16", 224), ("InceptionV3", 299), ("MobileNetV3Small", 224)]
