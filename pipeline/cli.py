@@ -152,6 +152,23 @@ def _run(options: argparse.Namespace) -> int:
     return DONE if outcome.verdict == "pushed" else REFUSED
 
 
+def _runs(options: argparse.Namespace) -> int:
+    from pipeline import config
+
+    settings = config.load(options.config or _DEFAULT_CONFIG)
+    _prepare_tensorflow()
+    from rich.console import Console
+
+    from pipeline import past_runs
+
+    runs = past_runs.read(settings)
+    if options.json:
+        print(past_runs.as_json(runs))
+    else:
+        past_runs.show(runs, Console())
+    return DONE
+
+
 def _serve(options: argparse.Namespace) -> int:
     from pipeline import config
 
@@ -245,6 +262,8 @@ def _prepare_tensorflow() -> None:
     # TensorFlow turns oneDNN's kernels on only for CPUs with AVX-512; with AVX2, they embed images
     # about 1.6 times as fast as its own.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    # What google-auth says of the grpcio that TFX pins is nothing that a user could act on.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.auth")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -311,6 +330,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--json", action="store_true", help="print one JSON object")
     run.set_defaults(command=_run)
+
+    runs = commands.add_parser(
+        "runs", parents=[common], help="list what ran here, how it ended and what drifted"
+    )
+    _add_config(runs)
+    runs.add_argument("--json", action="store_true", help="print one JSON object")
+    runs.set_defaults(command=_runs)
 
     serve = commands.add_parser(
         "serve",

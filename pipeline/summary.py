@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from pipeline.local_run import Outcome
+    from pipeline.outcome import Outcome
 
 _COLOURS = {"pushed": "green", "refused": "yellow", "failed": "red"}
 

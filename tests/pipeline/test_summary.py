@@ -14,7 +14,7 @@ from components.image_example_gen.report import Copies, Damage, Report
 from components.span_drift.report import Change, DriftReport
 from pipeline import summary
 from pipeline.history import ComponentRun
-from pipeline.local_run import Outcome
+from pipeline.outcome import Outcome
 
 METRICS = {
     "accuracy": 0.875,
