@@ -10,6 +10,8 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
 import tensorflow_model_analysis as tfma
 
 
@@ -22,13 +24,14 @@ def custom_extractors(**arguments: Any) -> list[tfma.extractors.Extractor]:
 
 
 def _widen(extracts: tfma.types.Extracts) -> tfma.types.Extracts:
-    predictions = extracts[tfma.PREDICTIONS_KEY]
-    # With one model there is no level of names, and nothing to compare.
-    if not isinstance(predictions, dict):
-        return extracts
-    classes = max(answer.shape[-1] for answer in predictions.values())
-    widened = {
-        name: np.pad(answer, (0, classes - answer.shape[-1]))
-        for name, answer in predictions.items()
-    }
-    return {**extracts, tfma.PREDICTIONS_KEY: widened}
+    """Gives all answers to an example as many classes as the longest has.
+
+    Answers lie by model, where there are two, and by output, where a model has several.
+    """
+    answers = extracts[tfma.PREDICTIONS_KEY]
+    classes = max(answer.shape[-1] for answer in tf.nest.flatten(answers))
+
+    def widened(answer: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.pad(answer, (0, classes - answer.shape[-1]))
+
+    return {**extracts, tfma.PREDICTIONS_KEY: tf.nest.map_structure(widened, answers)}
