@@ -55,7 +55,7 @@ def create_pipeline(
         labels=labels,
         slices=config.evaluation.slices,
     )
-    store = model_store(config)
+    store = config.model_store
 
     # A span of images comes in, split into train, val and test; what is amiss is set aside.
     example_gen = ImageExampleGen(
@@ -198,11 +198,6 @@ def create_pipeline(
         metadata_connection_config=_sqlite(metadata_file(config)),
         beam_pipeline_args=list(config.beam.args),
     )
-
-
-def model_store(config: Config) -> str:
-    """Returns the folder of versions that TF Serving watches."""
-    return config.model_store
 
 
 def statistics_store(config: Config) -> str:

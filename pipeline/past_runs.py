@@ -14,13 +14,17 @@ from pipeline.config import Config, ConfigError
 from pipeline.history import History
 from pipeline.outcome import Outcome
 
-# Nodes that every graph has and that decide how a run ended, the last one last.
+# All nodes that a graph of `build.create_pipeline` may have; a run is over when the last one is.
 _NODES = (
     "example-gen",
+    "production-model",
+    "schema-gen",
     "statistics-gen",
+    "example-validator",
     "span-drift",
     "data-gate",
     "transform",
+    "tuner",
     "trainer",
     "evaluator",
     "serving-validator",

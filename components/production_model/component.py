@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfx import types
-from tfx.dsl.components.base import base_component, base_driver, base_executor, executor_spec
-from tfx.orchestration import metadata
-from tfx.orchestration.portable import base_driver as portable_driver
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact_utils, channel_utils, component_spec, standard_artifacts
 from tfx.utils import json_utils, path_utils
 
 from components import model_config, model_store
+from components.store_driver import StoreDriver
 
 STORE_KEY = "model_store"
 LABELS_KEY = "labels"
@@ -39,16 +38,8 @@ class ProductionModelSpec(component_spec.ComponentSpec):
     OUTPUTS = {MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model)}
 
 
-class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
-    """Looks up the version in production, so that it becomes part of the cache key.
-
-    TFX checks for the one base class when it builds the graph and calls the other when it runs.
-    """
-
-    def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        """Takes TFX's metadata handle, for which it has no use."""
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-        portable_driver.BaseDriver.__init__(self, metadata_handle)
+class Driver(StoreDriver):
+    """Looks up the version in production, so that it becomes part of the cache key."""
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Returns the execution properties with the version in production filled in."""

@@ -13,9 +13,7 @@ from typing import Any
 from tfx import types
 from tfx.components.pusher import component as tfx_pusher
 from tfx.components.pusher import executor as tfx_executor
-from tfx.dsl.components.base import base_driver, executor_spec
-from tfx.orchestration import metadata
-from tfx.orchestration.portable import base_driver as portable_driver
+from tfx.dsl.components.base import executor_spec
 from tfx.orchestration.portable import data_types
 from tfx.proto import pusher_pb2
 from tfx.proto.orchestration import driver_output_pb2
@@ -24,6 +22,7 @@ from tfx.types.channel import BaseChannel
 from tfx.utils import json_utils, path_utils, proto_utils
 
 from components import model_config, model_store
+from components.store_driver import StoreDriver
 
 PUSHED_KEY = "pushed"
 VERSION_KEY = "pushed_version"
@@ -32,16 +31,8 @@ _KEEP = "keep"
 _STANDING = "standing"
 
 
-class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
-    """Lets a cached push count only while the model stands in the store.
-
-    TFX checks for the one base class when it builds the graph and calls the other when it runs.
-    """
-
-    def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        """Takes TFX's metadata handle, for which it has no use."""
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-        portable_driver.BaseDriver.__init__(self, metadata_handle)
+class Driver(StoreDriver):
+    """Lets a cached push count only while the model stands in the store."""
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Returns the execution properties with a cache key for the state of the store."""

@@ -55,19 +55,23 @@ def _blobs(count: int, seed: int, noise: float = 0.3) -> Memory:
     return Memory(embeddings.astype(np.float32), labels)
 
 
-def _fit(tmp_path: Path, learn: Memory | None = None, val: Memory | None = None, **changes: Any):
-    section = Trainer(**{**CHANGES, **changes}).model_dump(mode="json")
-    job = Job(
+def _job(**changes: Any) -> Job:
+    """A job for the three classes; `changes` are to `CHANGES`."""
+    return Job(
         labels=("a", "b", "c"),
         embedding="embedding/test",
         size=32,
         crop=1.0,
         backbone="efficientnet_lite0",
         weights="none",
-        options=section,
+        options=Trainer(**{**CHANGES, **changes}).model_dump(mode="json"),
         export={"tflite": "none"},
         fingerprint="",
     )
+
+
+def _fit(tmp_path: Path, learn: Memory | None = None, val: Memory | None = None, **changes: Any):
+    job = _job(**changes)
     keras.utils.set_random_seed(job.fit.seed)  # as `learn` does
     learn = learn if learn is not None else _blobs(120, 0)
     val = val if val is not None else _blobs(60, 1)

@@ -8,10 +8,8 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from pipeline.config import Trainer
 from pipeline.config.tuning import Search
-from tests.trainer.test_learning import CHANGES, Memory, _blobs
-from trainer.learning import Job
+from tests.trainer.test_learning import Memory, _blobs, _job
 from trainer.tuning import HeadTuner, space
 
 
@@ -25,18 +23,7 @@ def test_the_space_holds_what_is_searched() -> None:
 
 
 def test_the_best_trial_beats_one_that_cannot_learn(tmp_path: Path) -> None:
-    options = Trainer(**{**CHANGES, "epochs": 3}).model_dump(mode="json")
-    job = Job(
-        labels=("a", "b", "c"),
-        embedding="embedding/test",
-        size=32,
-        crop=1.0,
-        backbone="efficientnet_lite0",
-        weights="none",
-        options=options,
-        export={"tflite": "none"},
-        fingerprint="",
-    )
+    job = _job(epochs=3)
     parameters = keras_tuner.HyperParameters()
     parameters.Choice("learning_rate", [1e-7, 0.05])
     oracle = keras_tuner.oracles.GridSearchOracle(
