@@ -90,6 +90,7 @@ class Models:
         self._polling = threading.Lock()
         self._entries = {model.name: _Entry(model) for model in models}
         self._stopped = threading.Event()
+        self._retiring: list[threading.Thread] = []
         self._thread = threading.Thread(target=self._watch, name="models", daemon=True)
 
     def start(self) -> None:
@@ -105,6 +106,9 @@ class Models:
         with self._lock:
             for entry in self._entries.values():
                 self._unload(entry, list(entry.serving))
+        # A thread inside TensorFlow when the interpreter ends would abort the process.
+        for thread in self._retiring:
+            thread.join(self._request_seconds)
 
     def names(self) -> list[str]:
         """Lists the models, served or not."""
@@ -285,11 +289,14 @@ class Models:
             servable = entry.serving.pop(version)
             entry.statuses[version] = Status(_State.UNLOADING)
             # In a thread, as it takes the lock that is held here.
-            threading.Thread(
+            thread = threading.Thread(
                 target=servable.retire,
                 args=(lambda version=version: self._closed(entry, version),),
                 daemon=True,
-            ).start()
+            )
+            self._retiring = [old for old in self._retiring if old.is_alive()]
+            self._retiring.append(thread)
+            thread.start()
 
     def _closed(self, entry: _Entry, version: int) -> None:
         with self._lock:

@@ -175,4 +175,4 @@ def test_servers_and_pushers_killed_at_random_never_serve_a_wrong_version(
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["wrong"] == []
     assert told["killed"] >= 20
-    assert told["answers"] > 20
+    assert told["served"] >= 6
