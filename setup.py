@@ -47,6 +47,7 @@ setup(
             "kubernetes-validate",
             "mypy",
             "pytest",
+            "pytest-xdist",
             "pillow-heif",
             "ruff",
             "tensorflow-datasets",
