@@ -179,6 +179,7 @@ def test_spans_and_flat_data_do_not_mix(tmp_path, beside):
         _example(image=b"GIF89a"),
         _example(image=b"BM"),
     ],
+    ids=["both labels", "number only", "text only", "JPEG", "GIF", "BMP"],
 )
 def test_records_that_fit(tmp_path, record):
     _write(tmp_path / "a.tfrecord", [record])
@@ -215,6 +216,16 @@ def test_records_that_fit(tmp_path, record):
             _example(image=bytes(3072)),
             "image/encoded: found something else; allowed: the bytes of a JPEG, PNG, GIF or BMP",
         ),
+    ],
+    ids=[
+        "label too large",
+        "label negative",
+        "misspelt name",
+        "empty name",
+        "label and name disagree",
+        "no label",
+        "no image",
+        "no picture",
     ],
 )
 def test_a_record_that_does_not_fit_is_named(tmp_path, record, expected):
