@@ -90,17 +90,18 @@ def _ingest(options: argparse.Namespace) -> int:
         raise ConfigError(
             f"--output: found {options.output}; allowed: a folder that can be renamed"
         )
+    from pipeline.ingest.find import find
+
+    source = find(options.source, options.val)
     _prepare_tensorflow()
     from rich.console import Console
 
     from pipeline import progress
-    from pipeline.ingest.find import find
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of Google's libraries, about others
         from pipeline.ingest import span_writer
 
-    source = find(options.source, options.val)
     console = Console(stderr=True)
     written = span_writer.write(
         source,

@@ -28,7 +28,8 @@ def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
 
     Args:
         labels: class names; the index in this list is the class id.
-        slices: features to slice by. One that the data contract does not name must be text.
+        slices: features to slice by, of which each must be in the data. One that the data contract
+            does not name must be text.
     """
     image = schema_pb2.Feature(
         name=preprocessing.IMAGE,
@@ -48,6 +49,10 @@ def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
     for name in (preprocessing.LABEL, preprocessing.TEXT):
         others.pop(name, None)
     optional = [_optional(name, kind) for name, kind in others.items()]
+    for feature in optional:
+        # A misspelt one would never be missed otherwise.
+        if feature.name in slices:
+            feature.presence.min_count = 1
     return schema_pb2.Schema(feature=[image, label, text, *optional])
 
 

@@ -15,7 +15,6 @@ from typing import NoReturn, Protocol
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from sklearn import datasets
 
 from pipeline.config import ConfigError
 from pipeline.spans import SPLITS
@@ -96,8 +95,9 @@ def digits() -> SourceSet:
     They are the test set of E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits",
     UCI Machine Learning Repository, with 17 grey levels.
     """
-    bunch = datasets.load_digits()
+    from sklearn import datasets  # takes seconds, and only these come from there
 
+    bunch = datasets.load_digits()
     images = tuple(
         Source(f"digits/{number:04d}.png", str(target), None, functools.partial(_png, scan))
         for number, (scan, target) in enumerate(zip(bunch.images, bunch.target, strict=True))
@@ -165,8 +165,10 @@ def _classes(parent: Path, root: Path, split: str | None, share: float) -> Itera
         return
     folders = _folders(parent)
     for class_folder in folders:
+        label = class_folder.name.strip()  # as labels.txt is read
         for file, read in _files(class_folder):
-            yield Source(str(file.relative_to(root)), class_folder.name, split, read, share)
+            name = str(file.relative_to(root))
+            yield Source(name, label, split, read if label else _blank, share)
     yield from _refused(_loose(parent, folders), root)
 
 
@@ -192,6 +194,9 @@ def _files(folder: Path) -> Iterator[tuple[Path, Callable[[], bytes]]]:
 
 def _refuse(reason: str) -> NoReturn:
     raise OSError(reason)
+
+
+_blank = functools.partial(_refuse, "the name of its class folder is blank")
 
 
 def read_file(path: str) -> bytes:

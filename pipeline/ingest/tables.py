@@ -74,7 +74,7 @@ def _json(content: Iterator[str], file: Path) -> Iterator[tuple[int, Mapping[str
 
 def _source(row: Mapping[str, Any], file: Path, number: int) -> Source:
     for column in (_PATH, _LABEL):
-        if row.get(column) in (None, ""):
+        if row.get(column) is None or not str(row[column]).strip():
             raise ConfigError(f"{file}: line {number}: found no {column}; allowed: path and label")
     path = str(row[_PATH])
     slices = tuple(
@@ -84,7 +84,7 @@ def _source(row: Mapping[str, Any], file: Path, number: int) -> Source:
     )
     return Source(
         name=path,
-        label=str(row[_LABEL]),
+        label=str(row[_LABEL]).strip(),
         split=str(row[_SPLIT]) if row.get(_SPLIT) else None,
         read=functools.partial(read_file, str(file.parent / path)),
         slices=slices,

@@ -43,6 +43,12 @@ def test_a_slice_is_an_optional_feature_once_wherever_it_is_declared() -> None:
     assert features["my/own"].presence.min_fraction == 0
 
 
+def test_a_slice_must_be_in_the_data_and_the_rest_need_not() -> None:
+    features = _features(schema.curated(LABELS, ("my/own",)))
+    assert features["my/own"].presence.min_count == 1
+    assert not features["image/source"].HasField("presence")
+
+
 def test_transform_reads_the_image_dense_and_the_rest_sparse() -> None:
     spec = schema_utils.schema_as_feature_spec(schema.curated(LABELS, ("my/own",))).feature_spec
     kinds = {name: type(feature).__name__ for name, feature in spec.items()}

@@ -99,6 +99,17 @@ def test_a_folder_of_class_folders_becomes_a_span(tmp_path: Path, picture: Pictu
         assert str(_value(example, "image/format"), "utf-8") == Path(name).suffix[1:]
 
 
+def test_blanks_around_a_class_name_do_not_count(tmp_path: Path, picture: Picture) -> None:
+    for name in (" cat", "cat", "dog ", " "):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(picture(seed=len(name)))
+    found = sources.folder(tmp_path, 0.0)
+    assert found.labels == ("cat", "dog")
+    refused = next(image for image in found.images if not image.label)
+    with pytest.raises(OSError, match="blank"):
+        refused.read()
+
+
 def test_hidden_files_and_folders_are_passed_over(tmp_path: Path, picture: Picture) -> None:
     source = _folder(tmp_path, picture, "a", "b", ".cache")
     (source / "a" / ".DS_Store").write_bytes(b"x")

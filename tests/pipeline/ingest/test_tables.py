@@ -24,7 +24,7 @@ def test_csv_with_splits_and_slices(tmp_path: Path, picture: Picture) -> None:
     file = _csv(
         tmp_path,
         "path,label,split,source,site/name",
-        "a.png,größe,train,phone,north",
+        "a.png, größe ,train,phone,north",
         "a.png,cat,test,,south",
         "a.png,cat,val,phone,",
     )
@@ -57,6 +57,7 @@ def test_jsonl_is_read_alike(tmp_path: Path) -> None:
         (("path,label",), "found no row"),
         (("path,kind", "a,b"), "line 2: found no label"),
         (("path,label", ",b"), "line 2: found no path"),
+        (("path,label", "a, "), "line 2: found no label"),
         (("path,label,split", "a,b,train"), "split: found train"),
         (("path,label,split", "a,b,train", "a,b,"), "split: found none, train"),
         (("path,label,split", "a,b,exam", "a,b,train"), "split: found exam, train"),
