@@ -3,8 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# In the order of the files, as the long ones come early in the alphabet.
-TWO_AT_ONCE := -n 2 --dist loadgroup --no-loadscope-reorder
+# A file's tests share what is expensive, and the long files come early in the alphabet.
+TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-fast lint lock benchmark clean

@@ -71,15 +71,6 @@ def _record(
     return tf.train.Example(features=tf.train.Features(feature=content)).SerializeToString()
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps in one process what shares an expensive fixture: a file, or the tests of whole runs."""
-    together = ("tests/e2e/test_kill.py", "tests/e2e/test_runs.py")
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("runs" if file in together else file))
-
-
 @pytest.fixture(scope="session")
 def picture() -> Picture:
     """Encodes a picture: width, height, mode, kind, seed and Pillow's options for saving."""

@@ -40,8 +40,8 @@ class Search(Section):
         Range(min=1e-4, max=3e-3, scale="log"), description="Learning rates to search between."
     )
     dropout: Range | None = Field(Range(min=0.2, max=0.7), description="Shares to search between.")
-    hidden_units: _Integers | None = Field((256, 512, 1024), description="Widths to choose from.")
-    batch_size: _Integers | None = Field((64, 128), description="Batch sizes to choose from.")
+    hidden_units: _Integers | None = Field((256, 512), description="Widths to choose from.")
+    batch_size: _Integers | None = Field((128, 256), description="Batch sizes to choose from.")
     optimizer: _Optimizers | None = Field(
         None, description="Optimizers to choose from.", examples=[["adam", "sgd"]]
     )
@@ -62,6 +62,13 @@ class Tuner(Section):
     """How better hyperparameters of the head are searched for."""
 
     trials: int = Field(30, ge=1, le=10_000, description="How many heads are trained.")
+    epochs: int = Field(
+        8,
+        ge=1,
+        le=10_000,
+        description="Passes over the training data in each trial, at most; the Trainer takes"
+        " trainer.epochs of them with what was found.",
+    )
     algorithm: Literal["random", "bayesian"] = Field(
         "random", description="How the next trial is chosen."
     )

@@ -1,9 +1,12 @@
 """A workspace with digits and a way to run the pipeline on them."""
 
+import dataclasses
+import fcntl
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -86,27 +90,63 @@ def make_workspace(folder: Path, data: Path) -> Workspace:
         "evaluation": {"thresholds": {"accuracy": {"min": 0.3}}},
         "output": str(folder / "out"),
     }
-    config = folder / "config.yaml"
+    config = folder / _CONFIG
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return Workspace(folder, config)
 
 
+Once = Callable[[str, Callable[[Path], None]], Path]
+
+
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Fills a folder in the first of pytest's processes that needs it; the others wait for it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # which all workers have in common
+
+    def fill(name: str, make: Callable[[Path], None]) -> Path:
+        folder, filled = root / name, root / f"{name}.filled"
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not filled.exists():
+                folder.mkdir()
+                make(folder)
+                filled.touch()
+        return folder
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def digits(once: Once) -> Path:
     """A data root with scikit-learn's digits, as the command line ingests them."""
-    root = tmp_path_factory.mktemp("digits")
-    done = retrain("ingest", "digits", "--output", str(root))
-    assert done.code == 0, done.errors
-    return root
+
+    def ingest(root: Path) -> None:
+        done = retrain("ingest", "digits", "--output", str(root))
+        assert done.code == 0, done.errors
+
+    return once("digits", ingest)
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Workspace:
-    """The workspace that the tests of `test_runs.py` share, in their order."""
-    return make_workspace(tmp_path_factory.mktemp("workspace"), digits)
+def workspace(once: Once, digits: Path) -> Workspace:
+    """The workspace of the first run, for `test_runs.py` alone to go on with, in its order."""
+
+    def make(folder: Path) -> None:
+        make_workspace(folder, digits)
+
+    folder = once("workspace", make)
+    return Workspace(folder, folder / _CONFIG)
 
 
 @pytest.fixture(scope="session")
-def first_run(workspace: Workspace) -> Finished:
+def first_run(once: Once, workspace: Workspace) -> Finished:
     """The first run in the workspace."""
-    return workspace.run()
+
+    def run(folder: Path) -> None:
+        first = dataclasses.asdict(workspace.run())
+        (folder / "finished.json").write_text(json.dumps(first), "utf-8")
+
+    told = (once("first-run", run) / "finished.json").read_text("utf-8")
+    return Finished(**json.loads(told))

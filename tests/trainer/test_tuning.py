@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras_tuner
 import numpy as np
+import pytest
 
-from pipeline.config.tuning import Search
+from pipeline.config.tuning import Search, Tuner
+from tests.conftest import Transformed
 from tests.trainer.test_learning import Memory, _blobs, _job
-from trainer.tuning import HeadTuner, space
+from trainer.tuning import HeadTuner, space, tuner_fn
 
 
 def test_the_space_holds_what_is_searched() -> None:
@@ -36,3 +40,20 @@ def test_the_best_trial_beats_one_that_cannot_learn(tmp_path: Path) -> None:
     tuner.search()
     assert tuner.get_best_hyperparameters()[0].get("learning_rate") == 0.05
     assert len(tuner.oracle.trials) == 2
+
+
+def test_a_trial_takes_as_many_epochs_as_the_tuner_is_given(
+    transformed: Transformed, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job = dataclasses.replace(_job(epochs=30, batch_size=4), embedding=transformed.recipe.embedding)
+    section = Tuner(trials=1, epochs=2).model_dump(mode="json")
+    arguments: Any = SimpleNamespace(
+        custom_config={**dataclasses.asdict(job), "tuner": section},
+        working_dir=str(tmp_path / "tuner"),
+        train_files=[transformed.files],
+        eval_files=[transformed.files],
+    )
+    tuner_fn(arguments).tuner.search()
+    printed = capfd.readouterr().out
+    assert "Epoch 2/2" in printed
+    assert "/30" not in printed
