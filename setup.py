@@ -9,6 +9,7 @@ setup(
     packages=find_packages(
         include=["pipeline*", "components*", "serving*", "trainer*", "kubeflow*"]
     ),
+    package_data={"components.report": ["page.css", "page.html.j2"]},
     python_requires=">=3.10,<3.11",
     # These are the versions that were measured together; requirements.lock holds the whole
     # resolution. Beam, Keras and the rest are pinned where the resolver, left alone, picks
@@ -30,6 +31,8 @@ setup(
         "pillow==10.4.0",
         "pydantic>=2.10",
         "google-crc32c>=1.5",
+        "jinja2>=3.1",
+        "matplotlib>=3.8",
         "pyyaml>=6",
         "rich>=13",
         "scikit-learn>=1.5",
@@ -42,6 +45,7 @@ setup(
         "tfds": ["tensorflow-datasets>=4.9.4"],
         "heic": ["pillow-heif>=0.16"],
         "dev": [
+            "axe-core-python",
             "hypothesis",
             "import-linter",
             "kubernetes-validate",
@@ -50,6 +54,7 @@ setup(
             "pytest-xdist",
             "pillow-heif",
             "ruff",
+            "selenium",
             "tensorflow-datasets",
             "types-PyYAML",
             "types-setuptools",

@@ -41,7 +41,7 @@ def path(store: str, version: int) -> str:
 def standing(model: str, store: str) -> int | None:
     """Returns the newest version if the model is equal to it, byte for byte, else None."""
     last = newest(store)
-    return last if last is not None and _digest(path(store, last)) == _digest(model) else None
+    return last if last is not None and digest(path(store, last)) == digest(model) else None
 
 
 def publish(model: str, store: str, keep: int, needed: int | None = None) -> int:
@@ -139,7 +139,8 @@ def _copy(source: str, destination: str) -> None:
         tf.io.gfile.copy(f"{source}/{name}", target, overwrite=True)
 
 
-def _digest(folder: str) -> str:
+def digest(folder: str) -> str:
+    """Identifies what a folder holds: names and contents of its files, at any depth."""
     hasher = hashlib.sha256()
     for name in _files(folder):
         with tf.io.gfile.GFile(f"{folder}/{name}", "rb") as file:

@@ -25,10 +25,12 @@ from components.image_example_gen import ImageExampleGen
 from components.image_example_gen.checks import Checks
 from components.production_model import ProductionModel
 from components.pusher import Pusher
+from components.report.component import Report
 from components.serving_validator import ServingValidator
 from components.serving_validator.checks import Bounds
 from components.span_drift import SpanDrift
 from pipeline import evaluation
+from pipeline.commit import commit
 from pipeline.config import Config, Data, Splits
 from pipeline.schema import curated
 from pipeline.spans import SPLITS, Span
@@ -175,6 +177,24 @@ def create_pipeline(
         ).with_id("edge-gate")
         pusher.add_upstream_node(edge_gate)
 
+    # Pushed or refused, one page says what happened.
+    report = Report(
+        examples=examples,
+        statistics=statistics_gen.outputs["statistics"],
+        drift=span_drift.outputs["drift"],
+        transformed=embedded,
+        model_run=trainer.outputs["model_run"],
+        evaluation=evaluator.outputs["evaluation"],
+        serving=serving_validator.outputs["blessing"],
+        production=production_model.outputs["model"],
+        pushed=pusher.outputs["pushed_model"],
+        name=config.name,
+        labels=labels,
+        card=config.card.model_dump(),
+        config=config.model_dump(mode="json"),
+        commit=commit(),
+    ).with_id("report")
+
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=f"{config.output}/artifacts",
@@ -193,6 +213,7 @@ def create_pipeline(
             serving_validator,
             *([edge_gate] if edge_gate is not None else []),
             pusher,
+            report,
         ],
         enable_cache=True,
         metadata_connection_config=_sqlite(metadata_file(config)),

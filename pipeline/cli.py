@@ -15,7 +15,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline import cluster_commands
+from pipeline import cluster_commands, run_commands
+from pipeline.environment import prepare_tensorflow
 from serving import options as serve_options
 
 DONE, REFUSED, BAD_INPUT = 0, 1, 2
@@ -93,7 +94,7 @@ def _ingest(options: argparse.Namespace) -> int:
     from pipeline.ingest.find import find
 
     source = find(options.source, options.val)
-    _prepare_tensorflow()
+    prepare_tensorflow()
     from rich.console import Console
 
     from pipeline import progress
@@ -124,7 +125,7 @@ def _run(options: argparse.Namespace) -> int:
     path = options.config or _DEFAULT_CONFIG
     settings = config.load(path, options.set)
     config.check_weights(settings)
-    _prepare_tensorflow()
+    prepare_tensorflow()
     span = spans.check(settings)
     labels = config.read_labels(settings)
     from rich.console import Console
@@ -157,7 +158,7 @@ def _runs(options: argparse.Namespace) -> int:
     from pipeline import config
 
     settings = config.load(options.config or _DEFAULT_CONFIG)
-    _prepare_tensorflow()
+    prepare_tensorflow()
     from rich.console import Console
 
     from pipeline import past_runs
@@ -187,7 +188,7 @@ def _serve(options: argparse.Namespace) -> int:
         base_path, name = settings.model_store, name or settings.name
     if base_path and not config.is_remote(base_path) and not Path(base_path).is_dir():
         print(f"retrain: {base_path} is not there yet; waiting for a version", file=sys.stderr)
-    _prepare_tensorflow()
+    prepare_tensorflow()
     from components import model_config
     from serving import errors, server
 
@@ -218,7 +219,7 @@ def _predict(options: argparse.Namespace) -> int:
             predict = client.remote(options.url, name)
         else:
             assert settings is not None
-            _prepare_tensorflow()
+            prepare_tensorflow()
             from components import model_config
 
             pinned = model_config.pinned(settings.model_store)
@@ -243,7 +244,7 @@ def _rollback(options: argparse.Namespace) -> int:
     from pipeline import config
 
     store = config.load(options.config or _DEFAULT_CONFIG).model_store
-    _prepare_tensorflow()
+    prepare_tensorflow()
     from pipeline import rollback
 
     version = rollback.clear(store) if options.clear else rollback.pin(store, options.to)
@@ -254,17 +255,6 @@ def _rollback(options: argparse.Namespace) -> int:
     else:
         print(f"Version {version} is served from now on, until: retrain rollback --clear")
     return DONE
-
-
-def _prepare_tensorflow() -> None:
-    """Sets what TensorFlow reads from the environment when it loads, where the user has not."""
-    # Its start-up messages would fill the terminal.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow turns oneDNN's kernels on only for CPUs with AVX-512; with AVX2, they embed images
-    # about 1.6 times as fast as its own.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    # What google-auth says of the grpcio that TFX pins is nothing that a user could act on.
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.auth")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -389,6 +379,7 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("--json", action="store_true", help="print one JSON object")
     rollback.set_defaults(command=_rollback)
 
+    run_commands.add(commands, common, _DEFAULT_CONFIG)
     cluster_commands.add(commands, common, _DEFAULT_CONFIG)
     return parser
 

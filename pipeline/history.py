@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
@@ -21,6 +23,8 @@ _STATE_NAMES = {
     _States.CANCELED: "failed",
 }
 NOT_RUN = "not run"
+# Where TFX's launcher puts the traceback of what failed.
+_RESULT, _MESSAGE = "__execution_result__", "resultMessage"
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,16 @@ class ComponentRun:
         state: "running", "done", "cached", "failed" or "not run".
         started: Unix time in seconds; 0 if it did not run.
         seconds: how long it took, or has taken up to its last word.
+        error: the traceback, if it failed.
+        usual: how long it took when it last did its work, in an earlier run; 0 if unknown.
     """
 
     id: str
     state: str
     started: float = 0.0
     seconds: float = 0.0
+    error: str = ""
+    usual: float = 0.0
 
     @property
     def cached(self) -> bool:
@@ -88,16 +96,33 @@ class History:
 
     def output(self, run: str, node: str, key: str) -> metadata_store_pb2.Artifact | None:
         """Returns the artifact that a node put out in a run, or re-used; None if it did not."""
+        return self.outputs(run, node).get(key)
+
+    def outputs(self, run: str, node: str) -> dict[str, metadata_store_pb2.Artifact]:
+        """Returns all that a node put out in a run, or re-used, by its keys."""
         execution = self._executions(run).get(node)
         if execution is None:
-            return None
-        events = [
-            event
+            return {}
+        keys = {
+            event.artifact_id: event.path.steps[0].key
             for event in self._store.get_events_by_execution_ids([execution.id])
-            if event.type == metadata_store_pb2.Event.OUTPUT and event.path.steps[0].key == key
-        ]
-        artifacts = self._store.get_artifacts_by_id([event.artifact_id for event in events])
-        return artifacts[0] if artifacts else None
+            if event.type == metadata_store_pb2.Event.OUTPUT
+        }
+        artifacts = self._store.get_artifacts_by_id(list(keys))
+        return {keys[artifact.id]: artifact for artifact in artifacts}
+
+    def parameter(self, run: str, node: str, key: str) -> Any:
+        """Returns a parameter, which TFX keeps as JSON, of a node in a run; None if there is none.
+
+        Args:
+            run: the run's id.
+            node: the node's id.
+            key: the parameter's name.
+        """
+        execution = self._executions(run).get(node)
+        if execution is None or key not in execution.custom_properties:
+            return None
+        return json.loads(execution.custom_properties[key].string_value)
 
     def _executions(self, run: str) -> dict[str, metadata_store_pb2.Execution]:
         context = self._store.get_context_by_type_and_name("pipeline_run", run)
@@ -118,4 +143,12 @@ def _component_run(node: str, execution: metadata_store_pb2.Execution) -> Compon
         state=_STATE_NAMES.get(execution.last_known_state, "running"),
         started=started,
         seconds=execution.last_update_time_since_epoch / 1000 - started,
+        error=_error(execution),
     )
+
+
+def _error(execution: metadata_store_pb2.Execution) -> str:
+    if _RESULT not in execution.custom_properties:
+        return ""
+    message: str = json.loads(execution.custom_properties[_RESULT].string_value).get(_MESSAGE, "")
+    return message

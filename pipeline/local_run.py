@@ -6,9 +6,10 @@ Everything heavy is imported here, so whoever imports this module has decided to
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
@@ -20,6 +21,7 @@ from pipeline.config import Config, ConfigError, is_remote
 from pipeline.history import NOT_RUN, ComponentRun, History
 from pipeline.spans import Span
 
+_REMEMBERED = 10  # runs
 RUNNERS = {"beam": BeamDagRunner, "local": LocalDagRunner}
 
 
@@ -59,8 +61,9 @@ def run(
         graph = _build(config, span, labels, schema_file)
         nodes = [component.id for component in graph.components]
         before = _runs(config)
+        usual = _usual(config, nodes)
         error: Exception | None = None
-        with watch(lambda: _progress(config, nodes, before)):
+        with watch(lambda: _progress(config, nodes, before, usual)):
             try:
                 RUNNERS[runner]().run(graph)
             except Exception as raised:
@@ -91,11 +94,27 @@ def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) 
         raise ConfigError(str(error)) from error
 
 
-def _progress(config: Config, nodes: Sequence[str], before: set[str]) -> Sequence[ComponentRun]:
+def _progress(
+    config: Config, nodes: Sequence[str], before: set[str], usual: Mapping[str, float]
+) -> Sequence[ComponentRun]:
+    found: Sequence[ComponentRun] = [ComponentRun(node, NOT_RUN) for node in nodes]
+    if Path(build.metadata_file(config)).exists():
+        history = History(build.metadata_file(config), config.name)
+        found = history.components(max(set(history.runs()) - before, default=""), nodes)
+    return [dataclasses.replace(one, usual=usual.get(one.id, 0.0)) for one in found]
+
+
+def _usual(config: Config, nodes: Sequence[str]) -> dict[str, float]:
+    """Returns how long each component took when it last did its work."""
     if not Path(build.metadata_file(config)).exists():
-        return [ComponentRun(node, NOT_RUN) for node in nodes]
+        return {}
     history = History(build.metadata_file(config), config.name)
-    return history.components(max(set(history.runs()) - before, default=""), nodes)
+    found: dict[str, float] = {}
+    for run in history.runs()[-_REMEMBERED:]:
+        found |= {
+            one.id: one.seconds for one in history.components(run, nodes) if one.state == "done"
+        }
+    return found
 
 
 def _runs(config: Config) -> set[str]:

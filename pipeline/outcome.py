@@ -12,11 +12,13 @@ from components.edge_gate.component import EdgeRefusedError
 from components.evaluator.scorecard import FILE_NAME, Scorecard
 from components.image_example_gen import report
 from components.pusher import component as pusher
+from components.report.component import PAGE_FILE, REPORT_KEY
 from components.serving_validator import component as serving_validator
 from components.span_drift import report as span_drift
 from components.span_drift.report import DriftReport
 from pipeline.history import ComponentRun, History
 
+_REPORT = "report"
 # A component whose failure says that the run was refused, and by what.
 _GATES = {"data-gate": "by the data gate", "edge-gate": "by the edge gate"}
 
@@ -36,6 +38,7 @@ class Outcome:
         log: the file with all that TFX, Beam and TensorFlow logged; "" of past runs.
         data: what came in and what did not; None if that was not reached.
         drift: how the span compares with the one before; None if that was not reached.
+        page: the report's file; None if it was not reached.
     """
 
     verdict: str
@@ -48,6 +51,7 @@ class Outcome:
     log: str
     data: report.Report | None = None
     drift: DriftReport | None = None
+    page: str | None = None
 
 
 def read(
@@ -67,6 +71,10 @@ def read(
         log: the run's log file.
     """
     components = tuple(history.components(run, nodes))
+    unreported: tuple[str, ...] = ()
+    if error is not None and _is_decided(components):
+        # What was pushed is pushed, whatever became of its report.
+        unreported, error = (f"the report could not be made: {_message(error)}",), None
     written = _written(history, run, "evaluator", "evaluation", FILE_NAME)
     scorecard = Scorecard.from_json(written) if written and error is None else None
     pushed = history.output(run, "pusher", "pushed_model")
@@ -89,11 +97,29 @@ def read(
         scorecard,
         version,
         path,
-        reasons,
+        reasons + unreported,
         log,
         report.Report.from_json(data) if data else None,
         DriftReport.from_json(drift) if drift else None,
+        _page(history, run),
     )
+
+
+def _is_decided(components: Sequence[ComponentRun]) -> bool:
+    """Tells whether a run got as far as the push, or the refusal, before the report failed."""
+    before = [one for one in components if one.id != _REPORT]
+    return bool(before) and before[-1].state in ("done", "cached")
+
+
+def _message(error: Exception) -> str:
+    # Beam says where it was, which the list of components tells better.
+    return str(error).partition(" [while running ")[0]
+
+
+def _page(history: History, run: str) -> str | None:
+    artifact = history.output(run, _REPORT, REPORT_KEY)
+    file = Path(artifact.uri, PAGE_FILE) if artifact is not None else None
+    return str(file) if file is not None and file.exists() else None
 
 
 def _unsuccessful(
@@ -101,10 +127,9 @@ def _unsuccessful(
 ) -> tuple[str, tuple[str, ...]]:
     """Returns verdict and reasons of a run that did not reach its end, "" of one that did."""
     if error is not None:
-        # Beam says where it was, which the list of components tells better.
-        message = str(error).partition(" [while running ")[0]
         refused = isinstance(error, (DataRefusedError, EdgeRefusedError))
-        return "refused" if refused else "failed", tuple(message.splitlines())
+        return "refused" if refused else "failed", tuple(_message(error).splitlines())
+    components = [one for one in components if one.id != _REPORT]
     failed = [component.id for component in components if component.state == "failed"]
     gates = [_GATES[node] for node in failed if node in _GATES]
     if gates:

@@ -9,13 +9,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from components.pusher import component as pusher
 from pipeline import build, outcome
 from pipeline.config import Config, ConfigError
 from pipeline.history import History
 from pipeline.outcome import Outcome
 
 # All nodes that a graph of `build.create_pipeline` may have; a run is over when the last one is.
-_NODES = (
+NODES = (
     "example-gen",
     "production-model",
     "schema-gen",
@@ -30,6 +31,7 @@ _NODES = (
     "serving-validator",
     "edge-gate",
     "pusher",
+    "report",
 )
 
 
@@ -39,11 +41,53 @@ def read(config: Config) -> list[Outcome]:
     Raises:
         ConfigError: there has been no run, or its database cannot be read.
     """
+    history = open_history(config)
+    return [outcome.read(history, run, NODES) for run in history.runs()]
+
+
+def open_history(config: Config) -> History:
+    """Opens what is known of the runs of a pipeline on this machine.
+
+    Raises:
+        ConfigError: there has been no run, or its database cannot be read.
+    """
     database = build.metadata_file(config)
     if not Path(database).exists():
         raise ConfigError(f"{database} does not exist: there has been no run yet; retrain run")
-    history = History(database, config.name)
-    return [outcome.read(history, run, _NODES) for run in history.runs()]
+    return History(database, config.name)
+
+
+def find(history: History, name: str | None) -> str:
+    """Returns the id of the run that a person means.
+
+    Args:
+        history: the pipeline's.
+        name: a run's id or how it begins, or a version that was pushed; None for the last run.
+
+    Raises:
+        ConfigError: there is no such run, or more than one.
+    """
+    runs = history.runs()
+    if not runs:
+        raise ConfigError("there has been no run yet; retrain run")
+    if name is None:
+        return runs[-1]
+    pushed = [run for run in runs if name.isdecimal() and pushed_version(history, run) == int(name)]
+    found = pushed[:1] or [run for run in runs if run == name or run.startswith(name)]
+    if len(found) != 1:
+        raise ConfigError(
+            f"{name}: {'no run or version' if not found else 'more than one run'} of that name;"
+            f" the last runs are {', '.join(runs[-3:])}"
+        )
+    return found[0]
+
+
+def pushed_version(history: History, run: str) -> int | None:
+    """Returns the version that stood in the model store after a run's push, if it pushed."""
+    artifact = history.output(run, "pusher", "pushed_model")
+    if artifact is None or not artifact.custom_properties[pusher.PUSHED_KEY].int_value:
+        return None
+    return int(artifact.custom_properties[pusher.VERSION_KEY].string_value)
 
 
 def as_json(runs: Sequence[Outcome]) -> str:

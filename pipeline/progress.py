@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 1.0
 _FINISHED = ("done", "cached", "failed")
+# Who tells how far it is. Of the images that Transform embeds, TFX tells nothing until it is done.
+_TRAINING = ("tuner", "trainer")
+_COUNTED = {"example-gen": "checked", "evaluator": "evaluated"}
 
 
 @contextlib.contextmanager
@@ -43,13 +46,12 @@ def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) ->
         with console.status("starting") as status:
             while True:
                 last = stop.wait(_POLL_SECONDS)
-                for component in components():
+                found = components()
+                for component in found:
                     if component.state in _FINISHED and component.id not in printed:
                         printed.add(component.id)
                         console.print(f"  {component.id:<18} {line(component)}", highlight=False)
-                    elif component.state == "running":
-                        seconds = time.time() - component.started
-                        status.update(_running(component.id, seconds, training.latest()))
+                status.update(_status(found, time.time()))
                 if last:
                     return
 
@@ -105,10 +107,47 @@ def counted(
     console.print(f"{what}: {seen()}, {bar.tasks[0].fields['rate']:.0f} a second", highlight=False)
 
 
+def _status(components: Sequence[ComponentRun], now: float) -> RenderableType:
+    """Says what runs now, a line for each component, and how long the rest will take."""
+    rows: list[RenderableType] = [
+        _running(one.id, now - one.started, training.latest())
+        for one in components
+        if one.state == "running"
+    ]
+    left = seconds_left(components, now)
+    if left is not None:
+        rows.append(f"the whole: about {training.duration(left)} left, as in earlier runs")
+    return Group(*rows) if rows else "starting"
+
+
+def seconds_left(components: Sequence[ComponentRun], now: float) -> float | None:
+    """Estimates how long a run will take yet, from how long its components usually take.
+
+    Args:
+        components: all of the run.
+        now: Unix time in seconds.
+
+    Returns:
+        Seconds; None where a component that is to come has never done its work here. What will be
+        found in the cache counts as if it were done anew.
+    """
+    ahead = [one for one in components if one.state not in _FINISHED]
+    if not ahead or not all(one.usual for one in ahead):
+        return None
+    return sum(
+        max(0.0, one.usual - (now - one.started if one.state == "running" else 0.0))
+        for one in ahead
+    )
+
+
 def _running(component: str, seconds: float, progress: training.Progress | None) -> RenderableType:
-    """Says what runs now; of a training, with a bar and the time that is left."""
+    """Says how far a component is: images counted, or a training with a bar and the time left."""
     text = f"{component}: {seconds:.0f} s"
-    if progress is None:
+    images = training.counted(_COUNTED[component]) if component in _COUNTED else 0
+    if images:
+        rate = images / max(1.0, seconds)
+        return f"{text}, {images:,} images {_COUNTED[component]}, {rate:.0f} a second"
+    if progress is None or component not in _TRAINING:
         return text
     row = Table.grid(padding=(0, 1))
     row.add_row(text, ProgressBar(completed=100 * progress.done, width=20), progress.line())

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import failure
+
 if TYPE_CHECKING:
     from pipeline.outcome import Outcome
 
@@ -37,6 +39,7 @@ def as_json(outcome: Outcome) -> str:
             ],
             "data": _data(outcome),
             "drift": dataclasses.asdict(outcome.drift) if outcome.drift else None,
+            "report": outcome.page,
         }
     )
 
@@ -52,6 +55,10 @@ def show(outcome: Outcome, console: Console) -> None:
     console.print(f"[bold {colour}]{outcome.verdict}[/]  {_headline(outcome)}", highlight=False)
     for reason in outcome.reasons:
         console.print(f"  {reason}", highlight=False, markup=False)
+    for text in _traces(outcome):
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    if outcome.page is not None:
+        console.print(f"Report: {outcome.page}", highlight=False, markup=False, soft_wrap=True)
     for text in _next(outcome):
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
@@ -138,6 +145,18 @@ def _headline(outcome: Outcome) -> str:
     if card.production is not None:
         text += f"; production has accuracy {card.production['accuracy']:.4f}"
     return text
+
+
+def _traces(outcome: Outcome) -> list[str]:
+    """Says where components failed, the cause first; a refusal has said it all already."""
+    if outcome.verdict != "failed":
+        return []
+    found = []
+    for component in outcome.components:
+        lines = failure.excerpt(component.error)
+        if lines:
+            found += [f"From the log of {component.id}:", *(f"  {line}" for line in lines)]
+    return found
 
 
 def _next(outcome: Outcome) -> list[str]:

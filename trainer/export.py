@@ -14,6 +14,7 @@ from trainer.scoring import Scorer, graph_function, parse_images
 
 # The signature that the Evaluator uses. TF Serving offers it too, which does no harm.
 EVALUATION = "evaluation"
+PROBABILITIES = "probabilities"
 # Its output that shows what calibration did.
 UNCALIBRATED = "uncalibrated"
 _CLASSIFY = "classify"
@@ -100,7 +101,7 @@ class ImageClassifier(tf.Module):
         """
         logits = self._scorer.examples(examples)
         return {
-            "probabilities": self._probabilities(logits),
+            PROBABILITIES: self._probabilities(logits),
             UNCALIBRATED: tf.nn.softmax(logits),
         }
 

@@ -1,10 +1,11 @@
-"""How far a training is: told by whoever trains, read by whoever shows it.
+"""How far work is: told by whoever does it, read by whoever shows it.
 
 Both are threads of one process on this machine; elsewhere the log has the same lines.
 """
 
 from __future__ import annotations
 
+import collections
 import threading
 from dataclasses import dataclass
 
@@ -64,3 +65,23 @@ def latest() -> Progress | None:
     """Returns what was told last."""
     with _lock:
         return _latest
+
+
+_counts: collections.Counter[str] = collections.Counter()
+
+
+def count(what: str, images: int) -> None:
+    """Tells that so many more images are done.
+
+    Args:
+        what: what is done to them: "checked" or "evaluated".
+        images: how many.
+    """
+    with _lock:
+        _counts[what] += images
+
+
+def counted(what: str) -> int:
+    """Returns how many images were counted in this process."""
+    with _lock:
+        return _counts[what]

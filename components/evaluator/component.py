@@ -1,7 +1,8 @@
-"""TFX's Evaluator with three additions.
+"""TFX's Evaluator with four additions.
 
 The baseline may be an empty model (the first run has no production model); slices with enough
-examples are held to bounds of their own; and the outcome is also written as a scorecard.
+examples are held to bounds of their own; the outcome is also written as a scorecard; and what the
+models answered to each image is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts, standa
 from tfx.types.channel import BaseChannel, Channel
 from tfx.utils import io_utils, json_utils
 
-from components.evaluator import extractors, scorecard
+from components.evaluator import extractors, predictions, scorecard
 from components.production_model import component as production_model
 from trainer import fingerprint
 
@@ -58,9 +59,10 @@ class Executor(tfx_executor.Executor):
                 != production_model.NO_VERSION
             ],
         }
-        super().Do(inputs, output_dict, exec_properties)
-        options = json_utils.loads(exec_properties[_SCORECARD_KEY])
         folder = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
+        with predictions.kept_in(folder):
+            super().Do(inputs, output_dict, exec_properties)
+        options = json_utils.loads(exec_properties[_SCORECARD_KEY])
         card = scorecard.read_evaluation(
             folder, tuple(options["labels"]), scorecard.SliceBounds(**options["slice_bounds"])
         )

@@ -1,4 +1,4 @@
-"""TFMA's extractors, and one that lets models with fewer classes be compared.
+"""TFMA's extractors and two more: one lets smaller models be compared, one keeps all answers.
 
 A class that was appended to the label list is unknown to the model in production, whose answers
 are therefore shorter; it gives such a class a probability of 0.
@@ -14,13 +14,21 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 
+from components.evaluator import predictions
+from trainer import export, preprocessing, progress
+from trainer.input import digest
+
 
 def custom_extractors(**arguments: Any) -> list[tfma.extractors.Extractor]:
     """Returns the extractors that TFX's Evaluator runs; it looks for a function of this name."""
     # TFMA evaluates what leaves the last of its own extractors, whatever comes behind it.
     *first, slice_keys = tfma.default_extractors(**arguments)
     widen = tfma.extractors.Extractor("WidenPredictions", beam.Map(_widen))
-    return [*first, widen, slice_keys]
+    extractors = [*first, widen]
+    file = predictions.FILE.get()
+    if file is not None:
+        extractors.append(tfma.extractors.Extractor("KeepPredictions", _Keep(file)))
+    return [*extractors, slice_keys]
 
 
 def _widen(extracts: tfma.types.Extracts) -> tfma.types.Extracts:
@@ -35,3 +43,44 @@ def _widen(extracts: tfma.types.Extracts) -> tfma.types.Extracts:
         return np.pad(answer, (0, classes - answer.shape[-1]))
 
     return {**extracts, tfma.PREDICTIONS_KEY: tf.nest.map_structure(widened, answers)}
+
+
+class _Keep(beam.PTransform):
+    """Writes a row for each example, and lets the extracts pass as they are."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        self._file = file
+
+    def expand(self, extracts: beam.PCollection) -> beam.PCollection:
+        (
+            extracts
+            | "Row" >> beam.Map(_row)
+            | "Write"
+            >> beam.io.WriteToParquet(
+                self._file, predictions.SCHEMA, num_shards=1, shard_name_template=""
+            )
+        )
+        return extracts
+
+
+def _row(extracts: tfma.types.Extracts) -> dict[str, object]:
+    progress.count("evaluated", 1)
+    features, answers = extracts[tfma.FEATURES_KEY], extracts[tfma.PREDICTIONS_KEY]
+    image = np.ravel(features[preprocessing.IMAGE])[0]
+    label = np.int64(np.ravel(extracts[tfma.LABELS_KEY])[0])
+    baseline = None
+    if tfma.BASELINE_KEY in answers:
+        answers, baseline = answers[tfma.CANDIDATE_KEY], answers[tfma.BASELINE_KEY]
+    return predictions.row(
+        digest(image, label),
+        int(label),
+        _probabilities(answers),
+        None if baseline is None else _probabilities(baseline),
+    )
+
+
+def _probabilities(answer: Any) -> npt.NDArray[np.float32]:
+    several = isinstance(answer, dict)
+    probabilities: npt.NDArray[np.float32] = answer[export.PROBABILITIES] if several else answer
+    return probabilities

@@ -33,7 +33,7 @@ from components.image_example_gen import duplicates, inspection, measures, repor
 from components.image_example_gen.checks import LEAKED, Checks
 from components.image_example_gen.quarantine import Quarantined
 from components.image_example_gen.splits import Cut
-from trainer import preprocessing
+from trainer import preprocessing, progress
 
 CHECKS = "checks"
 _VERDICTS, _PRINTS, _DAMAGED, _COUNTS = "verdicts", "prints", "damaged", "counts"
@@ -246,6 +246,7 @@ class _Inspect(beam.DoFn):
                     yield key, (number, split, "", "", verdict.label, tuple(verdict.measures))
                     yield from _prints((key, number), split, verdict)
                 number += 1
+            progress.count("checked", len(batch))
         for reason in damage:
             yield beam.pvalue.TaggedOutput(_DAMAGED, (path, number, reason))
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from pipeline.config.card import Card
 from pipeline.config.data import Data, Image
 from pipeline.config.evaluation import Evaluation
 from pipeline.config.kubeflow import Kubeflow
@@ -92,6 +93,7 @@ class Config(Section):
         Serving(), description="What a server must do with a model before it is pushed."
     )
     push: Push = Field(Push(), description="What becomes of models that passed.")
+    card: Card = Field(Card(), description="What the model card in the report says.")
     beam: Beam = Field(Beam(), description="How Beam runs the data steps.")
     kubeflow: Kubeflow = Field(Kubeflow(), description="How the pipeline runs on Kubeflow.")
     output: Location = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,20 @@ class Recorder:
         (context.id,) = self.store.put_contexts([context])
         return context
 
-    def record(self, run: str, node: str, state: int, output: str | None = None) -> None:
+    def record(
+        self,
+        run: str,
+        node: str,
+        state: int,
+        output: str | None = None,
+        *,
+        outputs: Mapping[str, mlmd.Artifact] | None = None,
+        **properties: str,
+    ) -> None:
+        """Records an execution: `output` is the folder of a `model`; others go by their keys."""
         execution = mlmd.Execution(type_id=self._execution, last_known_state=state)
+        for name, text in properties.items():
+            execution.custom_properties[name].string_value = text
         contexts = [
             self._context(kind, name)
             for kind, name in (
@@ -49,11 +62,13 @@ class Recorder:
             )
         ]
         produced = []
-        if output is not None:
+        artifacts = {**({} if output is None else {"model": mlmd.Artifact(uri=output)})}
+        for key, artifact in {**artifacts, **(outputs or {})}.items():
             event = mlmd.Event(type=mlmd.Event.OUTPUT)
-            event.path.steps.add(key="model")
+            event.path.steps.add(key=key)
             event.path.steps.add(index=0)
-            produced.append((mlmd.Artifact(type_id=self._artifact, uri=output), event))
+            artifact.type_id = self._artifact
+            produced.append((artifact, event))
         self.store.put_execution(execution, produced, contexts)
 
 
@@ -115,3 +130,20 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     database.write_text("no database" * 100)
     with pytest.raises(ConfigError, match=r"metadata\.db"):
         History(str(database), "test")
+
+
+def test_parameters_outputs_and_errors_are_told(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "metadata.db")
+    outputs = {"one": mlmd.Artifact(uri="/1"), "two": mlmd.Artifact(uri="/2")}
+    recorder.record("run", "trainer", State.COMPLETE, outputs=outputs, options='{"a": [1]}')
+    result = '{"resultMessage": "Traceback: no", "code": 1}'
+    recorder.record("run", "evaluator", State.FAILED, __execution_result__=result)
+    history = History(str(tmp_path / "metadata.db"), "test")
+    found = {key: one.uri for key, one in history.outputs("run", "trainer").items()}
+    assert found == {"one": "/1", "two": "/2"}
+    assert history.parameter("run", "trainer", "options") == {"a": [1]}
+    assert history.parameter("run", "trainer", "other") is None
+    assert history.parameter("run", "pusher", "options") is None
+    trainer, evaluator = history.components("run", ["trainer", "evaluator"])
+    assert trainer.error == ""
+    assert evaluator.error == "Traceback: no"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import time
 
@@ -67,3 +68,26 @@ def test_a_training_is_shown_with_a_bar_and_the_time_left() -> None:
     assert "━━━━━" in text
     assert "finetune: epoch 3/9, 25 %, about 6 min left, accuracy 0.500" in " ".join(text.split())
     assert progress._running("transform", 3.0, None) == "transform: 3 s"
+    assert progress._running("transform", 3.0, state) == "transform: 3 s"
+
+
+def test_images_are_counted_where_they_are_checked_and_evaluated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training, "_counts", collections.Counter())
+    assert progress._running("example-gen", 4.0, None) == "example-gen: 4 s"
+    training.count("checked", 1000)
+    training.count("checked", 200)
+    expected = "example-gen: 4 s, 1,200 images checked, 300 a second"
+    assert progress._running("example-gen", 4.0, None) == expected
+    assert progress._running("evaluator", 4.0, None) == "evaluator: 4 s"
+
+
+def test_the_whole_is_estimated_from_how_long_components_usually_take() -> None:
+    done = ComponentRun("example-gen", "done", 0.0, 9.0)
+    running = ComponentRun("transform", "running", 100.0, usual=60.0)
+    ahead = ComponentRun("trainer", "not run", usual=20.0)
+    assert progress.seconds_left([done, running, ahead], now=110.0) == 70.0
+    assert progress.seconds_left([running, ahead], now=500.0) == 20.0
+    assert progress.seconds_left([done, ComponentRun("pusher", "not run")], now=0.0) is None
+    assert progress.seconds_left([done], now=0.0) is None

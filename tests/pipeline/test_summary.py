@@ -88,6 +88,7 @@ def test_json_is_one_object_with_the_keys_of_the_design(outcome: Outcome) -> Non
         "components",
         "data",
         "drift",
+        "report",
     ]
     for component in found["components"]:
         assert list(component) == ["id", "state", "seconds", "cached"]
@@ -163,3 +164,22 @@ def test_drift_is_shown_from_what_to_what() -> None:
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Drift from span 1 to span 3:" in shown
     assert "image/brightness: mean 0.25 -> 0.75 (Jensen-Shannon divergence 0.500" in shown
+
+
+def test_a_failure_is_shown_with_its_cause_before_where_it_was() -> None:
+    error = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\nOSError: disk [full]\n'
+    components = (ComponentRun("trainer", "failed", 1e9, 3.5, error),)
+    shown = io.StringIO()
+    outcome = dataclasses.replace(FAILED, components=components)
+    summary.show(outcome, Console(file=shown, width=100))
+    text = shown.getvalue()
+    assert text.index("log of trainer") < text.index("OSError: disk [full]") < text.index("a.py")
+    refused = dataclasses.replace(outcome, verdict="refused")
+    assert summary._traces(refused) == []
+
+
+def test_the_page_of_the_run_is_named() -> None:
+    shown = io.StringIO()
+    page = "/runs/digits/artifacts/report/report/9/report.html"
+    summary.show(dataclasses.replace(PUSHED, page=page), Console(file=shown, width=60))
+    assert f"Report: {page}" in shown.getvalue()

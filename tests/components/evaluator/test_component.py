@@ -15,12 +15,14 @@ from sklearn.metrics import precision_recall_fscore_support
 from tfx.types import channel_utils, standard_artifacts
 from tfx.utils import path_utils
 
-from components.evaluator import scorecard
+from components.evaluator import predictions, scorecard
 from components.evaluator.component import Evaluator, Executor
+from components.evaluator.predictions import Predictions
 from components.evaluator.scorecard import Scorecard
 from pipeline import evaluation
 from pipeline.config import Evaluation
 from tests.conftest import LABELS as KNOWN
+from trainer.input import digest
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +55,7 @@ class Judged:
     card: Scorecard
     blessed: bool
     files: frozenset[str]
+    predictions: Predictions | None
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def judge(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Judge:
             Scorecard.from_json(text),
             bool(blessing.get_int_custom_property("blessed")),
             frozenset(child.name for child in Path(blessing.uri).iterdir()),
+            predictions.read(found.uri),
         )
 
     return run
@@ -147,6 +151,7 @@ def _example(data: Data, row: int) -> bytes:
     features = {
         "image/class/label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
         "image/class/text": text(LABELS[label]),
+        "image/encoded": text(f"image {row}"),
         "image/source": text(data.sources[row]),
         "candidate": floats(data.candidate[row]),
         "better": floats(data.better[row]),
@@ -245,6 +250,31 @@ def test_metrics_are_those_of_numpy_and_scikit_learn(first: Judged, data: Data) 
     assert set(first.card.metrics) >= set(expected)
     for name, value in expected.items():
         assert first.card.metrics[name] == pytest.approx(value, abs=1e-5), name
+
+
+def test_what_both_models_answered_to_each_image_is_kept(second: Judged, data: Data) -> None:
+    kept = second.predictions
+    assert kept is not None
+    assert kept.production is not None
+    rows = {
+        digest(f"image {row}".encode(), np.int64(data.labels[row])): row for row in range(COUNT)
+    }
+    order = [rows[one] for one in kept.digests]
+    assert sorted(order) == list(range(COUNT))
+    truth = data.labels[order]
+    np.testing.assert_array_equal(kept.labels, truth)
+    for answers, given in ((kept.candidate, data.candidate), (kept.production, data.better)):
+        probabilities = given[order]
+        np.testing.assert_array_equal(answers.guess, probabilities.argmax(axis=1))
+        np.testing.assert_allclose(answers.score, probabilities.max(axis=1))
+        told = probabilities[np.arange(COUNT), truth]
+        np.testing.assert_allclose(answers.truth_score, told)
+        np.testing.assert_array_equal(answers.rank, (probabilities > told[:, None]).sum(axis=1))
+
+
+def test_there_are_no_answers_of_a_production_model_before_there_is_one(first: Judged) -> None:
+    assert first.predictions is not None
+    assert first.predictions.production is None
 
 
 def test_the_confusion_matrix_counts_every_example(first: Judged, data: Data) -> None:

@@ -1,0 +1,1 @@
+"""The report: one page on what a run brought in, made of it, and thought of it."""

@@ -1,0 +1,162 @@
+"""The Report component: the last of the graph, whether the model was pushed or refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfx import types
+from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.types import artifact_utils, component_spec, standard_artifacts
+from tfx.types.channel import BaseChannel, Channel
+from tfx.utils import io_utils, json_utils
+
+from components.production_model import component as production_model
+from components.pusher import component as pusher
+from components.report import gathering, rendering
+from components.report.gathering import Sources
+from components.report.page import Card, Made
+from trainer import fingerprint
+
+OPTIONS_KEY = "options"
+REPORT_KEY = "report"
+PAGE_FILE, DATA_FILE = "report.html", "report.json"
+
+
+class ReportSpec(component_spec.ComponentSpec):
+    """What goes into the component and comes out of it."""
+
+    PARAMETERS = {OPTIONS_KEY: component_spec.ExecutionParameter(type=str)}
+    INPUTS = {
+        key: component_spec.ChannelParameter(type=kind)
+        for key, kind in {
+            "examples": standard_artifacts.Examples,
+            "statistics": standard_artifacts.ExampleStatistics,
+            "drift": standard_artifacts.ExampleAnomalies,
+            "transformed": standard_artifacts.Examples,
+            "model_run": standard_artifacts.ModelRun,
+            "evaluation": standard_artifacts.ModelEvaluation,
+            "serving": standard_artifacts.InfraBlessing,
+            "production": standard_artifacts.Model,
+            "pushed": standard_artifacts.PushedModel,
+        }.items()
+    }
+    OUTPUTS = {REPORT_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation)}
+
+
+class Executor(base_executor.BaseExecutor):
+    """Writes the page, and the data that is on it as JSON."""
+
+    def Do(  # noqa: N802, the name is TFX's
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Gathers what the other components wrote."""
+        options = json_utils.loads(exec_properties[OPTIONS_KEY])
+        inputs = {
+            key: artifact_utils.get_single_instance(found) for key, found in input_dict.items()
+        }
+        version = inputs["production"].get_int_custom_property(production_model.VERSION_KEY)
+        was_pushed = inputs["pushed"].get_int_custom_property(pusher.PUSHED_KEY)
+        pushed = inputs["pushed"].get_string_custom_property(pusher.VERSION_KEY)
+        page = gathering.gather(
+            Sources(
+                **{key: inputs[key].uri for key in inputs.keys() - {"production", "pushed"}},
+                production=None if version == production_model.NO_VERSION else version,
+                pushed=int(pushed) if was_pushed else None,
+            ),
+            name=options["name"],
+            run=self._context.pipeline_run_id or "" if self._context else "",
+            labels=options["labels"],
+        )
+        page = dataclasses.replace(
+            page,
+            card=Card(**options["card"]),
+            made=Made(
+                config=options["config"],
+                commit=options["commit"],
+                fingerprint=inputs["examples"].get_string_custom_property(
+                    FINGERPRINT_PROPERTY_NAME
+                ),
+                packages=gathering.packages(),
+            ),
+        )
+        folder = artifact_utils.get_single_uri(output_dict[REPORT_KEY])
+        io_utils.write_string_file(os.path.join(folder, DATA_FILE), page.to_json())
+        io_utils.write_string_file(os.path.join(folder, PAGE_FILE), rendering.render(page))
+
+
+class Report(base_component.BaseComponent):
+    """Makes one page of a run: is the model better, where is it wrong, may it be trusted.
+
+    Config and commit are its parameters, and so ML Metadata keeps them for each run.
+    """
+
+    SPEC_CLASS = ReportSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        examples: BaseChannel,
+        statistics: BaseChannel,
+        drift: BaseChannel,
+        transformed: BaseChannel,
+        model_run: BaseChannel,
+        evaluation: BaseChannel,
+        serving: BaseChannel,
+        production: BaseChannel,
+        pushed: BaseChannel,
+        name: str,
+        labels: Sequence[str],
+        card: Mapping[str, str],
+        config: Mapping[str, Any],
+        commit: str,
+    ) -> None:
+        """Declares the component.
+
+        Args:
+            examples: channel of `Examples`, from ImageExampleGen.
+            statistics: channel of `ExampleStatistics`.
+            drift: channel of `ExampleAnomalies`, from SpanDrift.
+            transformed: channel of transformed `Examples`.
+            model_run: channel of `ModelRun`, from the Trainer.
+            evaluation: channel of `ModelEvaluation`.
+            serving: channel of `InfraBlessing`, from ServingValidator.
+            production: channel of `Model`, from ProductionModel.
+            pushed: channel of `PushedModel`.
+            name: the pipeline's.
+            labels: class names; the index in this list is the class id.
+            card: what people say of the model; the fields of `page.Card`.
+            config: the whole config, as JSON can hold it.
+            commit: git commit of the code; "" if unknown.
+        """
+        options = {
+            "name": name,
+            "labels": list(labels),
+            "card": dict(card),
+            "config": dict(config),
+            "commit": commit,
+            # Unused, but a change of the page's code must not be answered from the cache.
+            "code": fingerprint.digest(("report",), {}, "components"),
+        }
+        super().__init__(
+            ReportSpec(
+                examples=examples,
+                statistics=statistics,
+                drift=drift,
+                transformed=transformed,
+                model_run=model_run,
+                evaluation=evaluation,
+                serving=serving,
+                production=production,
+                pushed=pushed,
+                report=Channel(type=standard_artifacts.ModelEvaluation),
+                **{OPTIONS_KEY: json_utils.dumps(options)},
+            )
+        )

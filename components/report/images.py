@@ -1,0 +1,173 @@
+"""Looks for the images that the page shows: mistakes, their neighbours in train, quarantine."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from components.evaluator.predictions import Predictions
+from components.image_example_gen.quarantine import Quarantined
+from components.image_example_gen.report import QUARANTINE
+from components.report.page import Held, Mistake, Neighbour
+from components.report.pictures import thumbnail
+from trainer import preprocessing
+from trainer.input import digest, parsed
+
+_MISTAKES = 24
+_NEIGHBOURS = 3
+# Shards are shuffled, so the first ones are a fair sample; more would take over a minute to read.
+_COMPARED = 20_000
+_HELD = 12
+_LOOKED_AT = 500
+_SIDE, _SMALL_SIDE = 160, 80
+_EMBEDDING = "embedding/"
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A test image; `vector` is its embedding, of length 1, or empty."""
+
+    image: bytes
+    vector: Vectors
+
+
+def mistakes(
+    transformed: str, predictions: Predictions, labels: Sequence[str]
+) -> tuple[tuple[Mistake, ...], int]:
+    """Finds the images that the model is surest of and wrong about, and what in train is near.
+
+    Args:
+        transformed: folder of the transformed examples.
+        predictions: the answers.
+        labels: class names; the index in this list is the class id.
+
+    Returns:
+        The mistakes, the surest first, and among how many images of train neighbours were looked
+        for: 0 where there are no embeddings.
+    """
+    answers = predictions.candidate
+    wrong = np.flatnonzero(answers.guess != predictions.labels)
+    worst = wrong[np.argsort(-answers.score[wrong], kind="stable")][:_MISTAKES]
+    if not len(worst):
+        return (), 0
+    embedding = _embedding_name(transformed)
+    images = _find({predictions.digests[row] for row in worst}, transformed, embedding)
+    vectors = [images[predictions.digests[row]].vector for row in worst]
+    near: list[tuple[Neighbour, ...]] = [()] * len(worst)
+    compared = 0
+    if embedding is not None:
+        near, compared = _neighbours(np.array(vectors), transformed, embedding, labels)
+    found = tuple(
+        Mistake(
+            picture=thumbnail(images[predictions.digests[row]].image, _SIDE),
+            truth=labels[predictions.labels[row]],
+            guess=labels[answers.guess[row]],
+            score=float(answers.score[row]),
+            truth_score=float(answers.truth_score[row]),
+            neighbours=neighbours,
+        )
+        for row, neighbours in zip(worst, near, strict=True)
+    )
+    return found, compared
+
+
+def _embedding_name(transformed: str) -> str | None:
+    for record in tf.data.TFRecordDataset(_files(transformed, "test"), "GZIP").take(1):
+        names = tf.train.Example.FromString(record.numpy()).features.feature
+        return next((name for name in names if name.startswith(_EMBEDDING)), None)
+    return None
+
+
+def _files(folder: str, split: str) -> list[str]:
+    return sorted(tf.io.gfile.glob(f"{folder}/Split-{split}/*"))
+
+
+def _batches(folder: str, split: str, embedding: str | None) -> Iterator[dict[str, Any]]:
+    features = {} if embedding is None else {embedding: tf.io.RaggedFeature(tf.float32)}
+    yield from parsed(_files(folder, split), features)
+
+
+def _unit(rows: Any) -> Vectors:
+    vectors: Vectors = rows.to_tensor().numpy()
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+
+
+def _find(wanted: set[bytes], folder: str, embedding: str | None) -> dict[bytes, _Found]:
+    found = {}
+    nothing = np.zeros(0, np.float32)
+    for batch in _batches(folder, "test", embedding):
+        images = batch[preprocessing.IMAGE].numpy()
+        names = map(digest, images, batch[preprocessing.LABEL].numpy())
+        rows = {row: name for row, name in enumerate(names) if name in wanted}
+        if rows:
+            vectors = None if embedding is None else _unit(batch[embedding])
+            for row, name in rows.items():
+                found[name] = _Found(images[row], nothing if vectors is None else vectors[row])
+    return found
+
+
+def _neighbours(
+    queries: Vectors, folder: str, embedding: str, labels: Sequence[str]
+) -> tuple[list[tuple[Neighbour, ...]], int]:
+    """Finds the images of train with the greatest cosine to each query, [queries, dimension]."""
+    nearest: list[list[tuple[float, int, bytes, int]]] = [[] for _ in queries]
+    compared = 0
+    for batch in _batches(folder, "train", embedding):
+        cosines = queries @ _unit(batch[embedding]).T
+        images, classes = batch[preprocessing.IMAGE].numpy(), batch[preprocessing.LABEL].numpy()
+        best = np.argsort(-cosines, axis=1)[:, :_NEIGHBOURS]
+        for heap, rows, values in zip(nearest, best, cosines, strict=True):
+            for row in rows:
+                # The running number decides between equals, before bytes would.
+                heap.append((float(values[row]), -compared - row, images[row], int(classes[row])))
+            heap[:] = heapq.nlargest(_NEIGHBOURS, heap)
+        compared += len(images)
+        if compared >= _COMPARED:
+            break
+    return [
+        tuple(
+            Neighbour(thumbnail(image, _SMALL_SIDE), labels[label], cosine)
+            for cosine, _, image, label in heap
+        )
+        for heap in nearest
+    ], compared
+
+
+def held(examples: str) -> tuple[Held, ...]:
+    """Picks some records in quarantine, of as many reasons as there are."""
+    files = sorted(tf.io.gfile.glob(f"{examples}/{QUARANTINE}/*"))
+    by_reason: dict[str, list[Quarantined]] = {}
+    for record in tf.data.TFRecordDataset(files, "GZIP").take(_LOOKED_AT):
+        one = Quarantined.parse(record.numpy())
+        by_reason.setdefault(one.reason, []).append(one)
+    share = -(-_HELD // max(1, len(by_reason)))
+    chosen = [one for _, some in sorted(by_reason.items()) for one in some[:share]][:_HELD]
+    return tuple(
+        Held(
+            thumbnail(_image(one.record), _SIDE),
+            one.reason,
+            one.detail,
+            f"{one.file.rpartition('/')[2]}, record {one.number}",
+        )
+        for one in chosen
+    )
+
+
+def _image(record: bytes) -> bytes:
+    """Returns the encoded image of a record that may be anything; b"" where there is none."""
+    try:
+        feature = tf.train.Example.FromString(record).features.feature
+    except DecodeError:
+        return b""
+    values = feature[preprocessing.IMAGE].bytes_list.value if preprocessing.IMAGE in feature else ()
+    return bytes(values[0]) if values else b""

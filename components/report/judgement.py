@@ -1,0 +1,138 @@
+"""What the Evaluator found, made ready for the page: intervals, order, mix-ups, reliability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.stats import binomtest
+
+from components.evaluator.metrics import BINS
+from components.evaluator.predictions import Predictions
+from components.evaluator.scorecard import EXAMPLE_COUNT, ClassScore, Scorecard
+from components.report import bootstrap
+from components.report.page import Bin, Confusion, Interval, Metric, SliceScore, Verdict
+
+# In the order in which people ask.
+METRICS = (
+    "accuracy",
+    "top_3_accuracy",
+    "macro_f1",
+    "macro_precision",
+    "macro_recall",
+    "expected_calibration_error",
+)
+LOWER_IS_BETTER = frozenset({"expected_calibration_error"})
+_BY_CLASS = "image/class/text="
+_CONFUSIONS = 10
+
+
+def metrics(card: Scorecard, predictions: Predictions | None) -> tuple[Metric, ...]:
+    """Puts TFMA's numbers beside production's, with the intervals that the answers give."""
+    own: Mapping[str, Interval] = {}
+    differences: Mapping[str, Interval] = {}
+    if predictions is not None and len(predictions.labels):
+        answers = [predictions.candidate]
+        answers += [predictions.production] if predictions.production else []
+        models = [bootstrap.measure(predictions.labels, one) for one in answers]
+        (own, *_), differences = bootstrap.intervals(len(predictions.labels), *models)
+    return tuple(
+        Metric(
+            name=name,
+            value=card.metrics[name],
+            interval=own.get(name),
+            production=card.production.get(name) if card.production else None,
+            difference=differences.get(name),
+            lower_is_better=name in LOWER_IS_BETTER,
+        )
+        for name in METRICS
+        if name in card.metrics
+    )
+
+
+def classes(card: Scorecard) -> tuple[ClassScore, ...]:
+    """Orders the classes by F1, the worst first; those that do not occur come last."""
+    return tuple(sorted(card.classes, key=lambda one: 2.0 if one.f1 is None else one.f1))
+
+
+def slices(card: Scorecard) -> tuple[SliceScore, ...]:
+    """Orders slices, other than by class, by accuracy, the worst first.
+
+    The intervals are Wilson's, since accuracy on a slice is a share of its images.
+    """
+    found = []
+    for name, values in card.slices.items():
+        if name.startswith(_BY_CLASS):
+            continue
+        images = round(values[EXAMPLE_COUNT])
+        hits = round(values["accuracy"] * images)
+        interval = binomtest(hits, images).proportion_ci(method="wilson")
+        found.append(
+            SliceScore(
+                name=name,
+                images=images,
+                accuracy=values["accuracy"],
+                macro_f1=values["macro_f1"],
+                interval=Interval(float(interval.low), float(interval.high)),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: one.accuracy))
+
+
+def confusions(card: Scorecard) -> tuple[Confusion, ...]:
+    """Lists the most frequent mix-ups."""
+    labels = [one.label for one in card.classes]
+    matrix = np.array(card.confusion)
+    images = matrix.sum(axis=1)
+    np.fill_diagonal(matrix, 0)
+    worst = np.argsort(-matrix, axis=None, kind="stable")[:_CONFUSIONS]
+    pairs = [divmod(int(place), len(labels)) for place in worst]
+    return tuple(
+        Confusion(
+            labels[truth],
+            labels[guess],
+            int(matrix[truth, guess]),
+            float(matrix[truth, guess] / images[truth]),
+        )
+        for truth, guess in pairs
+        if matrix[truth, guess]
+    )
+
+
+def bins(predictions: Predictions) -> tuple[Bin, ...]:
+    """Groups the guesses by score as the calibration error does, without the empty groups."""
+    score = predictions.candidate.score.astype(np.float64)
+    right = predictions.candidate.guess == predictions.labels
+    places = np.minimum((score * BINS).astype(int), BINS - 1)
+    return tuple(
+        Bin(int(inside.sum()), float(score[inside].mean()), float(right[inside].mean()))
+        for inside in (places == place for place in range(BINS))
+        if inside.any()
+    )
+
+
+def verdict(
+    card: Scorecard | None,
+    found: Sequence[Metric],
+    version: int | None,
+    serving_reasons: Sequence[str],
+) -> Verdict:
+    """Says in one sentence how a run ended that went through, and what stood against a push."""
+    judged = f": {_judged(card, found)}" if card else ""
+    if version is not None:
+        return Verdict("pushed", f"Version {version} was pushed{judged}.")
+    reasons = [miss.sentence() for miss in card.misses] if card else []
+    reasons += [f"serving: {reason}" for reason in serving_reasons]
+    return Verdict("refused", f"The model was refused{judged}.", tuple(reasons))
+
+
+def _judged(card: Scorecard, found: Sequence[Metric]) -> str:
+    (accuracy,) = (metric for metric in found if metric.name == "accuracy")
+    images = round(card.metrics[EXAMPLE_COUNT])
+    text = f"it gets {100 * accuracy.value:.1f}\N{NO-BREAK SPACE}% of {images:,} test images right"
+    if accuracy.production is None:
+        return f"{text}, and there is no model in production yet"
+    points = 100 * (accuracy.value - accuracy.production)
+    if accuracy.difference is not None and accuracy.difference.low <= 0 <= accuracy.difference.high:
+        return f"{text}, which is no clear difference from production ({points:+.1f} points)"
+    return f"{text}, {abs(points):.1f} points {'more' if points > 0 else 'less'} than production"

@@ -1,0 +1,203 @@
+"""Draws a page as one self-contained HTML file."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import yaml
+from markupsafe import Markup
+
+from components.image_example_gen.report import Report as DataReport
+from components.report import charts
+from components.report.page import Card, Metric, Page
+
+_FOLDER = Path(__file__).parent
+# What people call a metric, and what it is.
+_NAMES = {
+    "accuracy": ("Accuracy", "share of images whose most probable class is the true one"),
+    "top_3_accuracy": ("Top-3 accuracy", "share whose true class is among the 3 most probable"),
+    "macro_f1": ("Macro F1", "harmonic mean of precision and recall, averaged over classes"),
+    "macro_precision": ("Macro precision", "share right among images given a class, averaged"),
+    "macro_recall": ("Macro recall", "share found among images of a class, averaged"),
+    "expected_calibration_error": (
+        "Calibration error",
+        "mean distance between score and share that is right; lower is better",
+    ),
+}
+_BADGES = {"pushed": "✓ pushed", "refused": "✕ refused", "failed": "! failed"}
+# Beyond it, numbers in a cell would be hard to read.
+_STRONGEST = 0.45
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """A difference and its interval on a strip whose middle is production; all in percent."""
+
+    left: float
+    width: float
+    dot: float
+    tone: str
+    words: str
+
+
+def render(page: Page) -> str:
+    """Draws the page; whatever text is on it is escaped."""
+    counts = _class_counts(page.data) if page.data else []
+    duplicates = _duplicates(page.data) if page.data else []
+    curves = [(f"{one.task}: {one.metric}", Markup(charts.curve(one))) for one in page.curves]
+    card = _card(page.card)
+    texts = {
+        "page": page,
+        "css": Markup((_FOLDER / "page.css").read_text("utf-8")),
+        "badge": _BADGES.get(page.verdict.kind, page.verdict.kind),
+        "names": _NAMES,
+        "strips": _strips(page.metrics),
+        "tint": lambda share: round(_STRONGEST * math.sqrt(share), 3),
+        "reliability": Markup(charts.reliability(page.bins)) if page.bins else "",
+        "curves": curves,
+        "class_counts": counts,
+        "duplicates": duplicates,
+        "longest": max((step.seconds for step in page.steps), default=0) or 1,
+        "card": card,
+        "unsaid": [title.lower() for title, text in card if not text],
+        "how": _how(page.made.config) if page.made else "",
+        "config": _as_yaml(page.made.config) if page.made else "",
+    }
+    template = _template()
+    # Which sections there are is known once they are drawn.
+    body = template.render(texts, sections=[])
+    return template.render(texts, sections=_sections(body))
+
+
+def _sections(body: str) -> list[tuple[str, str]]:
+    titles = {
+        "metrics": "Metrics",
+        "mistakes": "Mistakes",
+        "classes": "Classes",
+        "confusion": "Confusion",
+        "reliability": "Reliability",
+        "data": "Data",
+        "training": "Training",
+        "steps": "Time",
+        "card": "Model card",
+        "made": "Made of",
+    }
+    return [(id_, title) for id_, title in titles.items() if f'<section id="{id_}">' in body]
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": lambda number: f"{number:,}",
+        "share": lambda share, digits=2: f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%",
+        "points": _points,
+        "figure": lambda number: f"{number:,.4g}" if abs(number) < 1000 else f"{number:,.0f}",
+        "size": _size,
+        "name": lambda path: path.rpartition("/")[2],
+    }
+    return environment.get_template("page.html.j2")
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def _strips(metrics: Sequence[Metric]) -> dict[str, _Strip | None]:
+    """Lays all differences out on one scale, better to the right."""
+    ends = [
+        abs(end)
+        for metric in metrics
+        if metric.difference is not None
+        for end in (metric.difference.low, metric.difference.high)
+    ]
+    reach = max(ends, default=0.0) * 1.05 or 1.0
+    return {metric.name: _strip(metric, reach) for metric in metrics}
+
+
+def _strip(metric: Metric, reach: float) -> _Strip | None:
+    if metric.production is None or metric.difference is None:
+        return None
+    sign = -1 if metric.lower_is_better else 1
+    low, high = sorted((sign * metric.difference.low, sign * metric.difference.high))
+    middle = sign * (metric.value - metric.production)
+
+    def place(value: float) -> float:
+        return round(50 + 50 * max(-1.0, min(1.0, value / reach)), 2)
+
+    tone, words = "level", "no clear difference"
+    if low > 0 or high < 0:
+        tone = words = "better" if low > 0 else "worse"
+    return _Strip(place(low), round(place(high) - place(low), 2), place(middle), tone, words)
+
+
+def _class_counts(data: DataReport) -> list[tuple[str, float, list[int]]]:
+    """Lists classes with their images by split, the rarest in train first; widths in percent."""
+    train = data.classes.get("train", {})
+    most = max(train.values(), default=0) or 1
+    labels = sorted(train, key=lambda label: train[label])
+    return [
+        (label, 100 * train[label] / most, [by[label] for by in data.classes.values()])
+        for label in labels
+    ]
+
+
+def _duplicates(data: DataReport) -> list[str]:
+    lines = []
+    for kind, copies in (("exact", data.exact), ("near", data.near)):
+        if copies.within + copies.across:
+            lines.append(
+                f"{copies.within + copies.across:,} {kind} duplicates,"
+                f" {copies.across:,} of them of an image in another split"
+            )
+    if data.conflicting:
+        lines.append(f"{data.conflicting:,} have another label than what they are a copy of")
+    if data.not_compared:
+        lines.append(f"{data.not_compared:,} look like too many others to be compared with each")
+    return lines
+
+
+def _card(card: Card) -> list[tuple[str, str]]:
+    return [
+        ("Intended use", card.intended_use),
+        ("Out of scope", card.out_of_scope),
+        ("Limits", card.limitations),
+        ("Owner", card.owner),
+        ("Licence", card.licence),
+    ]
+
+
+def _how(config: Mapping[str, object]) -> str:
+    trainer, backbone = config.get("trainer"), config.get("backbone")
+    if not isinstance(trainer, dict) or not isinstance(backbone, dict):
+        return ""
+    return {
+        "head": f"a head on the embeddings of {backbone.get('name')}",
+        "finetune": f"{backbone.get('name')}, fine-tuned",
+        "scratch": "a network that learnt from nothing but these images",
+    }.get(str(trainer.get("mode")), "")
+
+
+def _as_yaml(config: Mapping[str, object]) -> str:
+    text: str = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    return text

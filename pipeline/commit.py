@@ -1,0 +1,36 @@
+"""Which state of the code is running."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from pathlib import Path
+
+_SECONDS = 10
+
+
+@functools.cache
+def commit() -> str:
+    """Returns the git commit of the code, with " + changes" if files differ from it.
+
+    "" where the code is not in a git checkout, as in a container, or there is no git.
+    """
+    here = Path(__file__).parent
+    try:
+        head = _git(here, "rev-parse", "HEAD")
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", here.parent)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f"{head} + changes" if changed else head
+
+
+def _git(folder: Path, *arguments: str | Path) -> str:
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=_SECONDS,
+    )
+    return done.stdout.strip()
