@@ -167,7 +167,9 @@ def test_drift_is_shown_from_what_to_what() -> None:
 
 
 def test_a_failure_is_shown_with_its_cause_before_where_it_was() -> None:
-    error = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\nOSError: disk [full]\n'
+    error = (
+        'Traceback (most recent call last):\n  File "a.py", line 1, in f\nOSError: disk [full]\n'
+    )
     components = (ComponentRun("trainer", "failed", 1e9, 3.5, error),)
     shown = io.StringIO()
     outcome = dataclasses.replace(FAILED, components=components)

@@ -1,0 +1,139 @@
+"""Seconds and memory of the report of a large run: `python -m benchmarks.report`.
+
+It makes up what 60,000 images with ten classes leave behind (42,000 in train, 9,000 in test, all
+with embeddings of 1,280 numbers), and lets a process of its own make the page of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+_TRAIN, _TEST, _CLASSES, _DIMENSION = 42_000, 9_000, 10, 1280
+_DIFFERENT = 500  # images; the rest repeat them, as only their number and size cost anything
+_SIDE = 96
+_EMBEDDING = "embedding/0123456789abcdef"
+_MEBIBYTE = 2**20
+
+
+def main() -> None:
+    """Measures and prints one line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument("--make", metavar="DIR", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if options.make:
+        print(json.dumps(make(Path(options.make))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder))
+        command = [sys.executable, "-m", "benchmarks.report", "--make", folder]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    found = json.loads(done.stdout)
+    Console().print(
+        f"{_TRAIN + _TEST:,} embedded images, {found['mistakes']} mistakes with their nearest of"
+        f" {found['compared']:,}: {found['seconds']:.1f} s after {found['loading']:.1f} s of"
+        f" imports, peak {found['mebibytes']:.0f} MiB, a page of {found['bytes'] / 1e6:.2f} MB",
+        highlight=False,
+    )
+
+
+def make(folder: Path) -> dict[str, Any]:
+    """Makes the page of what `write` wrote, and returns what it took."""
+    started = time.perf_counter()
+    from components.report import gathering, rendering
+
+    loaded = time.perf_counter()
+    sources = gathering.Sources(
+        transformed=str(folder / "transformed"), evaluation=str(folder / "evaluation"), production=1
+    )
+    labels = [f"class {number}" for number in range(_CLASSES)]
+    page = gathering.gather(sources, name="large", run="1", labels=labels)
+    text = rendering.render(page)
+    return {
+        "loading": loaded - started,
+        "seconds": time.perf_counter() - loaded,
+        "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MEBIBYTE,
+        "mistakes": len(page.mistakes),
+        "compared": page.compared,
+        "bytes": len(text),
+    }
+
+
+def write(folder: Path) -> None:
+    """Writes transformed examples, predictions and a scorecard."""
+    import numpy as np
+    import pyarrow
+    import pyarrow.parquet
+    import tensorflow as tf
+
+    from components.evaluator import predictions, scorecard
+    from trainer import preprocessing
+    from trainer.input import digest
+
+    random = np.random.default_rng(0)
+    pictures = [
+        tf.io.encode_jpeg(random.integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)).numpy()
+        for _ in range(_DIFFERENT)
+    ]
+    vectors = random.normal(size=(_DIFFERENT, _DIMENSION)).astype(np.float32)
+
+    def example(number: int) -> tuple[bytes, bytes, int]:
+        place, label = number % _DIFFERENT, number % _CLASSES
+        image = pictures[place] + number.to_bytes(4, "big")  # what follows a JPEG is passed over
+        features = {
+            preprocessing.IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
+            preprocessing.LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+            _EMBEDDING: tf.train.Feature(float_list=tf.train.FloatList(value=vectors[place])),
+        }
+        whole = tf.train.Example(features=tf.train.Features(feature=features))
+        return whole.SerializeToString(), image, label
+
+    rows = []
+    matrix = np.zeros((_CLASSES, _CLASSES), int)
+    options = tf.io.TFRecordOptions("GZIP", compression_level=1)
+    for split, count in (("train", _TRAIN), ("test", _TEST)):
+        directory = folder / "transformed" / f"Split-{split}"
+        directory.mkdir(parents=True)
+        with tf.io.TFRecordWriter(str(directory / "transformed-0.gz"), options) as writer:
+            for number in range(count):
+                serialized, image, label = example(number)
+                writer.write(serialized)
+                if split == "test":
+                    ours, theirs = random.dirichlet(np.ones(_CLASSES) * 0.1, 2).astype(np.float32)
+                    matrix[label, ours.argmax()] += 1
+                    rows.append(
+                        predictions.row(digest(image, np.int64(label)), label, ours, theirs)
+                    )
+    evaluation = folder / "evaluation"
+    evaluation.mkdir()
+    table = pyarrow.Table.from_pylist(rows, predictions.SCHEMA)
+    pyarrow.parquet.write_table(table, evaluation / predictions.FILE_NAME)
+    metrics = {"example_count": float(_TEST), "accuracy": np.trace(matrix) / _TEST}
+    card = scorecard.Scorecard(
+        blessed=True,
+        misses=(),
+        metrics=metrics,
+        production=metrics,
+        classes=tuple(
+            scorecard.ClassScore(f"class {number}", _TEST // _CLASSES, 0.1, 0.1, 0.1, 0.5)
+            for number in range(_CLASSES)
+        ),
+        slices={},
+        confusion=tuple(tuple(row) for row in matrix.tolist()),
+    )
+    (evaluation / scorecard.FILE_NAME).write_text(card.to_json(), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""The component reads what the others wrote, pushed or refused, and its numbers are theirs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import tensorflow as tf
+from tfx.types import channel_utils, standard_artifacts
+
+from components.evaluator import metrics as evaluator_metrics
+from components.evaluator import predictions, scorecard
+from components.evaluator.scorecard import ClassScore, Miss, Scorecard
+from components.image_example_gen import report as data_report
+from components.image_example_gen.quarantine import Quarantined
+from components.report.component import DATA_FILE, OPTIONS_KEY, PAGE_FILE, Executor, Report
+from components.report.page import Page
+from components.span_drift.report import DriftReport
+from tests.conftest import LABELS, Record
+from tests.conftest import Picture as Encode
+from trainer.input import digest
+
+Run = Callable[..., tuple[Page, str]]
+IMAGES = 30
+CONFIG = {"name": "cats", "trainer": {"mode": "head"}, "backbone": {"name": "lite"}}
+
+
+def _transformed(folder: Path, encode: Encode) -> list[tuple[bytes, int]]:
+    """Writes train and test; in train, image n has the embedding of test's image n turned a bit."""
+    random = np.random.default_rng(1)
+    vectors = random.normal(size=(IMAGES, 8)).astype(np.float32)
+    images = []
+    for split, shift in (("train", 0.05), ("test", 0.0)):
+        (folder / f"Split-{split}").mkdir(parents=True)
+        path = folder / f"Split-{split}" / "a.gz"
+        with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+            for number in range(IMAGES):
+                image, label = encode(20, 20, seed=number + int(shift > 0) * 100), number % 3
+                features = {
+                    "image/encoded": tf.train.BytesList(value=[image]),
+                    "image/class/label": tf.train.Int64List(value=[label]),
+                    "embedding/abc": tf.train.FloatList(value=vectors[number] + shift),
+                }
+                example = tf.train.Example()
+                for name, value in features.items():
+                    kind = {"BytesList": "bytes_list", "Int64List": "int64_list"}
+                    field = kind.get(type(value).__name__, "float_list")
+                    getattr(example.features.feature[name], field).CopyFrom(value)
+                writer.write(example.SerializeToString())
+                if split == "test":
+                    images.append((image, label))
+    return images
+
+
+def _evaluation(folder: Path, images: list[tuple[bytes, int]], blessed: bool) -> Scorecard:
+    random = np.random.default_rng(2)
+    probabilities = random.dirichlet(np.ones(3), IMAGES).astype(np.float32)
+    labels = np.array([label for _, label in images])
+    matrix = np.zeros((3, 3), int)
+    np.add.at(matrix, (labels, probabilities.argmax(axis=1)), 1)
+    scores = evaluator_metrics.precision_recall_f1(matrix.astype(float))
+    rows = [
+        predictions.row(digest(image, np.int64(label)), label, one, one[::-1])
+        for (image, label), one in zip(images, probabilities, strict=True)
+    ]
+    folder.mkdir()
+    table = pyarrow.Table.from_pylist(rows, predictions.SCHEMA)
+    pyarrow.parquet.write_table(table, folder / predictions.FILE_NAME)
+    found = {"example_count": float(IMAGES), "accuracy": float(np.trace(matrix) / IMAGES)}
+    card = Scorecard(
+        blessed=blessed,
+        misses=() if blessed else (Miss("accuracy", "all", found["accuracy"], 0.99, "min"),),
+        metrics=found,
+        production={**found, "accuracy": 0.25},
+        classes=tuple(
+            ClassScore(label, 10, *(float(scores[name][n]) for name in scores), None)
+            for n, label in enumerate(LABELS)
+        ),
+        slices={},
+        confusion=tuple(tuple(row) for row in matrix.tolist()),
+    )
+    (folder / scorecard.FILE_NAME).write_text(card.to_json(), "utf-8")
+    return card
+
+
+def _examples(folder: Path, encode: Encode, record: Record) -> None:
+    (folder / data_report.QUARANTINE).mkdir(parents=True)
+    path = folder / data_report.QUARANTINE / "records-0.gz"
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for content in (record(encode(10, 9), 0), b"no example", record(b"no image", 1)):
+            held = Quarantined(content, "too-small", "10 by 9 pixels", "/data/a.tfrecord", 4)
+            writer.write(held.serialized())
+    report = data_report.Report(
+        span=7,
+        clean={"train": IMAGES, "test": IMAGES},
+        classes={"train": dict.fromkeys(LABELS, 10), "test": dict.fromkeys(LABELS, 10)},
+        quarantined={"too-small": 3},
+    )
+    (folder / data_report.FILE_NAME).write_text(report.as_json(), "utf-8")
+
+
+def _logs(folder: Path) -> None:
+    for child, losses in (("train", (1.0, 0.5)), ("validation", (1.1, 0.75))):
+        with tf.summary.create_file_writer(str(folder / child)).as_default():
+            for epoch, loss in enumerate(losses):
+                tf.summary.scalar("epoch_loss", loss, epoch)
+    (folder / "training.json").write_text('{"temperature": 1.5}')
+
+
+@pytest.fixture
+def run(tmp_path: Path, picture: Encode, record: Record) -> Run:
+    """Runs the executor on a run's artifacts, pushed or refused."""
+
+    def make(pushed: bool = True) -> tuple[Page, str]:
+        kinds = Report.SPEC_CLASS.INPUTS
+        inputs: dict[str, Any] = {key: one.type() for key, one in kinds.items()}
+        for key, artifact in inputs.items():
+            artifact.uri = str(tmp_path / key)
+        images = _transformed(tmp_path / "transformed", picture)
+        _evaluation(tmp_path / "evaluation", images, blessed=pushed)
+        _examples(tmp_path / "examples", picture, record)
+        _logs(tmp_path / "model_run")
+        (tmp_path / "drift").mkdir()
+        (tmp_path / "drift" / "drift.json").write_text(DriftReport(7, 6).as_json())
+        (tmp_path / "serving").mkdir()
+        report = {"reasons": [], "p50_ms": 8.0, "p99_ms": 9.0, "memory_mb": 100.0}
+        (tmp_path / "serving" / "report.json").write_text(json.dumps(report))
+        inputs["examples"].set_string_custom_property("input_fingerprint", "xor:1")
+        inputs["production"].set_int_custom_property("version", 16)
+        inputs["pushed"].set_int_custom_property("pushed", int(pushed))
+        if pushed:
+            inputs["pushed"].set_string_custom_property("pushed_version", "17")
+        node = Report(
+            **{key: channel_utils.as_channel([one]) for key, one in inputs.items()},
+            name="cats",
+            labels=LABELS,
+            card={"intended_use": "Finds cats."},
+            config=CONFIG,
+            commit="abc + changes",
+        )
+        output = standard_artifacts.ModelEvaluation()
+        output.uri = str(tmp_path / "report")
+        Executor().Do(
+            {key: [one] for key, one in inputs.items()},
+            {"report": [output]},
+            {OPTIONS_KEY: node.exec_properties[OPTIONS_KEY]},
+        )
+        folder = Path(output.uri)
+        page = Page.from_json((folder / DATA_FILE).read_text("utf-8"))
+        return page, (folder / PAGE_FILE).read_text("utf-8")
+
+    return make
+
+
+def test_everything_that_was_written_is_on_the_page(run: Run, tmp_path: Path) -> None:
+    page, text = run()
+    card = Scorecard.from_json((tmp_path / "evaluation" / scorecard.FILE_NAME).read_text())
+    assert page.verdict.kind == "pushed"
+    assert page.verdict.sentence.startswith("Version 17 was pushed: it gets")
+    (accuracy,) = page.metrics
+    assert accuracy.value == card.metrics["accuracy"]
+    assert accuracy.production == 0.25
+    assert accuracy.interval is not None
+    assert accuracy.difference is not None
+    assert accuracy.interval.low < accuracy.value < accuracy.interval.high
+    assert f'value="{accuracy.value}"' in text
+    assert set(page.classes) == set(card.classes)
+    assert page.matrix == card.confusion
+    assert page.wrong == round(IMAGES * (1 - accuracy.value))
+    assert sum(one.images for one in page.bins) == IMAGES
+    assert page.production == 16
+    assert page.data is not None
+    assert page.data.span == 7
+    assert page.drift == DriftReport(7, 6)
+    (curve,) = page.curves
+    assert curve.values == {"train": (1.0, 0.5), "val": (pytest.approx(1.1), 0.75)}
+    assert page.temperature == 1.5
+    assert page.serving is not None
+    assert page.serving.p99_ms == 9.0
+    assert page.card.intended_use == "Finds cats."
+    assert page.made is not None
+    assert (page.made.commit, page.made.fingerprint) == ("abc + changes", "xor:1")
+    assert page.made.config == CONFIG
+    assert page.made.packages["tensorflow"] == tf.__version__
+
+
+def test_mistakes_come_with_what_is_nearest_in_train(run: Run) -> None:
+    page, _ = run()
+    assert page.compared == IMAGES
+    assert len(page.mistakes) == min(24, page.wrong)
+    scores = [one.score for one in page.mistakes]
+    assert scores == sorted(scores, reverse=True)
+    for one in page.mistakes:
+        assert one.truth != one.guess
+        assert one.score >= one.truth_score
+        assert one.picture.uri.startswith("data:image/png;base64,")
+        first, *others = one.neighbours
+        # Its own twin, of the same class, is turned by little.
+        assert first.label == one.truth
+        assert 0.9 < first.similarity < 1
+        assert [near.similarity for near in others] < [first.similarity]
+
+
+def test_what_is_in_quarantine_is_shown_even_if_it_is_no_image(run: Run) -> None:
+    page, text = run()
+    assert [bool(one.picture.uri) for one in page.held] == [True, False, False]
+    assert page.held[0].origin == "a.tfrecord, record 4"
+    assert text.count("not an image") == 2
+
+
+def test_a_refused_model_gets_a_page_that_says_why(run: Run) -> None:
+    page, text = run(pushed=False)
+    assert page.verdict.kind == "refused"
+    assert page.verdict.reasons[0].startswith("accuracy on all: ")
+    assert page.verdict.reasons[0] in text
+
+
+def test_without_embeddings_there_are_no_neighbours(run: Run, tmp_path: Path) -> None:
+    run()
+    from components.report import images
+
+    for split in ("train", "test"):
+        path = str(tmp_path / "transformed" / f"Split-{split}" / "a.gz")
+        records = list(tf.data.TFRecordDataset(path, "GZIP").as_numpy_iterator())
+        with tf.io.TFRecordWriter(path, "GZIP") as writer:
+            for serialized in records:
+                example = tf.train.Example.FromString(serialized)
+                del example.features.feature["embedding/abc"]
+                writer.write(example.SerializeToString())
+    answers = predictions.read(str(tmp_path / "evaluation"))
+    assert answers is not None
+    found, compared = images.mistakes(str(tmp_path / "transformed"), answers, LABELS)
+    assert compared == 0
+    assert found
+    assert all(one.neighbours == () and one.picture.uri for one in found)
+
+
+def test_none_misclassified_is_no_mistake(run: Run, tmp_path: Path) -> None:
+    run()
+    from components.report import images
+
+    answers = predictions.read(str(tmp_path / "evaluation"))
+    assert answers is not None
+    perfect = dataclasses.replace(
+        answers, candidate=dataclasses.replace(answers.candidate, guess=answers.labels)
+    )
+    assert images.mistakes(str(tmp_path / "transformed"), perfect, LABELS) == ((), 0)
