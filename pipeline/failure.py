@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _SEPARATORS = (
     "During handling of the above exception, another exception occurred:",
     "The above exception was the direct cause of the following exception:",
@@ -19,9 +21,9 @@ def root(traceback: str) -> list[str]:
 
 
 def cause(traceback: str) -> str:
-    """Returns what went wrong as one line; "" of an empty traceback."""
+    """Returns what went wrong as one line, without the module; "" of an empty traceback."""
     told = [line for line in root(traceback) if not line.startswith((" ", _HEAD))]
-    return told[0] if told else ""
+    return re.sub(r"^(\w+\.)+(?=\w+:)", "", told[0]) if told else ""
 
 
 def excerpt(traceback: str) -> list[str]:

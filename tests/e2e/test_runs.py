@@ -1,12 +1,15 @@
 """What a person sees of runs: first, repeated, changed, refused. One workspace, in this order."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import peek
+from pipeline import cli, peek
 from tests.e2e.conftest import Finished, Workspace, make_workspace, retrain
 
 pytestmark = pytest.mark.slow
@@ -89,7 +92,7 @@ def test_a_model_is_pushed_once(workspace: Workspace, first_run: Finished) -> No
     # There is a production model now, so the same candidate is judged anew; nothing else runs.
     assert again.states() == {
         **dict.fromkeys((*UP_TO_TRANSFORM, "trainer", "serving-validator"), "cached"),
-        **dict.fromkeys(("production-model", "evaluator", "pusher"), "done"),
+        **dict.fromkeys(("production-model", "evaluator", "pusher", "report"), "done"),
     }
     assert again.json["version"] == first_run.json["version"]
     assert workspace.versions() == [str(first_run.json["version"])]
@@ -129,6 +132,68 @@ def test_a_slice_that_misses_its_bound_is_refused(workspace: Workspace) -> None:
     assert any("image/class/text=" in reason for reason in refused.json["reasons"])
 
 
+Look = Callable[..., Any]
+
+
+@pytest.fixture
+def look(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Look:
+    """Runs a command that looks at runs, in this process; returns what it says as JSON."""
+
+    def run(*arguments: str, config: Path = workspace.config) -> Any:
+        assert cli.main([*arguments, "--config", str(config), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_the_page_has_the_numbers_of_the_evaluator(first_run: Finished, look: Look) -> None:
+    found = look("report", str(first_run.json["version"]))
+    assert found["run"] == first_run.json["run"]
+    for path in (first_run.json["report"], found["path"]):
+        text = Path(path).read_text("utf-8")
+        assert len(text) < 6_000_000
+        for name in METRICS:
+            assert f'value="{first_run.json["metrics"][name]}"' in text
+    assert ">transform</th>" in text  # only `retrain report` knows the components' times
+    assert text.count('<li class="mistake">') > 0
+    assert "nearest in train" in text
+
+
+def test_a_refused_run_has_a_page_and_the_last_run_is_meant_by_default(look: Look) -> None:
+    text = Path(look("report")["path"]).read_text("utf-8")
+    assert "✕ refused" in text
+    assert "image/class/text=" in text
+
+
+def test_a_version_is_traced_to_its_span_and_its_config(first_run: Finished, look: Look) -> None:
+    version = first_run.json["version"]
+    found = look("lineage", str(version))
+    assert found["run"] == first_run.json["run"]
+    assert found["metrics"] == first_run.json["metrics"]
+    assert found["span"] == 0
+    assert "xor_checksum" in found["fingerprint"]
+    assert found["config"]["trainer"]["epochs"] == 15
+    assert Path(found["transform_graph"], "transform_fn").is_dir()
+    assert found["disagreements"] == []
+    spans = look("lineage", "--span", "0")["versions"]
+    assert [one["version"] for one in spans] == [version]
+
+
+def test_a_worse_run_is_compared_with_the_first(first_run: Finished, look: Look) -> None:
+    first = first_run.json["metrics"]["accuracy"]
+    runs = look("runs")["runs"]
+    worse = next(run["run"] for run in runs if run["accuracy"] != pytest.approx(first))
+    found = look("compare", first_run.json["run"], worse)
+    assert {one["key"] for one in found["settings"]} == {"trainer.epochs", "trainer.learning_rate"}
+    accuracy = found["metrics"][0]
+    assert accuracy["metric"] == "accuracy"
+    assert accuracy["reading"] == "worse"
+    of_first, of_second, of_both = found["images"]
+    assert of_first == of_second == first_run.json["metrics"]["example_count"]
+    change = (len(found["mended"]) - len(found["broken"])) / of_both
+    assert change == pytest.approx(accuracy["second"] - accuracy["first"], abs=1e-6)
+
+
 def test_the_local_runner_does_the_same(workspace: Workspace, first_run: Finished) -> None:
     other = workspace.run(
         "trainer.seed=2",
@@ -141,7 +206,7 @@ def test_the_local_runner_does_the_same(workspace: Workspace, first_run: Finishe
     assert workspace.versions() == [str(first_run.json["version"]), str(other.json["version"])]
 
 
-def test_too_much_quarantine_stops_the_run(tmp_path: Path, digits: Path) -> None:
+def test_too_much_quarantine_stops_the_run(tmp_path: Path, digits: Path, look: Look) -> None:
     # The wrong label stands behind the records that are looked at before the run.
     (records,) = digits.glob("span-0/*.tfrecord")
     bad = tmp_path / "data" / "span-0" / "images.tfrecord"
@@ -164,6 +229,10 @@ def test_too_much_quarantine_stops_the_run(tmp_path: Path, digits: Path) -> None
     assert reason.startswith("1 of 400 records (0.2%) are in quarantine: 1 unknown-label;")
     assert refused.json["data"]["quarantined"] == 1
     assert workspace.versions() == []
+    assert refused.json["report"] is None
+    text = Path(look("report", config=workspace.config)["path"]).read_text("utf-8")
+    assert "1 of 400 records (0.2%) are in quarantine" in text
+    assert "<h2>Metrics</h2>" not in text
 
 
 def test_a_second_run_on_the_same_output_is_turned_away(workspace: Workspace) -> None:

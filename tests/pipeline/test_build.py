@@ -28,6 +28,7 @@ NODES = [
     "evaluator",
     "serving-validator",
     "pusher",
+    "report",
 ]
 
 
@@ -98,6 +99,7 @@ def test_steps_wait_for_what_they_need(graph: Pipeline) -> None:
     assert upstream["trainer"] == {"transform", "schema-gen"}
     assert upstream["evaluator"] == {"transform", "trainer", "production-model"}
     assert upstream["pusher"] == {"trainer", "evaluator", "serving-validator"}
+    assert "pusher" in upstream["report"]
     assert upstream["serving-validator"] == {"transform", "trainer", "evaluator"}
 
 
@@ -173,7 +175,8 @@ def test_checks_reach_the_example_gen_and_limits_only_the_gate(tmp_path: Path) -
 
     def changed(**data: Any) -> set[str]:
         after = _properties(_graph(tmp_path, data={"root": "/data", **data}))
-        return {node for node, found in before.items() if after[node] != found}
+        changes = {node for node, found in before.items() if after[node] != found}
+        return changes - {"report"}  # which shows the whole config
 
     assert changed() == set()
     assert changed(checks={"min_side": 30}) == {"example-gen"}
@@ -230,3 +233,13 @@ def test_nothing_is_embedded_where_a_cnn_learns_from_scratch(tmp_path: Path) -> 
     properties = _properties(graph)
     assert json.loads(properties["transform"]["custom_config"])["backbone"] is None
     assert json.loads(properties["trainer"]["custom_config"])["embedding"] is None
+
+
+def test_config_commit_and_card_are_kept_with_the_run(tmp_path: Path) -> None:
+    graph = _graph(tmp_path, card={"owner": "the zoo"}, trainer={"epochs": 7})
+    options = json.loads(_properties(graph)["report"]["options"])
+    assert options["config"]["trainer"]["epochs"] == 7
+    assert options["config"]["output"] == str(tmp_path / "output")
+    assert options["card"]["owner"] == "the zoo"
+    assert options["labels"] == list(LABELS)
+    assert re.fullmatch(r"[0-9a-f]{40}( \+ changes)?|", options["commit"])

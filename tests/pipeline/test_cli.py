@@ -51,7 +51,7 @@ def _refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["ingest", "--help"], ["init", "--help"]]
+    "arguments", [["--help"], ["run", "--help"], ["ingest", "--help"], ["report", "--help"]]
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not _loaded(*arguments) & HEAVY
@@ -189,3 +189,18 @@ def test_an_argument_of_the_wrong_kind(
         cli.main(["ingest", "digits", "--output", "data", *arguments])
     assert ended.value.code == 2
     assert arguments[1] in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", [["report"], ["lineage", "7"], ["compare", "a", "b"]])
+def test_before_the_first_run_there_is_nothing_to_look_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    line = _refusal(capsys, *command, "--config", _write(tmp_path))
+    assert "there has been no run yet" in line
+
+
+def test_there_is_no_tensorboard_before_a_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = _refusal(capsys, "tensorboard", "--config", _write(tmp_path))
+    assert "nothing has been trained yet" in line

@@ -28,6 +28,9 @@ def _chained() -> str:
 def test_the_cause_is_the_first_of_a_chain() -> None:
     assert failure.cause(_chained()) == "ValueError: the file is bad"
     assert failure.cause("") == ""
+    assert (
+        failure.cause("components.gate.RefusedError: a.b: 1 of 4\n") == "RefusedError: a.b: 1 of 4"
+    )
 
 
 def test_an_excerpt_has_the_cause_first_and_the_innermost_calls() -> None:
