@@ -6,15 +6,17 @@ import dataclasses
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2
+from pydantic import ValidationError
 
 from components.production_model import component as production_model
 from components.report import gathering, rendering
-from components.report.component import DATA_FILE, REPORT_KEY
+from components.report.component import DATA_FILE, OPTIONS_KEY, REPORT_KEY
 from components.report.gathering import Sources
-from components.report.page import Card, Page, Step, Verdict
+from components.report.page import Card, Made, Page, Step, Verdict
 from pipeline import failure, outcome, past_runs
 from pipeline.config import Config, read_labels
-from pipeline.history import ComponentRun, History
+from pipeline.history import NOT_RUN, ComponentRun, History
+from pipeline.outcome import Outcome
 
 # Which output of which node each folder of `Sources` is.
 _FOLDERS = {
@@ -27,8 +29,7 @@ _FOLDERS = {
     "serving": ("serving-validator", "blessing"),
 }
 _SENTENCES = {
-    "pushed": "The model was pushed.",
-    "refused": "The run was refused, and nothing was pushed.",
+    "refused": "The data or the model was refused on the way, and nothing was pushed.",
     "failed": "The run failed, and nothing was pushed.",
     "unfinished": "The run has not come to its end.",
 }
@@ -58,36 +59,57 @@ def write(config: Config, history: History, run: str) -> Path:
 
 def page(config: Config, history: History, run: str) -> Page:
     """Returns what the Report component found; of a run that did not reach it, what there is."""
-    made = history.output(run, "report", REPORT_KEY)
-    data = Path(made.uri, DATA_FILE) if made is not None else None
-    if data is not None and data.exists():
-        found = Page.from_json(data.read_text("utf-8"))
-    else:
-        found = _unfinished(config, history, run)
     components = history.components(run, past_runs.NODES)
-    steps = [_step(history, run, one) for one in components if one.state != "not run"]
+    found = _found(history, run) or _gathered(config, history, run)
+    steps = [_step(history, run, one) for one in components if one.state != NOT_RUN]
     return dataclasses.replace(found, run=run, steps=tuple(steps))
 
 
-def _unfinished(config: Config, history: History, run: str) -> Page:
+def _found(history: History, run: str) -> Page | None:
+    made = history.output(run, "report", REPORT_KEY)
+    data = Path(made.uri, DATA_FILE) if made is not None else None
+    if data is None or not data.exists():
+        return None
+    try:
+        return Page.from_json(data.read_text("utf-8"))
+    except ValidationError:
+        return None  # another version of the code wrote it, so it is gathered anew
+
+
+def _gathered(config: Config, history: History, run: str) -> Page:
     folders = {
         key: artifact.uri
         for key, (node, output) in _FOLDERS.items()
         if (artifact := history.output(run, node, output)) is not None
         and Path(artifact.uri).exists()
     }
-    production = history.output(run, "production-model", production_model.MODEL_KEY)
     ended = outcome.read(history, run, past_runs.NODES)
-    failed = [one for one in ended.components if one.state == "failed"]
-    reasons = [*ended.reasons, *(failure.cause(one.error) for one in failed if one.error)]
+    made = None
+    options = history.parameter(run, "report", OPTIONS_KEY)
+    if options is not None:
+        made = Made(options["config"], options["commit"], packages=gathering.packages())
     gathered = gathering.gather(
-        Sources(**folders, production=_version(production), pushed=ended.version),
+        Sources(
+            **folders,
+            production=_version(history.output(run, "production-model", "model")),
+            pushed=ended.version,
+        ),
         name=config.name,
         run=run,
         labels=read_labels(config),
-        ended=Verdict(ended.verdict, _SENTENCES[ended.verdict], tuple(reasons)),
+        ended=_early_end(ended),
     )
-    return dataclasses.replace(gathered, card=Card(**config.card.model_dump()))
+    return dataclasses.replace(gathered, card=Card(**config.card.model_dump()), made=made)
+
+
+def _early_end(ended: Outcome) -> Verdict | None:
+    """Says how a run ended that did not reach the push, or its refusal; None of one that did."""
+    pushers = [one for one in ended.components if one.id == "pusher"]
+    if pushers and pushers[0].state in ("done", "cached"):
+        return None
+    failed = [one for one in ended.components if one.error]
+    reasons = [failure.cause(one.error) for one in failed] or ended.reasons
+    return Verdict(ended.verdict, _SENTENCES[ended.verdict], tuple(reasons))
 
 
 def _version(production: metadata_store_pb2.Artifact | None) -> int | None:

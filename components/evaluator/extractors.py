@@ -68,7 +68,8 @@ def _row(extracts: tfma.types.Extracts) -> dict[str, object]:
     progress.count("evaluated", 1)
     features, answers = extracts[tfma.FEATURES_KEY], extracts[tfma.PREDICTIONS_KEY]
     image = np.ravel(features[preprocessing.IMAGE])[0]
-    label = np.int64(np.ravel(extracts[tfma.LABELS_KEY])[0])
+    # Labels lie by model, where there are two, and both have the same.
+    label = np.int64(np.ravel(tf.nest.flatten(extracts[tfma.LABELS_KEY])[0])[0])
     baseline = None
     if tfma.BASELINE_KEY in answers:
         answers, baseline = answers[tfma.CANDIDATE_KEY], answers[tfma.BASELINE_KEY]

@@ -52,11 +52,15 @@ def reliability(bins: Sequence[Bin]) -> str:
     most = max(one.images for one in bins)
     with _figure() as (figure, axes):
         axes.plot([0, 1], [0, 1], color=_SOFT, linewidth=1, dashes=(4, 3))
+        for one in bins:
+            ends = [one.interval.low, one.interval.high]
+            axes.plot([one.score] * 2, ends, color=_FIRST, linewidth=1.2, zorder=2)
         scores, accuracies = [one.score for one in bins], [one.accuracy for one in bins]
-        axes.plot(scores, accuracies, color=_FIRST, zorder=2)
-        sizes = [20 + 160 * one.images / most for one in bins]
+        sizes = [12 + 130 * one.images / most for one in bins]
         axes.scatter(scores, accuracies, s=sizes, color=_FIRST, zorder=3)
-        axes.set(xlim=(0, 1.03), ylim=(0, 1.03), xlabel="score", ylabel="share that is right")
+        axes.set(
+            xlim=(-0.02, 1.03), ylim=(-0.02, 1.03), xlabel="score", ylabel="share that is right"
+        )
         return _svg(figure, "Reliability diagram: share that is right over score")
 
 

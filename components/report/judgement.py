@@ -56,24 +56,20 @@ def classes(card: Scorecard) -> tuple[ClassScore, ...]:
 
 
 def slices(card: Scorecard) -> tuple[SliceScore, ...]:
-    """Orders slices, other than by class, by accuracy, the worst first.
-
-    The intervals are Wilson's, since accuracy on a slice is a share of its images.
-    """
+    """Orders slices, other than by class, by accuracy, the worst first."""
     found = []
     for name, values in card.slices.items():
         if name.startswith(_BY_CLASS):
             continue
         images = round(values[EXAMPLE_COUNT])
         hits = round(values["accuracy"] * images)
-        interval = binomtest(hits, images).proportion_ci(method="wilson")
         found.append(
             SliceScore(
                 name=name,
                 images=images,
                 accuracy=values["accuracy"],
                 macro_f1=values["macro_f1"],
-                interval=Interval(float(interval.low), float(interval.high)),
+                interval=_share_interval(hits, images),
             )
         )
     return tuple(sorted(found, key=lambda one: one.accuracy))
@@ -105,10 +101,21 @@ def bins(predictions: Predictions) -> tuple[Bin, ...]:
     right = predictions.candidate.guess == predictions.labels
     places = np.minimum((score * BINS).astype(int), BINS - 1)
     return tuple(
-        Bin(int(inside.sum()), float(score[inside].mean()), float(right[inside].mean()))
+        Bin(
+            images=int(inside.sum()),
+            score=float(score[inside].mean()),
+            accuracy=float(right[inside].mean()),
+            interval=_share_interval(int(right[inside].sum()), int(inside.sum())),
+        )
         for inside in (places == place for place in range(BINS))
         if inside.any()
     )
+
+
+def _share_interval(hits: int, images: int) -> Interval:
+    """Returns Wilson's interval of a share of images."""
+    found = binomtest(hits, images).proportion_ci(method="wilson")
+    return Interval(float(found.low), float(found.high))
 
 
 def verdict(

@@ -84,6 +84,7 @@ class Bin:
     images: int
     score: float
     accuracy: float
+    interval: Interval
 
 
 @dataclass(frozen=True)

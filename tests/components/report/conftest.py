@@ -113,7 +113,10 @@ def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
         "matrix": tuple(tuple(row) for row in matrix.tolist()) if count <= 25 else (),
         "heat_map": pictures.heat_map(matrix / matrix.sum(axis=1)[:, None]) if count > 25 else None,
         "confusions": (Confusion(labels[0], labels[1], 12, 0.19),),
-        "bins": tuple(Bin(20 * n + 5, (n + 0.5) / 15, (n + 0.1) / 15) for n in range(4, 15)),
+        "bins": tuple(
+            Bin(20 * n + 5, (n + 0.5) / 15, (n + 0.1) / 15, Interval(n / 16, (n + 0.7) / 15))
+            for n in range(4, 15)
+        ),
         "wrong": wrong,
         "mistakes": tuple(
             Mistake(one, labels[0], labels[1], 0.99 - 0.02 * place, 0.01, near)
