@@ -240,10 +240,10 @@ def show(found: Comparison, console: Console) -> None:
         soft_wrap=True,
     )
     for title, images in (("right -> wrong", found.broken), ("wrong -> right", found.mended)):
-        for one in images[:_SHOWN]:
+        for image in images[:_SHOWN]:
             console.print(
-                f"  {title}  {one.digest[:12]}  {escape(one.truth)}: A says {escape(one.first)},"
-                f" B says {escape(one.second)}",
+                f"  {title}  {image.digest[:12]}  {escape(image.truth)}:"
+                f" A says {escape(image.first)}, B says {escape(image.second)}",
                 highlight=False,
             )
         if len(images) > _SHOWN:

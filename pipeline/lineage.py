@@ -177,7 +177,7 @@ def show(origin: Origin, console: Console) -> None:
             span.add(", ".join(f"{count} {split}" for split, count in origin.images.items()))
         if origin.fingerprint:
             span.add(escape(origin.fingerprint))
-    console.print(tree, highlight=False, soft_wrap=True)
+    console.print(tree, highlight=False)
     for sentence in origin.disagreements:
         console.print(f"[yellow]disagreement:[/] {escape(sentence)}", highlight=False)
 
@@ -188,7 +188,7 @@ def _config_line(origin: Origin) -> str:
     trainer, backbone = origin.config["trainer"], origin.config["backbone"]
     return escape(
         f"config {origin.config['name']}: {trainer['mode']} on {backbone['name']},"
-        f" {trainer['epochs']} epochs; all of it with --json"
+        f" {trainer['epochs']} epochs (--json has all)"
     )
 
 
@@ -204,4 +204,4 @@ def show_span(span: int, found: list[Origin], console: Console) -> None:
         branch = tree.add(f"version {origin.version}, run {escape(origin.run or '')}{told}")
         for sentence in origin.disagreements:
             branch.add(f"[yellow]disagreement:[/] {escape(sentence)}")
-    console.print(tree, highlight=False, soft_wrap=True)
+    console.print(tree, highlight=False)

@@ -8,6 +8,7 @@ images, so that a difference between two models has an interval of its own (a pa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,10 +59,10 @@ def measure(labels: Ints, answers: Answers) -> Measure:
 
 
 def _mean_ratio(
-    part: npt.NDArray[np.float64], whole: npt.NDArray[np.float64], there: npt.NDArray[np.bool_]
+    part: npt.NDArray[Any], whole: npt.NDArray[Any], there: npt.NDArray[np.bool_]
 ) -> float:
     """Averages over the classes that occur; 0/0 counts as 0, as in `evaluator.metrics`."""
-    ratio = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    ratio = np.divide(part, whole, out=np.zeros_like(part, dtype=float), where=whole > 0)
     return float(ratio[there].mean())
 
 

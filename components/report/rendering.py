@@ -101,13 +101,17 @@ def _template() -> jinja2.Template:
     )
     environment.filters |= {
         "count": lambda number: f"{number:,}",
-        "share": lambda share, digits=2: f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%",
+        "share": _percent,
         "points": _points,
         "figure": lambda number: f"{number:,.4g}" if abs(number) < 1000 else f"{number:,.0f}",
         "size": _size,
         "name": lambda path: path.rpartition("/")[2],
     }
     return environment.get_template("page.html.j2")
+
+
+def _percent(share: float, digits: int = 2) -> str:
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def _points(difference: float) -> str:
