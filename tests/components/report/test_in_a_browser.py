@@ -15,6 +15,8 @@ from components.report import rendering
 from components.report.page import Interval, Metric, Page, Step, Verdict
 from tests.components.report.conftest import MakePage
 
+pytestmark = pytest.mark.slow
+
 Write = Callable[[str], str]
 
 EVIL = ('<img src=x onerror="console.error(1)">', "</style><script>alert(1)</script>", "قطة صغيرة")

@@ -1,0 +1,49 @@
+"""The state of the code has a name where git knows one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import commit
+
+
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in which the module believes to lie."""
+    (tmp_path / "pipeline").mkdir()
+    monkeypatch.setattr(commit, "__file__", str(tmp_path / "pipeline" / "commit.py"))
+    commit.commit.cache_clear()
+    yield tmp_path
+    commit.commit.cache_clear()
+
+
+def test_code_without_git_has_no_name(code: Path) -> None:
+    assert commit.commit() == ""
+
+
+def test_a_commit_is_named_and_so_are_changes_to_it(code: Path) -> None:
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", *who, *arguments], cwd=code, check=True, capture_output=True)
+
+    file = code / "pipeline" / "build.py"
+    file.write_text("one")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    named = commit.commit()
+    assert re.fullmatch("[0-9a-f]{40}", named)
+    file.write_text("two")
+    (code / "scratch.txt").write_text("what git does not know is no change")
+    assert commit.commit() == named  # asked once in a process
+    commit.commit.cache_clear()
+    assert commit.commit() == f"{named} + changes"
