@@ -91,3 +91,16 @@ def test_the_whole_is_estimated_from_how_long_components_usually_take() -> None:
     assert progress.seconds_left([running, ahead], now=500.0) == 20.0
     assert progress.seconds_left([done, ComponentRun("pusher", "not run")], now=0.0) is None
     assert progress.seconds_left([done], now=0.0) is None
+
+
+def test_all_that_runs_is_shown_with_an_estimate_of_the_whole() -> None:
+    running = [
+        ComponentRun(name, "running", 100.0, usual=60.0) for name in ("evaluator", "trainer")
+    ]
+    console = Console(file=io.StringIO(), width=100)
+    console.print(progress._status([*running, ComponentRun("pusher", "not run", usual=5.0)], 110.0))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "evaluator: 10 s" in text
+    assert "trainer: 10 s" in text
+    assert "the whole: about 2 min left" in text
+    assert progress._status([ComponentRun("pusher", "not run")], 0.0) == "starting"
