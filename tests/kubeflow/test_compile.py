@@ -150,9 +150,10 @@ def test_a_parameter_goes_to_the_steps_that_depend_on_it_and_to_no_other(
         }
         for name in spec["root"]["inputDefinitions"]["parameters"]
     }
-    assert goes_to["trainer_epochs"] == {"trainer"}
-    assert goes_to["evaluation_thresholds_accuracy_min"] == {"evaluator"}
-    assert goes_to["data_span"] == {"example-gen", "example-gen-precheck"}
+    # The report shows the whole config.
+    assert goes_to["trainer_epochs"] == {"trainer", "report"}
+    assert goes_to["evaluation_thresholds_accuracy_min"] == {"evaluator", "report"}
+    assert goes_to["data_span"] == {"example-gen", "example-gen-precheck", "report"}
     assert {"pusher", "production-model"} <= goes_to["push_model_store"]
     assert "transform" not in goes_to["push_model_store"]
 
