@@ -47,6 +47,7 @@ BIRDS = (
     "wheatear",
     "great crested grebe",
 )
+_PATIENCE_SECONDS = 300  # of a machine that does other things too
 MakePage = Callable[..., Page]
 
 
@@ -208,6 +209,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     session = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    session.set_script_timeout(_PATIENCE_SECONDS)
     yield session
     session.quit()
 
