@@ -105,9 +105,9 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
 
     job = Job.from_config(fn_args.custom_config)
     section = fn_args.custom_config["tuner"]
-    assert job.embedding is not None
     epochs = min(section["epochs"], job.fit.epochs)
     job = dataclasses.replace(job, options={**job.options, "epochs": epochs})
+    assert job.embedding is not None
     folder = Path(fn_args.working_dir)
     folder.mkdir(parents=True, exist_ok=True)
     train = EmbeddingTable(fn_args.train_files, job.embedding, folder)
