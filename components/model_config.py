@@ -14,8 +14,6 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from components import model_store
 
-STABLE = "stable"
-
 
 def path(store: str) -> str:
     """Returns the config file of a store."""
@@ -29,11 +27,15 @@ def ensure(store: str) -> None:
 
 
 def pin(store: str, version: int) -> None:
-    """Has one version served, under the label `stable` too, until `clear` or another `pin`."""
+    """Has one version served until `clear` or another `pin`.
+
+    The file gives it no label: TF Serving checks labels before it loads anything, and turns away
+    the whole file where one names a version that is not served yet (model_servers/server_core.cc,
+    UpdateModelVersionLabelMap), which a version to go back to never is.
+    """
     config = _config(store)
     (entry,) = config.model_config_list.config
     entry.model_version_policy.specific.versions.append(version)
-    entry.version_labels[STABLE] = version
     _write(store, config)
 
 
