@@ -190,8 +190,8 @@ class Batcher:
         now = time.monotonic()
         model = batch[0].servable.model
         for task in batch:
-            self._metrics.queuing_latency.add(model, value=(now - task.queued) * 1e6)
-        self._metrics.batch_sizes.add(model, value=sum(task.rows for task in batch))
+            self._metrics.queuing_latency.labels(model).observe((now - task.queued) * 1e6)
+        self._metrics.batch_sizes.labels(model).observe(sum(task.rows for task in batch))
         if len(batch) > 1:
             try:
                 answers = self._together(batch)

@@ -247,10 +247,10 @@ class Inference:
         """
         # Names that callers make up would grow the page without bound.
         known = name if name in self._models.names() else ""
-        self.metrics.requests.add(known, error.code.name if error else "OK")
+        self.metrics.requests.labels(known, error.code.name if error else "OK").inc()
         if error is None:
             micros = (time.perf_counter() - start) * 1e6
-            self.metrics.request_latency.add(known, api, entrypoint, value=micros)
+            self.metrics.request_latency.labels(known, api, entrypoint).observe(micros)
 
     def _task(
         self,
@@ -298,8 +298,8 @@ class Inference:
 
     def _count(self, servable: Servable, call: Call) -> int:
         count = len(next(iter(call.inputs.values())))
-        self.metrics.examples.add(servable.model, value=count)
-        self.metrics.examples_total.add(servable.model, amount=count)
+        self.metrics.examples.labels(servable.model).observe(count)
+        self.metrics.examples_total.labels(servable.model).inc(count)
         return count
 
     def _submit(
@@ -320,7 +320,7 @@ class Inference:
 
         def done(_: Future[Outputs]) -> None:
             micros = (time.perf_counter() - start) * 1e6
-            self.metrics.runtime_latency.add(servable.model, api, "TF1", value=micros)
+            self.metrics.runtime_latency.labels(servable.model, api, "TF1").observe(micros)
             servable.release()
 
         future.add_done_callback(done)

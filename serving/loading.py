@@ -144,8 +144,8 @@ def warm_up(servable: Servable, path: str, metrics: Metrics, seconds: float) -> 
             raise invalid(f"Failed to parse warmup record {number} from {file}") from None
         for call in _warmup_calls(servable.signatures, log):
             servable.run(call, seconds)
-    metrics.warmup_latency.add(path, "OK", value=(time.perf_counter() - start) * 1e6)
-    metrics.warmup_records.add(path, "OK", amount=number)
+    metrics.warmup_latency.labels(path, "OK").observe((time.perf_counter() - start) * 1e6)
+    metrics.warmup_records.labels(path, "OK").inc(number)
     return number
 
 

@@ -249,11 +249,11 @@ class Models:
         servable = None
         try:
             servable = Servable(name, version, path)
-            self._metrics.loads.add(path, "success")
+            self._metrics.loads.labels(path, "success").inc()
             records = loading.warm_up(servable, path, self._metrics, self._request_seconds)
         except Exception as error:
             if servable is None:
-                self._metrics.loads.add(path, "fail")
+                self._metrics.loads.labels(path, "fail").inc()
             else:
                 servable.retire(lambda: None)
             reason = refused(error)
