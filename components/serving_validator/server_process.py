@@ -137,6 +137,8 @@ def _command(base_path: str, port: int, grpc_port: int) -> list[str]:
             f"--port={grpc_port}",
             f"--model_name={MODEL}",
             f"--model_base_path={base_path}",
+            # Its default is five more attempts, a minute apart.
+            "--max_num_load_retries=0",
         ]
     # A process of its own, by name: components import nothing of serving.
     return [

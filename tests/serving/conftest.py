@@ -18,7 +18,10 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from serving.options import Options
 from serving.server import Server
+from tests.serving.tensorflow_model_server import BINARY, TensorFlowModelServer
 
+OURS, REAL = "ours", "tensorflow_model_server"
+SERVERS = [OURS, *([REAL] if BINARY else [])]
 MODEL = "half_plus"
 MOST_BYTES = 4 * 2**20
 
@@ -106,7 +109,7 @@ class Answer:
 class Client:
     """Both sides of one server."""
 
-    server: Server
+    server: Server | TensorFlowModelServer
     channel: grpc.Channel
 
     @property
@@ -166,22 +169,21 @@ def model_config(models: Path, labels: dict[str, int]) -> str:
     )
 
 
-@pytest.fixture(scope="session")
-def serve_session() -> Iterator[Serve]:
-    yield from _serve()
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
+@pytest.fixture(params=SERVERS)
+def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
     """Starts servers that are stopped after the test."""
-    yield from _serve()
+    yield from _serve(request.param)
 
 
-def _serve() -> Iterator[Serve]:
+def _serve(kind: str) -> Iterator[Serve]:
     started: list[Client] = []
 
     def start(options: Options) -> Client:
-        server = Server(replace(options, port=0, grpc_port=0))
+        server = (
+            TensorFlowModelServer(options)
+            if kind == REAL
+            else Server(replace(options, port=0, grpc_port=0))
+        )
         client = Client(server, grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}"))
         started.append(client)
         return client
@@ -193,18 +195,31 @@ def _serve() -> Iterator[Serve]:
 
 
 @pytest.fixture(scope="session")
-def client(serve_session: Serve, config: Path) -> Client:
+def ours(config: Path) -> Iterator[Client]:
     """The server that most tests share; it must answer after each of them."""
-    return serve_session(
-        Options(models_config=config, max_request_bytes=MOST_BYTES, body_seconds=2.0)
-    )
+    for serve in _serve(OURS):
+        yield serve(Options(models_config=config, max_request_bytes=MOST_BYTES, body_seconds=2.0))
+
+
+@pytest.fixture(scope="session")
+def real(config: Path) -> Iterator[Client]:
+    """TF Serving's own, on the same models."""
+    for serve in _serve(REAL):
+        yield serve(Options(models_config=config))
+
+
+@pytest.fixture(params=SERVERS)
+def client(request: pytest.FixtureRequest) -> Client:
+    """Our server and, where there is one, TF Serving's."""
+    found: Client = request.getfixturevalue("real" if request.param == REAL else "ours")
+    return found
 
 
 @pytest.fixture
-def alive(client: Client) -> Iterator[Client]:
-    """The shared server, which must still give a right answer when the test is over."""
-    yield client
-    answer = client.post(f"/v1/models/{MODEL}/versions/2:predict", {"instances": [1.0, 2.0, 5.0]})
+def alive(ours: Client) -> Iterator[Client]:
+    """Our server, which must still give a right answer when the test is over."""
+    yield ours
+    answer = ours.post(f"/v1/models/{MODEL}/versions/2:predict", {"instances": [1.0, 2.0, 5.0]})
     assert answer.json == {"predictions": [2.5, 3.0, 4.5]}
 
 

@@ -112,7 +112,6 @@ def test_the_context_goes_into_every_example(client: Client) -> None:
         ("GET", "/v1/models/no", None, 404, "Could not find any versions of model no"),
         ("GET", f"/v1/models/{MODEL}/versions/9", None, 404, "Could not find version 9"),
         ("GET", "/v1/models/no/metadata", None, 404, "Servable not found"),
-        ("GET", "/", None, 404, "Not Found"),
         (
             "POST",
             CLASSIFY,
@@ -138,6 +137,10 @@ def test_errors_have_tf_serving_s_status_and_one_error_text(
     assert answer.status == status
     assert list(answer.json) == ["error"]
     assert message in answer.json["error"]
+
+
+def test_other_paths_are_not_found(client: Client) -> None:
+    assert client.get("/").status == 404
 
 
 def test_status_lists_versions_newest_first(client: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import yaml
 
 from serving import batching, model_config
+from tests.serving.conftest import REAL, SERVERS
+from tests.serving.tensorflow_model_server import BINARY
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "serving" / "tf_serving"
@@ -31,6 +34,14 @@ def _resource(kind: str) -> Any:
 
 def _read(file: Path) -> Any:
     return yaml.safe_load(file.read_text())
+
+
+def test_the_real_server_is_among_those_tested() -> None:
+    if BINARY is None:
+        pytest.skip(f"{REAL} is not on the PATH: the serving tests ran against our server only")
+    assert REAL in SERVERS
+    told = subprocess.run([BINARY, "--version"], capture_output=True, text=True, check=True)
+    assert "TensorFlow ModelServer" in told.stdout
 
 
 def test_the_model_config_has_both_labels() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +86,8 @@ def test_a_model_that_does_not_load_is_refused_with_the_server_s_words(
     shutil.rmtree(broken / "variables")
     report = validate(str(broken), _examples(exported), LABELS, BOUNDS, tmp_path / "log")
     (reason,) = report.reasons
-    assert reason.startswith("the server does not load the model: ")
+    # TF Serving's own ends where it cannot load what it starts with.
+    assert reason.startswith(("the server does not load the model: ", "the server ended with code"))
 
 
 def test_a_server_that_takes_too_long_is_given_up(exported: Exported, tmp_path: Path) -> None:
@@ -94,3 +96,19 @@ def test_a_server_that_takes_too_long_is_given_up(exported: Exported, tmp_path: 
         str(exported.directory), _examples(exported), LABELS, impatient, tmp_path / "log"
     )
     assert report.reasons == ("the model was not AVAILABLE within 0.2 seconds",)
+
+
+def test_tf_serving_s_own_server_is_taken_where_it_is_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary = tmp_path / "tensorflow_model_server"
+    binary.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    binary.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    log = tmp_path / "log"
+    with (
+        server_process.serving("/the/models", log) as server,
+        pytest.raises(server_process.ServerError, match="the server ended with code 3"),
+    ):
+        server.wait(60)
+    assert "--model_name=candidate --model_base_path=/the/models" in log.read_text()
