@@ -107,6 +107,21 @@ def test_a_run_without_news_is_all_cache(workspace: Workspace, first_run: Finish
     assert again.json["metrics"] == pytest.approx(first_run.json["metrics"])
 
 
+def test_a_model_that_needs_too_much_to_be_served_is_refused(
+    workspace: Workspace, first_run: Finished
+) -> None:
+    refused = workspace.run("serving.memory_mb=1")
+    assert refused.code == 1, refused.output + refused.errors
+    assert refused.json["verdict"] == "refused"
+    # The model is the one that was pushed: only its serving is judged anew.
+    states = refused.states()
+    assert {node for node in states if states[node] != "cached"} == {"serving-validator", "pusher"}
+    (reason,) = refused.json["reasons"]
+    assert reason.startswith("serving: peak memory of the server is ")
+    assert reason.endswith(" MiB, above the bound of 1 MiB")
+    assert workspace.versions() == [str(first_run.json["version"])]
+
+
 def test_a_worse_retrain_is_refused(workspace: Workspace, first_run: Finished) -> None:
     worse = workspace.run("trainer.epochs=1", "trainer.learning_rate=1e-6")
     assert worse.code == 1
