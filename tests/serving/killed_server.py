@@ -5,6 +5,7 @@ Imports are done once and each attempt is a fork of this process, before TensorF
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import random
@@ -14,6 +15,9 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
 
 from components import model_store
 from serving import server
@@ -33,7 +37,8 @@ def _serve(store: str, port: int) -> None:
 
 def _push(models: list[str], store: str) -> None:
     for number in range(1000):
-        model_store.publish(models[number % len(models)], store, keep=2)
+        model_store.publish(models[number % len(models)], store, keep=5)
+        time.sleep(0.1)
 
 
 def _fork(job: object, *arguments: object) -> int:
@@ -46,24 +51,45 @@ def _fork(job: object, *arguments: object) -> int:
     return child
 
 
-def _ask(port: int) -> float | None:
-    """Returns the constant that the server answered; None where it gave no answer."""
-    address = f"http://127.0.0.1:{port}/v1/models/{MODEL}"
+def _request(port: int, path: str, body: bytes | None = None) -> Any:
+    """Returns the answer as JSON; None where there is none or it is an error."""
+    address = f"http://127.0.0.1:{port}/v1/models/{MODEL}{path}"
     try:
-        with urllib.request.urlopen(
-            urllib.request.Request(f"{address}:predict", b'{"instances": [0.0]}'), timeout=10
-        ) as answer:
-            return float(json.loads(answer.read())["predictions"][0])
-    except (urllib.error.URLError, OSError):
+        with urllib.request.urlopen(urllib.request.Request(address, body), timeout=10) as answer:
+            return json.loads(answer.read())
+    except (urllib.error.URLError, OSError, http.client.HTTPException):
         return None
+
+
+def _ask(port: int) -> tuple[int, float] | None:
+    """Returns the newest version that is available, and the constant that it answers with."""
+    told = _request(port, "")
+    statuses = told["model_version_status"] if told else []
+    for status in statuses:
+        if status["state"] == "AVAILABLE":
+            answer = _request(
+                port, f"/versions/{status['version']}:predict", b'{"instances": [0.0]}'
+            )
+            return (int(status["version"]), answer["predictions"][0]) if answer else None
+    return None
+
+
+def _constant(store: str, version: int, digests: dict[str, float]) -> float | None:
+    """Returns the constant of the model that a version is; None where its files are none whole."""
+    try:
+        return digests.get(model_store._digest(model_store.path(store, version)))
+    except tf.errors.NotFoundError:
+        return None  # it was deleted meanwhile
 
 
 def main(models: Path, store: str) -> None:
     """Prints one line of JSON: how many were killed, how many answered before, what was wrong."""
     random.seed(7)
     candidates = [str(models / "2"), str(models / "3")]
+    digests = {model_store._digest(model): float(Path(model).name) for model in candidates}
+    constants: dict[int, float] = {}
     wrong: list[object] = []
-    killed = served = 0
+    killed = served = judged = 0
     for attempt in range(ATTEMPTS):
         port = 20_000 + random.randrange(20_000)
         pushing = _fork(_push, candidates, store)
@@ -74,24 +100,32 @@ def main(models: Path, store: str) -> None:
         moment = time.monotonic() + (60 if while_serving else random.uniform(0.5, 4.0))
         answered = 0
         while time.monotonic() < moment:
+            for version in set(model_store.versions(store)) - constants.keys():
+                constant = _constant(store, version, digests)
+                if constant is not None:
+                    constants[version] = constant
             told = _ask(port)
             if told is None:
                 time.sleep(0.02)
-            else:
-                if while_serving and not answered:
-                    moment = time.monotonic() + random.uniform(0.2, 1.5)
-                answered += 1
-                if told not in (2.0, 3.0):
-                    wrong.append([attempt, told])
+                continue
+            if while_serving and not answered:
+                moment = time.monotonic() + random.uniform(0.2, 1.5)
+            answered += 1
+            version, answer = told
+            # A version may come and go without being seen here.
+            if version in constants:
+                judged += 1
+                if answer != constants[version]:
+                    wrong.append([attempt, version, answer])
         served += answered > 0
         for child in random.sample([pushing, serving], 2):
             os.kill(child, signal.SIGKILL)
             killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
-        whole = {model_store._digest(model) for model in candidates}
         for version in model_store.versions(store):
-            if model_store._digest(model_store.path(store, version)) not in whole:
+            if _constant(store, version, digests) is None:
                 wrong.append([attempt, "half a version", version])
-    print(json.dumps({"killed": killed, "served": served, "wrong": wrong}))
+    told = {"killed": killed, "served": served, "judged": judged, "wrong": wrong}
+    print(json.dumps({**told, "versions": len(constants)}))
 
 
 if __name__ == "__main__":

@@ -212,6 +212,97 @@ def test_slow_clients_are_cut_off_and_keep_nobody_waiting(alive: Client, start: 
             one.close()
 
 
+def test_clients_that_go_away_in_the_middle_cost_nobody_else_an_answer(alive: Client) -> None:
+    body = b'{"instances": [1.0]}'
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    for sent in (head[:20], head, head + body[:5], head + body):
+        for _ in range(10):
+            with _connection(alive) as one:
+                one.sendall(sent)
+                # Without a farewell: the server sees a connection that was reset.
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    calls = [alive.predictions.Predict.future(_request(1.0), timeout=30) for _ in range(40)]
+    for call in calls[1:]:
+        call.cancel()
+    assert list(calls[0].result().outputs["y"].float_val) == [3.5]
+
+
+def _request(x: float) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = MODEL
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([x]))
+    return request
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def _call(message: bytes) -> bytes:
+    """Returns an HTTP/2 connection with one call of Predict, whose body is the message."""
+    headers = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": "/tensorflow.serving.PredictionService/Predict",
+        ":authority": "x",
+        "te": "trailers",
+        "content-type": "application/grpc",
+    }
+    block = b"".join(
+        b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+        for name, value in headers.items()
+    )
+    return (
+        _PREFACE
+        + _frame(_SETTINGS, 0, 0, b"")
+        + _frame(_HEADERS, _END_HEADERS, 1, block)
+        + _frame(_DATA, _END_STREAM, 1, message)
+    )
+
+
+def _data(port: int, message: bytes) -> bytes:
+    """Makes such a call; returns the data that came back when the server has ended it."""
+    found = b""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=30) as one,
+        one.makefile("rb") as frames,
+    ):
+        one.sendall(_call(message))
+        while header := frames.read(9):
+            kind, flags = header[3], header[4]
+            payload = frames.read(int.from_bytes(header[:3], "big"))
+            found += payload if kind == _DATA else b""
+            ended = kind in (_DATA, _HEADERS) and flags & _END_STREAM
+            if ended or kind in (_RESET, _GO_AWAY):
+                break
+    return found
+
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_DATA, _HEADERS, _RESET, _SETTINGS, _GO_AWAY = 0, 1, 3, 4, 7
+_END_STREAM, _END_HEADERS = 1, 4
+_WHOLE = _request(1.0).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",  # not even the five bytes that tell the length
+        b"\0\0",
+        struct.pack(">BI", 0, len(_WHOLE)) + _WHOLE[:-5],  # shorter than it says
+        struct.pack(">BI", 0, len(_WHOLE) - 5) + _WHOLE[:-5],  # a proto that is cut off
+        struct.pack(">BI", 1, len(_WHOLE)) + _WHOLE,  # compressed, it says
+        struct.pack(">BI", 0, 2**32 - 1) + _WHOLE,
+    ],
+)
+def test_a_truncated_grpc_message_is_an_error_of_its_own_call(
+    alive: Client, message: bytes
+) -> None:
+    port = alive.server.grpc_port
+    assert MODEL.encode() in _data(port, struct.pack(">BI", 0, len(_WHOLE)) + _WHOLE)
+    assert _data(port, message) == b""
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -226,8 +317,5 @@ def test_truncated_and_wrong_grpc_frames(alive: Client, sent: bytes) -> None:
     for _ in range(5):
         with socket.create_connection(("127.0.0.1", alive.server.grpc_port), timeout=30) as one:
             one.sendall(sent)
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = MODEL
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0]))
-    response = alive.predictions.Predict(request, timeout=30)
+    response = alive.predictions.Predict(_request(1.0), timeout=30)
     assert list(response.outputs["y"].float_val) == [3.5]

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.options import Options
 from tests.serving.conftest import (
@@ -100,6 +102,32 @@ def test_a_version_that_does_not_load_takes_nothing_away(
     assert _constant(client) == 2
 
 
+def test_a_version_that_is_removed_while_it_warms_up_takes_nothing_away(
+    serve: Serve, models: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(models / "2", tmp_path / "2")
+    client = serve(Options(model_name=MODEL, model_base_path=str(tmp_path)))
+    coming = tmp_path / ".3"
+    shutil.copytree(models / "3", coming)
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.inputs["x"].CopyFrom(tf.make_tensor_proto([0.0]))
+    (coming / "assets.extra").mkdir()
+    with tf.io.TFRecordWriter(str(coming / "assets.extra/tf_serving_warmup_requests")) as file:
+        for _ in range(1000):
+            file.write(log.SerializeToString())
+    coming.rename(tmp_path / "3")
+
+    def states() -> dict[str, str]:
+        told = client.get(f"/v1/models/{MODEL}").json["model_version_status"]
+        assert _constant(client) in (2, 3)
+        return {status["version"]: status["state"] for status in told}
+
+    _until(lambda: "3" in states())
+    shutil.rmtree(tmp_path / "3")
+    _until(lambda: states() == {"2": "AVAILABLE", "3": "END"})
+    assert _constant(client) == 2
+
+
 def test_labels_move_with_the_config_file(serve: Serve, models: Path, tmp_path: Path) -> None:
     file = tmp_path / "models.config"
     file.write_text(model_config(models, {"stable": 2}))
@@ -176,3 +204,6 @@ def test_servers_and_pushers_killed_at_random_never_serve_a_wrong_version(
     assert told["wrong"] == []
     assert told["killed"] >= 20
     assert told["served"] >= 6
+    # Each answer was held against the files of the version that the server said it serves.
+    assert told["judged"] >= 20
+    assert told["versions"] >= 20
