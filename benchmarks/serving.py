@@ -1,8 +1,9 @@
 """The development server beside its model called in a loop: `python -m benchmarks.serving STORE`.
 
-Throughput with a bounded number of gRPC clients on loopback, each sending batches of the size that
-the loop uses, and the time of one image over REST and gRPC beside the bare call. Rounds are
-interleaved and medians compared, so that whatever else the machine does hits all alike.
+A bounded number of clients on loopback send requests over gRPC and over REST for a minute each,
+while the loop computes batches of one size; then the time of one image each way. Rounds are
+interleaved and medians compared, so that whatever else the machine does hits all alike. Half-way
+a new version arrives under load.
 """
 
 from __future__ import annotations
@@ -13,15 +14,25 @@ import concurrent.futures
 import http.client
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 _MODEL = "benchmark"
+_PREDICT = f"/v1/models/{_MODEL}:predict"
+_SINGLES = 40  # requests of one image, each way, in each round
+_SECONDS = 60
+_IDLE_SECONDS = 5
+
+Call = Callable[[], object]
 
 
 def main() -> None:
@@ -29,97 +40,131 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
     parser.add_argument("store", type=Path, help="folder of versions; the newest is measured")
     parser.add_argument("--clients", type=int, default=4, help="at a time (default: 4)")
-    parser.add_argument("--batch", type=int, default=16, help="images a request (default: 16)")
+    parser.add_argument("--batch", type=int, default=16, help="images in the loop (default: 16)")
+    parser.add_argument("--images", type=int, help="in a request (default: as in the loop)")
     parser.add_argument("--rounds", type=int, default=6, help="of each (default: 6)")
     parser.add_argument("--seconds", type=float, default=10, help="of a round (default: 10)")
     options = parser.parse_args()
+    # TensorFlow reads these when it loads, here and in the server; `retrain run` sets the same.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    command = [sys.executable, "-m", "serving", "--model-base-path", str(options.store)]
-    command += ["--model-name", _MODEL, "--port", "0", "--grpc-port", "0", "--json"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    try:
-        assert server.stdout is not None
-        ready = json.loads(server.stdout.readline())
-        print(json.dumps(_measure(options, ready), indent=2))
-    finally:
-        server.terminate()
-        server.wait()
+    newest = max(int(child.name) for child in options.store.iterdir() if child.name.isdecimal())
+    with tempfile.TemporaryDirectory() as folder:
+        served = Path(folder)
+        shutil.copytree(options.store / str(newest), served / "1")
+        command = [sys.executable, "-m", "serving", "--model-base-path", folder]
+        command += ["--model-name", _MODEL, "--port", "0", "--grpc-port", "0", "--json"]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            assert server.stdout is not None
+            ready = json.loads(server.stdout.readline())
+            print(json.dumps(_measure(options, served, ready), indent=2))
+        finally:
+            server.terminate()
+            server.wait()
 
 
-def _measure(options: argparse.Namespace, ready: dict[str, Any]) -> dict[str, Any]:
-    import grpc
+def _measure(options: argparse.Namespace, served: Path, ready: Mapping[str, Any]) -> dict[str, Any]:
     import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
     from benchmarks.forward import noise
 
-    newest = max(int(child.name) for child in options.store.iterdir() if child.name.isdecimal())
-    model = tf.saved_model.load(str(options.store / str(newest))).signatures["serving_default"]
+    model = tf.saved_model.load(str(served / "1")).signatures["serving_default"]
     images = noise(options.batch)
-    one = images[:1]
-    channel = grpc.insecure_channel(f"127.0.0.1:{ready['grpc_port']}")
-    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-    connection = http.client.HTTPConnection("127.0.0.1", ready["port"])
-
-    def request(batch: Any) -> Any:
-        made = predict_pb2.PredictRequest()
-        made.model_spec.name = _MODEL
-        made.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(batch.numpy(), tf.string))
-        return made
-
-    many, single = request(images), request(one)
-    instance = {"b64": base64.b64encode(one.numpy()[0]).decode()}
-    body = json.dumps({"instances": [instance]})
+    sent = options.images or options.batch
+    many = noise(sent).numpy().tolist()
+    outcomes: Counter[str] = Counter()
 
     def bare(batch: tf.Tensor) -> None:
         model(image_bytes=batch)["probabilities"].numpy()
 
-    def rest() -> None:
-        connection.request("POST", f"/v1/models/{_MODEL}:predict", body)
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"REST answered {answer.status}")
-
-    singles: dict[str, Callable[[], object]] = {
-        "bare": lambda: bare(one),
-        "rest": rest,
-        "grpc": lambda: stub.Predict(single, timeout=60),
-    }
-    rates: dict[str, list[float]] = {"bare": [], "served": []}
+    loads = _served(ready, many, outcomes)
+    singles = {"bare": lambda: bare(images[:1]), **_served(ready, many[:1], outcomes)}
+    rates: dict[str, list[float]] = {name: [] for name in ("bare", *loads)}
     times: dict[str, list[float]] = {name: [] for name in singles}
-    for _ in range(5):  # the warm-up
-        model(image_bytes=images)
-        for call in singles.values():
+    for call in (lambda: bare(images), *loads.values(), *singles.values()):
+        for _ in range(5):  # the warm-up
             call()
     with concurrent.futures.ThreadPoolExecutor(options.clients) as clients:
-        for _ in range(options.rounds):
-            calls = _calls(lambda: bare(images), options)
-            rates["bare"].append(calls * options.batch / options.seconds)
-            counts = clients.map(
-                lambda _: _calls(lambda: stub.Predict(many, timeout=60), options),
-                range(options.clients),
-            )
-            rates["served"].append(sum(counts) * options.batch / options.seconds)
-            for _ in range(40):
+        for number in range(options.rounds):
+            loop = _calls(lambda: bare(images), options.seconds)
+            rates["bare"].append(loop * options.batch / options.seconds)
+            if number == options.rounds // 2:
+                threading.Timer(options.seconds / 4, _arrive, [served]).start()
+            for name, call in loads.items():
+                jobs = [
+                    clients.submit(_calls, call, options.seconds) for _ in range(options.clients)
+                ]
+                count = sum(job.result() for job in jobs)
+                rates[name].append(count * sent / options.seconds)
+            for _ in range(_SINGLES):
                 for name, call in singles.items():
                     started = time.perf_counter()
                     call()
                     times[name].append((time.perf_counter() - started) * 1000)
     p50 = {name: statistics.median(found) for name, found in times.items()}
-    images_a_second = {name: statistics.median(found) for name, found in rates.items()}
     return {
-        "images_a_second": images_a_second,
-        "served_to_bare": images_a_second["served"] / images_a_second["bare"],
+        "clients": options.clients,
+        "images_a_request": sent,
+        "images_a_second": {name: statistics.median(found) for name, found in rates.items()},
+        "served_to_bare": {
+            name: statistics.median(
+                served / bare for served, bare in zip(rates[name], rates["bare"], strict=True)
+            )
+            for name in loads
+        },
         "p50_ms": p50,
-        "p50_overhead_ms": {name: p50[name] - p50["bare"] for name in ("rest", "grpc")},
+        "p50_overhead_ms": {name: p50[name] - p50["bare"] for name in loads},
+        "outcomes": dict(sorted(outcomes.items())),
     }
 
 
-def _calls(call: Callable[[], object], options: argparse.Namespace) -> float:
+def _served(
+    ready: Mapping[str, Any], encoded: list[bytes], outcomes: Counter[str]
+) -> dict[str, Call]:
+    """Returns a request for these images over gRPC and one over REST, which count how they end."""
+    import grpc
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    channel = grpc.insecure_channel(f"127.0.0.1:{ready['grpc_port']}")
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = _MODEL
+    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(encoded, tf.string))
+    body = json.dumps({"instances": [{"b64": base64.b64encode(one).decode()} for one in encoded]})
+    connections = threading.local()
+
+    def by_grpc() -> None:
+        try:
+            answer = stub.Predict(request, timeout=_SECONDS)
+        except grpc.RpcError as error:
+            outcomes[f"gRPC {error.code().name}"] += 1
+        else:
+            outcomes[f"gRPC version {answer.model_spec.version.value}"] += 1
+
+    def by_rest() -> None:
+        if not hasattr(connections, "own"):
+            connections.own = http.client.HTTPConnection("127.0.0.1", ready["port"])
+        elif time.monotonic() - connections.used > _IDLE_SECONDS:
+            connections.own.close()  # the server may have; this opens it anew
+        connections.used = time.monotonic()
+        connections.own.request("POST", _PREDICT, body)
+        answer = connections.own.getresponse()
+        answer.read()
+        outcomes[f"REST {answer.status}"] += 1
+
+    return {"grpc": by_grpc, "rest": by_rest}
+
+
+def _arrive(served: Path) -> None:
+    """Publishes a second version as the model store does."""
+    shutil.copytree(served / "1", served / ".2.partial")
+    (served / ".2.partial").rename(served / "2")
+
+
+def _calls(call: Call, seconds: float) -> float:
     """Calls until the round is over; returns how often, a call begun in it counted by its share."""
-    seconds: float = options.seconds
     count, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
         call()
