@@ -21,7 +21,7 @@ _COUNTS = [2.0**power for power in range(14)]
 _ENDED = re.compile(rf"^((?:# \w+ )?(?:{_REQUESTS}|{_WARMUP_RECORDS}|{_LOADS}))_total\b", re.M)
 
 # TF Serving has no series for when another one began.
-prometheus_client.disable_created_metrics()
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
