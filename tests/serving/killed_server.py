@@ -24,7 +24,7 @@ from serving import server
 from serving.options import Options
 
 MODEL = "half_plus"
-ATTEMPTS = 12  # two processes are killed in each
+ATTEMPTS = 10  # two processes are killed in each
 
 
 def _serve(store: str, port: int) -> None:

@@ -46,7 +46,7 @@ schema = schemathesis.openapi.from_dict(_of_the_test_models())
 
 @schema.parametrize()
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )

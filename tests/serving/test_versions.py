@@ -203,7 +203,7 @@ def test_servers_and_pushers_killed_at_random_never_serve_a_wrong_version(
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["wrong"] == []
     assert told["killed"] >= 20
-    assert told["served"] >= 6
+    assert told["served"] >= 5
     # Each answer was held against the files of the version that the server said it serves.
     assert told["judged"] >= 20
     assert told["versions"] >= 20
