@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -39,6 +40,7 @@ _GET = re.compile(
     r"/v1/models(?:/([^/:]+))?" + _VERSION + r"(?:/(metadata))?", re.IGNORECASE | re.ASCII
 )
 _JSON, _TEXT = "application/json", "text/plain"
+_AT_ONCE_BYTES = 64 * 1024
 _TOO_LARGE, _TOO_SLOW, _CLIENT_GONE = 413, 408, 499
 
 
@@ -183,16 +185,27 @@ async def _content(found: Target, body: bytes, inference: Inference) -> bytes:
         return await run_in_threadpool(_status, inference, found.spec)
     if found.method == "metadata":
         return await run_in_threadpool(_metadata, inference, found.spec)
-    # In threads, so that a large body does not stop the loop for everyone else.
-    pending = await run_in_threadpool(_begin, found, body, inference)
+    pending = await _aside(len(body), _begin, found, body, inference)
     try:
         outputs = await asyncio.wait_for(
             asyncio.wrap_future(pending.future), inference.request_seconds
         )
     except asyncio.TimeoutError:
         raise RefusedError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification") from None
-    answered: bytes = await run_in_threadpool(pending.finish, outputs)
+    answered: bytes = await _aside(
+        sum(array.nbytes for array in outputs.values()), pending.finish, outputs
+    )
     return answered
+
+
+async def _aside(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function, in a thread where so many bytes would stop the loop for everyone else.
+
+    A thread for every small request would be two more waits for a core that may be busy.
+    """
+    if size <= _AT_ONCE_BYTES:
+        return function(*arguments)
+    return await run_in_threadpool(function, *arguments)
 
 
 def _begin(found: Target, body: bytes, inference: Inference) -> Pending:
