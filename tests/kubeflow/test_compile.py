@@ -131,6 +131,7 @@ def test_what_an_operator_changes_is_a_parameter_with_a_default(spec: dict[str, 
     assert defaults.items() >= {
         ("data_root", "/mnt/nowhere/data"),
         ("data_span", "latest"),
+        ("data_window", 1),
         ("trainer_epochs", 40),
         ("trainer_learning_rate", 3e-4),
         ("evaluation_thresholds_accuracy_min", 0.5),
@@ -154,6 +155,7 @@ def test_a_parameter_goes_to_the_steps_that_depend_on_it_and_to_no_other(
     assert goes_to["trainer_epochs"] == {"trainer", "report"}
     assert goes_to["evaluation_thresholds_accuracy_min"] == {"evaluator", "report"}
     assert goes_to["data_span"] == {"example-gen", "example-gen-precheck", "report"}
+    assert goes_to["data_window"] == goes_to["data_span"]
     assert {"pusher", "production-model"} <= goes_to["push_model_store"]
     assert "transform" not in goes_to["push_model_store"]
 
@@ -249,7 +251,7 @@ def test_a_step_that_is_not_there_is_refused() -> None:
 
 
 def test_labels_that_lie_remote_are_refused() -> None:
-    config = settings(data={"root": "s3://bucket/data"})
+    config = settings(data={"root": "gs://bucket/data"})
     with pytest.raises(ConfigError, match=r"data\.labels: found a remote file"):
         compiler.compile_for_kubeflow(config)
 
