@@ -98,7 +98,9 @@ def test_the_first_run_is_as_good_as_the_local_one(
     assert _in_state(first, "succeeded") == set(first)
     local = first_run.json["metrics"]
     metrics = {metric: cluster.scorecard(first).metrics[metric] for metric in local}
-    assert metrics == pytest.approx(local, abs=1e-6)
+    assert metrics["accuracy"] == local["accuracy"]
+    # Sums of floats depend on the order in which Beam takes them: by 3e-6 was seen.
+    assert metrics == pytest.approx(local, abs=1e-4)
 
 
 def test_its_model_serves(cluster: Cluster, first: Tasks) -> None:
