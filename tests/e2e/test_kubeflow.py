@@ -116,8 +116,8 @@ def test_nothing_is_learnt_twice(cluster: Cluster, first: Tasks) -> None:
     # With a version in production, the candidate would be judged anew, beside it.
     shutil.rmtree(cluster.workspace.store)
     again = cluster.run()
-    # What is no longer in the store is pushed again; all else comes from the cache.
-    assert _in_state(again, "succeeded") == {"pusher", *_prechecks(again)}
+    # What is no longer in the store is pushed again, and reported; all else is from the cache.
+    assert _in_state(again, "succeeded") == {"pusher", "report", *_prechecks(again)}
     assert _in_state(again, "cached") == set(first) - _in_state(again, "succeeded")
     assert len(cluster.workspace.versions()) == 1
 
