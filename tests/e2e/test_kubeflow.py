@@ -1,4 +1,4 @@
-"""The compiled pipeline, run as the cluster runs it: first, again, and when a new span comes."""
+"""The compiled pipeline, run as the cluster runs it: first, and again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kubeflow import entrypoint, local_launcher
 from kubeflow.local_launcher import TaskRun
 from pipeline import peek
 from pipeline.config import load
-from tests.e2e.conftest import Finished, Workspace, make_workspace, retrain
+from tests.e2e.conftest import Finished, Workspace, make_workspace
 
 pytestmark = pytest.mark.slow
 
@@ -120,15 +120,3 @@ def test_nothing_is_learnt_twice(cluster: Cluster, first: Tasks) -> None:
     assert _in_state(again, "succeeded") == {"pusher", "report", *_prechecks(again)}
     assert _in_state(again, "cached") == set(first) - _in_state(again, "succeeded")
     assert len(cluster.workspace.versions()) == 1
-
-
-def test_a_new_span_is_learnt_from_and_compared_with_production(
-    cluster: Cluster, first: Tasks
-) -> None:
-    before = cluster.workspace.versions()
-    assert len(before) == 1
-    assert retrain("ingest", "digits", "--output", str(cluster.data), "--span", "1").code == 0
-    news = cluster.run()
-    assert _in_state(news, "cached") == {"schema-gen"}
-    assert cluster.scorecard(news).production
-    assert set(before) < set(cluster.workspace.versions())
