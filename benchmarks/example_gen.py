@@ -88,7 +88,7 @@ def measure(folder: Path, checks: Checks) -> tuple[float, float]:
     with beam.Pipeline() as pipeline:
         executor.bring_in(
             pipeline,
-            patterns={"all": f"{folder}/*.tfrecord"},
+            patterns={"all": [f"{folder}/*.tfrecord"]},
             cut=Cut(splits, (70, 15, 15)),
             splits=splits,
             checks=checks,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -24,7 +23,7 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
 from tfx.orchestration.pipeline import Pipeline
 from tfx.utils import name_utils
 
-from kubeflow import acceptance
+from kubeflow import acceptance, platform_spec
 from kubeflow.blueprint import VARIABLE, Blueprint, blueprint, name_of
 from pipeline.config import Config, ConfigError, Step, guess
 
@@ -71,9 +70,9 @@ def compile_for_vertex(config: Config) -> str:
     spec = _spec(config, plan, graph)
     platform = _platform(config, spec)
     if platform:
-        keys = sorted({key for own in _executors(platform).values() for key in own})
+        keys = ", ".join(platform_spec.keys(platform))
         raise ConfigError(
-            f"kubeflow: found {', '.join(keys)}; allowed with --target vertex: no secrets, volumes,"
+            f"kubeflow: found {keys}; allowed with --target vertex: no secrets, volumes,"
             " node_selector, tolerations or timeout"
         )
     root = config.kubeflow.pipeline_root
@@ -123,6 +122,17 @@ def _check_nodes(config: Config, graph: Pipeline) -> None:
                 f"{node.id} is a Resolver, which open-source Kubeflow Pipelines does not run;"
                 " a component that reads the file system can do its work"
             )
+
+
+def _platform(config: Config, spec: Spec) -> Spec:
+    # A precheck is a container of its step.
+    return platform_spec.of(
+        {
+            f"{task}_executor": config.kubeflow.step(task.removesuffix(f"-{_PRECHECK}"))
+            for task in spec["root"]["dag"]["tasks"]
+            if _container(spec, task) is not None
+        }
+    )
 
 
 def _container(spec: Spec, node: str) -> Spec | None:
@@ -195,12 +205,14 @@ def _set_up(spec: Spec, node: base_node.BaseNode, plan: Blueprint, step: Step) -
     task = spec["root"]["dag"]["tasks"][node.id]
     task["cachingOptions"] = {"enableCache": True} if step.cache is not False else {}
     if step.retry is not None and step.retry.times:
-        task["retryPolicy"] = {
+        retry: Spec = {
             "maxRetryCount": step.retry.times,
             "backoffDuration": f"{step.retry.wait}s",
             "backoffFactor": step.retry.factor,
-            "backoffMaxDuration": f"{step.retry.longest}s",
         }
+        if step.retry.longest is not None:
+            retry["backoffMaxDuration"] = f"{step.retry.longest}s"
+        task["retryPolicy"] = retry
 
 
 def _add_precheck(spec: Spec, node: base_node.BaseNode) -> None:
@@ -246,58 +258,6 @@ def _add_precheck(spec: Spec, node: base_node.BaseNode) -> None:
         "taskOutputParameter": {"producerTask": name, "outputParameterKey": DRIVER_OUTPUT}
     }
     task["dependentTasks"] = sorted([*task.get("dependentTasks", []), name])
-
-
-def _platform(config: Config, spec: Spec) -> Spec:
-    """Returns the platform spec; empty if no step needs anything of Kubernetes."""
-    executors: Spec = {}
-    for task in spec["root"]["dag"]["tasks"]:
-        step = config.kubeflow.step(task.removesuffix(f"-{_PRECHECK}"))
-        settings = dict(_kubernetes(step))
-        if settings and _container(spec, task) is not None:
-            executors[f"{task}_executor"] = settings
-    if not executors:
-        return {}
-    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
-
-
-def _executors(platform: Spec) -> Mapping[str, Spec]:
-    executors: Mapping[str, Spec] = platform["platforms"]["kubernetes"]["deploymentSpec"][
-        "executors"
-    ]
-    return executors
-
-
-def _kubernetes(step: Step) -> Iterator[tuple[str, Any]]:
-    """Yields the fields of Kubeflow's KubernetesExecutorConfig."""
-    if step.secrets:
-        yield (
-            "secretAsEnv",
-            [
-                {
-                    "secretName": secret.name,
-                    "keyToEnv": [{"secretKey": secret.key, "envVar": secret.env}],
-                }
-                for secret in step.secrets
-            ],
-        )
-    if step.volumes:
-        yield (
-            "pvcMount",
-            [{"constant": volume.claim, "mountPath": volume.path} for volume in step.volumes],
-        )
-    if step.node_selector:
-        yield "nodeSelector", {"labels": step.node_selector}
-    if step.tolerations:
-        yield (
-            "tolerations",
-            [
-                {key: value for key, value in toleration.model_dump().items() if value}
-                for toleration in step.tolerations
-            ],
-        )
-    if step.timeout:
-        yield "activeDeadlineSeconds", str(step.timeout)
 
 
 def property_value(value: Any) -> Any:

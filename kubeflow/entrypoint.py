@@ -240,4 +240,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    # Kubeflow's switch for what runs inside containers: its package loads without its client,
+    # which took a third of the seconds before a step began.
+    os.environ["_KFP_RUNTIME"] = "true"
     sys.exit(main(sys.argv[1:]))

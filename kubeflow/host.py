@@ -103,7 +103,12 @@ class Host:
                 settings.api_key["authorization"] = token
                 settings.api_key_prefix["authorization"] = "Bearer"
             with kfp_server_api.ApiClient(settings) as api:
-                kfp_server_api.HealthzServiceApi(api).get_healthz()
+                health = kfp_server_api.HealthzServiceApi(api).get_healthz(_preload_content=False)
+            if not _is_json(health.data):
+                raise HostError(
+                    f"{self._address}: it answers with a web page; is this the address of Kubeflow"
+                    f" Pipelines, or a login page before it that {TOKEN} would pass?"
+                )
             self._client = Client(host=self._address, existing_token=token)
 
     def upload(self, name: str, text: str) -> Version:
@@ -262,6 +267,14 @@ class Host:
                     f"{self._address}: cannot be reached ({text}); is the address right and the"
                     " host or its port-forward up?"
                 ) from error
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
 
 
 def _named(name: str) -> str:

@@ -65,7 +65,7 @@ def create_pipeline(
         input_config=_input(span),
         checks=_checks(config.data, labels),
         output_config=None if span.splits else _cut(config.data.splits),
-        range_config=_range(config.data.span) if span.numbered else None,
+        range_config=_range(config.data) if span.numbered else None,
     ).with_id("example-gen")
     examples = example_gen.outputs["examples"]
 
@@ -250,10 +250,12 @@ def _input(span: Span) -> example_gen_pb2.Input:
     )
 
 
-def _range(span: str | int) -> range_config_pb2.RangeConfig | None:
-    if span == "latest":
-        return None
-    fixed = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
+def _range(data: Data) -> range_config_pb2.RangeConfig:
+    if data.span == "latest":
+        rolling = range_config_pb2.RollingRange(num_spans=data.window)
+        return range_config_pb2.RangeConfig(rolling_range=rolling)
+    first = max(0, data.span + 1 - data.window)
+    fixed = range_config_pb2.StaticRange(start_span_number=first, end_span_number=data.span)
     return range_config_pb2.RangeConfig(static_range=fixed)
 
 

@@ -174,7 +174,9 @@ def _prepare() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    # Kubeflow's client sets urllib3's own level anew; a host that is not there gets one line.
+    for name in ("absl", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _submit(options: argparse.Namespace) -> int:

@@ -48,13 +48,13 @@ class Span:
 
 
 def find(config: Config) -> Span:
-    """Finds the span that the config asks for, and how it is split.
+    """Finds the span that the config asks for, the newest of its window, and how it is split.
 
     Lists folders only; of remote roots too, at the price of loading TensorFlow.
 
     Raises:
         ConfigError: the root or the span is missing, or files and folders are not laid out as a
-            span is.
+            span is, or those of the window not alike.
     """
     root = config.data.root
     numbers, flat = _spans_in(root)
@@ -71,7 +71,16 @@ def find(config: Config) -> Span:
             f" as these are in {root}, or latest"
         )
     path = f"{root}/{_PREFIX}{number}" if numbers else root
-    return _span(number, path, root, _splits_in(path), in_folders=bool(numbers))
+    splits = _splits_in(path)
+    # One set of patterns finds the files of all spans.
+    for older in range(max(0, number + 1 - config.data.window), number):
+        folder = f"{root}/{_PREFIX}{older}"
+        if older in available and _splits_in(folder) != splits:
+            raise ConfigError(
+                f"data.window: found {config.data.window}, which takes in {folder}; allowed: spans"
+                f" that all come in train, val and test or all do not, and {path} is otherwise"
+            )
+    return _span(number, path, root, splits, in_folders=bool(numbers))
 
 
 def numbered(root: str, splits: Sequence[str]) -> Span:

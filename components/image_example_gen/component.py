@@ -8,16 +8,19 @@ from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2, range_config_pb2
 
 from components.image_example_gen.checks import Checks
+from components.image_example_gen.driver import Driver
 from components.image_example_gen.executor import CHECKS, Executor
 from trainer import fingerprint
 
 
 class ImageExampleGen(tfx_example_gen.FileBasedExampleGen):
-    """Copies a span into the pipeline: clean records into its splits, all others into quarantine.
+    """Copies spans into the pipeline: clean records into its splits, all others into quarantine.
 
-    Spans, versions, patterns and the fingerprint of the input are TFX's, by its driver.
+    Spans, versions, patterns and the fingerprint of the input are TFX's, by its driver; a range
+    may have more than one span.
     """
 
+    DRIVER_CLASS = Driver
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(
@@ -36,7 +39,7 @@ class ImageExampleGen(tfx_example_gen.FileBasedExampleGen):
             checks: what a record must be like.
             output_config: hash buckets of each split, where the data comes without; which feature
                 is hashed is for `checks` to say.
-            range_config: which span; None takes the latest.
+            range_config: which spans; None takes the latest.
         """
         super().__init__(
             input_base=input_base,

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 import apache_beam as beam
 import tensorflow as tf
-from apache_beam.io.fileio import EmptyMatchTreatment, MatchFiles
+from apache_beam.io.fileio import EmptyMatchTreatment, MatchAll
 from google.protobuf import json_format, struct_pb2
 from tfx import types
 from tfx.components.example_gen import utils, write_split
@@ -31,6 +31,7 @@ from tfx.utils import proto_utils
 from components import tfrecord_file
 from components.image_example_gen import duplicates, inspection, measures, report
 from components.image_example_gen.checks import LEAKED, Checks
+from components.image_example_gen.driver import SEPARATOR
 from components.image_example_gen.quarantine import Quarantined
 from components.image_example_gen.splits import Cut
 from trainer import preprocessing, progress
@@ -62,7 +63,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Brings one span in.
+        """Brings the spans in.
 
         Args:
             input_dict: empty.
@@ -80,7 +81,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             examples, write_split.to_file_format_str(example_gen_pb2.FORMAT_TFRECORDS_GZIP)
         )
         base = exec_properties[specs.INPUT_BASE_KEY]
-        patterns = {split.name: os.path.join(base, split.pattern) for split in inputs.splits}
+        patterns = {
+            split.name: [os.path.join(base, one) for one in split.pattern.split(SEPARATOR)]
+            for split in inputs.splits
+        }
         with self._make_beam_pipeline() as pipeline:
             bring_in(
                 pipeline,
@@ -96,7 +100,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 def bring_in(
     pipeline: beam.Pipeline,
     *,
-    patterns: Mapping[str, str],
+    patterns: Mapping[str, Sequence[str]],
     cut: Cut | None,
     splits: Sequence[str],
     checks: Checks,
@@ -107,18 +111,19 @@ def bring_in(
 
     Args:
         pipeline: of any runner.
-        patterns: split of the input -> pattern of its files.
+        patterns: split of the input -> patterns of its files.
         cut: how to cut the data; None if the splits of the input stay.
         splits: names of all splits that come out.
         checks: what a record must be like.
-        span: the span's number, for the report.
+        span: the newest span's number, for the report.
         folder: where splits, quarantine and report are written.
     """
     matched = [
         pipeline
-        | f"Match[{name}]" >> MatchFiles(pattern, EmptyMatchTreatment.ALLOW)
+        | f"Patterns[{name}]" >> beam.Create(listed)
+        | f"Match[{name}]" >> MatchAll(EmptyMatchTreatment.ALLOW)
         | f"Name[{name}]" >> beam.Map(_named, name)
-        for name, pattern in patterns.items()
+        for name, listed in patterns.items()
     ]
     # Reshuffled, so that files are read in parallel.
     files = matched | "AllFiles" >> beam.Flatten() | "Spread" >> beam.Reshuffle()

@@ -154,7 +154,14 @@ class Data(Section):
     )
     span: Literal["latest"] | Annotated[int, Field(ge=0)] = Field(
         "latest",
-        description="Number of the one span to learn from; latest takes the highest there is.",
+        description="Number of the newest span to learn from; latest takes the highest there is.",
+    )
+    window: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="How many spans to learn from, counted back from span: 3 with span 7 is 5, 6"
+        " and 7. Numbers that are not there are passed over.",
     )
     splits: Splits = Field(
         Splits(),

@@ -16,8 +16,19 @@ class Retry(Section):
 
     times: int = Field(0, ge=0, le=20, description="Further tries after one that failed.")
     wait: int = Field(60, ge=0, description="Seconds before the first further try.")
-    factor: float = Field(2.0, ge=1, description="By how much each wait is longer than the last.")
-    longest: int = Field(3600, ge=0, description="Seconds in all after which it is given up.")
+    factor: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="How many times longer each wait is than the last.",
+    )
+    longest: int | None = Field(
+        None,
+        ge=1,
+        description="Seconds since the first try began after which it is given up. If left out,"
+        " only the number of tries counts.",
+        examples=[86400],
+    )
 
 
 class Secret(Section):

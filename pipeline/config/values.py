@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _REMOTE_SCHEMES = ("gs://", "s3://")
+_LOCATIONS = "a local path or gs://…"
 
 
 class ConfigError(ValueError):
@@ -24,9 +25,14 @@ def is_remote(location: str) -> bool:
 
 def _check_location(value: str) -> str:
     if not value.strip():
-        raise ValueError("found an empty text; allowed: a local path, gs://… or s3://…")
-    if "://" in value and not re.match(r"(gs|s3)://[^/]", value):
-        raise ValueError(f"found {shown(value)}; allowed: a local path, gs://… or s3://…")
+        raise ValueError(f"found an empty text; allowed: {_LOCATIONS}")
+    if value.startswith("s3://"):
+        raise ValueError(
+            f"found {shown(value)}; allowed: {_LOCATIONS}, as TensorFlow comes without s3://;"
+            " mount the bucket as a folder"
+        )
+    if "://" in value and not re.match(r"gs://[^/]", value):
+        raise ValueError(f"found {shown(value)}; allowed: {_LOCATIONS}")
     return value
 
 
@@ -61,7 +67,7 @@ def check_unique(names: tuple[str, ...]) -> tuple[str, ...]:
 Location = Annotated[
     str,
     AfterValidator(_check_location),
-    Field(json_schema_extra={"allowed": "a local path, gs://… or s3://…"}),
+    Field(json_schema_extra={"allowed": _LOCATIONS}),
 ]
 # YAML has lists only; the models hold tuples so that a config cannot be changed.
 Texts = Annotated[tuple[str, ...], Field(strict=False)]

@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 
 class Stub(http.server.ThreadingHTTPServer):
-    """Keeps what it is sent, by collection; `fail` makes it answer with a status instead."""
+    """Keeps what it is sent; `fail` makes it answer with a status, `page` with a web page."""
 
     def __init__(self) -> None:
         """Listens on a free port of this machine."""
@@ -35,6 +35,7 @@ class Stub(http.server.ThreadingHTTPServer):
             name: [] for name in ("experiments", "pipelines", "versions", "runs", "recurringruns")
         }
         self.fail: tuple[str, int] | None = None
+        self.page: bytes | None = None
         self.tokens: set[str | None] = set()
         self.wrong: list[str] = []
 
@@ -127,7 +128,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return {}
 
     def _answer(self, content: Json, status: int = 200) -> None:
-        text = json.dumps(content).encode()
+        text = self.server.page or json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
@@ -157,7 +158,7 @@ def _filtered(kept: list[Json], query: dict[str, str]) -> list[Json]:
 def running() -> Iterator[Stub]:
     """Runs a stub while the context lasts."""
     stub = Stub()
-    thread = threading.Thread(target=stub.serve_forever, daemon=True)
+    thread = threading.Thread(target=stub.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield stub

@@ -98,12 +98,18 @@ def container(
 @pytest.fixture
 def data(tmp_path: Path, record: Record, picture: Any) -> Path:
     """A data root with one span."""
-    folder = tmp_path / "data" / "span-0"
+    return _span(tmp_path / "data", 0, record, picture)
+
+
+def _span(root: Path, span: int, record: Record, picture: Any) -> Path:
+    """Writes a span of six images that no other span has."""
+    folder = root / f"span-{span}"
     folder.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(folder / "x.tfrecord")) as writer:
         for number in range(6):
-            writer.write(record(picture(seed=number), number % 2, LABELS[number % 2]))
-    return tmp_path / "data"
+            image = picture(seed=6 * span + number)
+            writer.write(record(image, number % 2, LABELS[number % 2]))
+    return root
 
 
 def _schema(container: Container) -> dict[str, Any]:
@@ -181,19 +187,20 @@ def test_the_driver_finds_the_newest_span_and_its_fingerprint(
 
 @pytest.mark.slow
 def test_what_the_driver_found_reaches_the_executor(
-    container: Callable[..., Container], data: Path
+    container: Callable[..., Container], data: Path, record: Record, picture: Any
 ) -> None:
-    (data / "span-0").rename(data / "span-4")
+    for span in (3, 4):
+        _span(data, span, record, picture)
     pod = container(data={"root": str(data), "labels": LABELS})
-    _, checked = pod.run("example-gen-precheck")
-    found = checked["parameterValues"]["driver_output"]
-    code, output = pod.run("example-gen", driver_output=found)
-    assert code == 0
-    (artifact,) = output["artifacts"]["examples"]["artifacts"]
-    assert artifact["metadata"]["custom:span"] == 4
-    files = pod.path(artifact["uri"]).glob("Split-*/*.gz")
-    count = sum(1 for _ in tf.data.TFRecordDataset([str(f) for f in files], "GZIP"))
-    assert count == 6
+    for window, images in ((1, 6), (2, 12)):
+        _, checked = pod.run("example-gen-precheck", data_window=window)
+        found = checked["parameterValues"]["driver_output"]
+        code, output = pod.run("example-gen", driver_output=found, data_window=window)
+        assert code == 0
+        (artifact,) = output["artifacts"]["examples"]["artifacts"]
+        assert artifact["metadata"]["custom:span"] == 4
+        report = json.loads((pod.path(artifact["uri"]) / "report.json").read_text("utf-8"))
+        assert sum(report["clean"].values()) == images
 
 
 def test_the_driver_of_production_reads_the_store_that_a_parameter_names(

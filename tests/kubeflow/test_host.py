@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
+from kubeflow import compile as compiler
 from kubeflow.host import CronError, six_fields
 from pipeline import cli
+from pipeline.config import Config
 from tests.kubeflow import stub_host
-from tests.kubeflow.conftest import LABELS, settings
+from tests.kubeflow.conftest import settings
 from tests.kubeflow.stub_host import Stub
 
 
@@ -29,15 +31,29 @@ def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stub]:
         assert stub.wrong == []
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> str:
-    file = tmp_path / "retrain.yaml"
-    content = settings(
-        data={"root": str(tmp_path / "data"), "labels": LABELS},
-        kubeflow={"pipeline_root": "minio://bucket/root"},
-    )
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("config") / "retrain.yaml"
+    content = settings(kubeflow={"pipeline_root": "minio://bucket/root"})
     file.write_text(yaml.safe_dump(content.model_dump(mode="json")), "utf-8")
     return str(file)
+
+
+_COMPILED: dict[str, str] = {}
+
+
+@pytest.fixture(autouse=True)
+def compile_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiles each config once for all tests here, which are about what is done with the text."""
+    compile_it = compiler.compile_for_kubeflow
+
+    def compile_or_take(config: Config) -> str:
+        key = config.model_dump_json()
+        if key not in _COMPILED:
+            _COMPILED[key] = compile_it(config)
+        return _COMPILED[key]
+
+    monkeypatch.setattr(compiler, "compile_for_kubeflow", compile_or_take)
 
 
 def _schedules(stub: Stub) -> list[dict[str, Any]]:
@@ -139,17 +155,18 @@ def test_schedules_are_paused_resumed_listed_and_deleted(
     assert "--name: found test-pets; allowed: there is none" in capsys.readouterr().err
 
 
-def _span(config: str, number: int) -> None:
-    folder = Path(config).parent / "data" / f"span-{number}"
+def _span(root: Path, number: int) -> None:
+    folder = root / f"span-{number}"
     folder.mkdir(parents=True)
     (folder / "x.tfrecord").touch()
 
 
 def test_watching_starts_one_run_for_each_newest_span(
-    stub: Stub, config: str, capsys: pytest.CaptureFixture[str]
+    stub: Stub, config: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    _span(config, 0)
-    command = ["watch", "--config", config, "--once", "--json"]
+    _span(tmp_path / "data", 0)
+    root = f"data.root={tmp_path / 'data'}"
+    command = ["watch", "--config", config, "--set", root, "--once", "--json"]
     for _ in range(3):
         assert cli.main(command) == 0
     (run,) = stub.kept["runs"]
@@ -157,7 +174,7 @@ def test_watching_starts_one_run_for_each_newest_span(
     assert run["runtime_config"]["parameters"] == {"data_span": "0"}
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["new"] for line in told] == [True, False, False]
-    _span(config, 1)
+    _span(tmp_path / "data", 1)
     assert cli.main(command) == 0
     assert [run["display_name"] for run in stub.kept["runs"]][1:] == ["test-pets-span-1"]
 
@@ -191,8 +208,20 @@ def test_each_refusal_is_one_line(
     assert "secret-token" not in captured.out + captured.err
 
 
+def test_a_login_page_is_one_line(
+    stub: Stub, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub.page = b"<html>Log in</html>"
+    assert cli.main(["schedule", "--config", config, "--list"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "it answers with a web page" in line
+
+
 def test_a_host_that_is_not_there_is_one_line(
-    config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -201,6 +230,8 @@ def test_a_host_that_is_not_there_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert f"127.0.0.1:{port}: cannot be reached" in line
     assert "Connection refused" in line
+    # Outside of a test, these would be printed too.
+    assert caplog.records == []
     monkeypatch.delenv("KF_PIPELINES_ENDPOINT", raising=False)
     assert cli.main(["submit", "--config", config]) == 2
     assert "found no host; give --host URL" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kubeflow import local_launcher
+from kubeflow import local_driver, local_launcher
 from kubeflow.acceptance import RefusedError
 from kubeflow.local_launcher import TaskRun
 from tests.kubeflow.conftest import Pipeline
@@ -132,9 +132,9 @@ def test_parameters_have_defaults_and_take_other_values(pipeline: Pipeline, tmp_
     assert json.loads(seen.read_text("utf-8"))["inputs"]["parameterValues"] == {"q": "3"}
     _run(pipeline, tmp_path / "dry", p=4)
     assert json.loads(seen.read_text("utf-8"))["inputs"]["parameterValues"] == {"q": "4"}
-    with pytest.raises(local_launcher.ParameterError, match='p: found "x"; allowed: NUMBER'):
+    with pytest.raises(local_driver.ParameterError, match='p: found "x"; allowed: NUMBER'):
         _run(pipeline, tmp_path / "dry", p="x")
-    with pytest.raises(local_launcher.ParameterError, match="other: allowed: p"):
+    with pytest.raises(local_driver.ParameterError, match="other: allowed: p"):
         _run(pipeline, tmp_path / "dry", other=1)
 
 

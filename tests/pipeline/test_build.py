@@ -201,18 +201,23 @@ def test_data_with_splits_comes_in_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("span", "numbered", "fixed"),
-    [("latest", True, False), (3, True, True), (0, False, False)],
+    ("span", "window", "numbered", "spans"),
+    [
+        ("latest", 1, True, {"rolling_range": {"num_spans": 1}}),
+        ("latest", 4, True, {"rolling_range": {"num_spans": 4}}),
+        (3, 1, True, {"static_range": {"start_span_number": 3, "end_span_number": 3}}),
+        (3, 2, True, {"static_range": {"start_span_number": 2, "end_span_number": 3}}),
+        (3, 9, True, {"static_range": {"end_span_number": 3}}),
+        (0, 1, False, None),
+    ],
 )
 def test_a_span_is_pinned_only_where_it_was_asked_for_by_number(
-    tmp_path: Path, span: str | int, numbered: bool, fixed: bool
+    tmp_path: Path, span: str | int, window: int, numbered: bool, spans: object
 ) -> None:
-    graph = _graph(tmp_path, _span(numbered=numbered), data={"root": "/data", "span": span})
+    data = {"root": "/data", "span": span, "window": window}
+    graph = _graph(tmp_path, _span(numbered=numbered), data=data)
     found = _properties(graph)["example-gen"].get("range_config")
-    assert bool(found) == fixed
-    if fixed:
-        numbers = json.loads(found)["static_range"]
-        assert (numbers["start_span_number"], numbers["end_span_number"]) == (3, 3)
+    assert (found and json.loads(found)) == spans
 
 
 def test_beam_gets_its_options(tmp_path: Path) -> None:

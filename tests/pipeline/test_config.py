@@ -118,9 +118,13 @@ def test_numbers_may_be_written_in_any_usual_form(tmp_path, number):
 WRONG = [
     ({"name": "Cats"}, 'name: found "Cats"; allowed: up to 128 lower-case letters, digits'),
     ({"name": 12}, "name: found 12; allowed: up to 128"),
-    ({"data": {}}, "data.root: missing; needed: a local path, gs://… or s3://…"),
-    ({"data": None}, "data: found null; allowed: a mapping with root, labels, span, splits"),
-    ({"data": {"root": "ftp://x"}}, 'data.root: found "ftp://x"; allowed: a local path, gs://'),
+    ({"data": {}}, "data.root: missing; needed: a local path or gs://…"),
+    ({"data": None}, "data: found null; allowed: a mapping with root, labels, span, window"),
+    ({"data": {"root": "ftp://x"}}, 'data.root: found "ftp://x"; allowed: a local path or gs://'),
+    (
+        {"data": {"root": "s3://b/d"}},
+        'data.root: found "s3://b/d"; allowed: a local path or gs://…, as TensorFlow comes without',
+    ),
     ({"data": {"root": " "}}, "data.root: found an empty text; allowed: a local path"),
     (
         {"data": {"root": "d/span-{SPAN}"}},

@@ -75,6 +75,21 @@ def test_the_latest_span_is_the_highest_number(tmp_path):
     assert _matched(span) == {split: [f"span-10/{split}/a.tfrecord.gz"] for split in SPLITS}
 
 
+def test_the_spans_of_a_window_are_laid_out_alike(tmp_path):
+    for number in (2, 3):
+        _write_splits(tmp_path / f"span-{number}")
+    _write(tmp_path / "span-1/a.tfrecord")
+    config = _config(tmp_path)
+    for window, fits in ((1, True), (2, True), (3, False), (100, False)):
+        data = config.data.model_copy(update={"window": window})
+        widened = config.model_copy(update={"data": data})
+        if fits:
+            assert spans.find(widened).number == 3
+            continue
+        with pytest.raises(ConfigError, match=rf"data\.window: found {window}, .*span-1; allowed"):
+            spans.find(widened)
+
+
 def test_a_span_can_be_asked_for(tmp_path):
     for number in (0, 2, 10):
         _write_splits(tmp_path / f"span-{number}")

@@ -60,7 +60,7 @@ def bring_in(
     folder: Path, out: Path, checks: Checks | None = None, cut: Cut | None = None
 ) -> BroughtIn:
     """Brings in what lies in `folder/{split}`, or in `folder` if a cut is given."""
-    patterns = {"all": f"{folder}/*"} if cut else {s: f"{folder}/{s}/*" for s in SPLITS}
+    patterns = {"all": [f"{folder}/*"]} if cut else {s: [f"{folder}/{s}/*"] for s in SPLITS}
     with beam.Pipeline() as pipeline:
         executor.bring_in(
             pipeline,

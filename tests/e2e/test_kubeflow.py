@@ -1,0 +1,122 @@
+"""The compiled pipeline, run as the cluster runs it: first, and again."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from components.evaluator.scorecard import FILE_NAME, Scorecard
+from kubeflow import compile as compiler
+from kubeflow import entrypoint, local_launcher
+from kubeflow.local_launcher import TaskRun
+from pipeline import peek
+from pipeline.config import load
+from tests.e2e.conftest import Finished, Workspace, make_workspace
+
+pytestmark = pytest.mark.slow
+
+Tasks = dict[str, TaskRun]
+
+# A task spends most of its seconds on loading TFX. Here each is forked from a process that has
+# loaded it: still a process of its own, which is handed the command's arguments and environment.
+# `test_dockerfile.py` starts one as it stands in the YAML.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    ["tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor", "pipeline.build"]
+)
+
+
+def _fork(command: Sequence[str], variables: Mapping[str, str], log: Path) -> int:
+    assert list(command[:3]) == compiler.COMMAND
+    process = _FORKS.Process(target=_task, args=(command[3:], dict(variables), log))
+    process.start()
+    process.join()
+    return process.exitcode or 0
+
+
+def _task(arguments: Sequence[str], variables: Mapping[str, str], log: Path) -> None:
+    with log.open("ab") as output:
+        for descriptor in (1, 2):
+            os.dup2(output.fileno(), descriptor)
+    os.environ.update(variables)
+    sys.exit(entrypoint.main(arguments))
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A workspace whose pipeline is compiled and run in a folder that stands for a cluster."""
+
+    workspace: Workspace
+    data: Path
+
+    def run(self) -> Tasks:
+        """Returns the tasks of a run that succeeded, by name."""
+        text = compiler.compile_for_kubeflow(load(str(self.workspace.config), []))
+        tasks = local_launcher.run(text, self.workspace.folder / "cluster", {}, start=_fork)
+        assert not [task for task in tasks if task.state == local_launcher.FAILED]
+        return {task.task: task for task in tasks}
+
+    def scorecard(self, tasks: Tasks) -> Scorecard:
+        uri = (tasks["evaluator"].artifacts or {})["evaluation"]
+        folder = self.workspace.folder / "cluster" / "store" / "minio"
+        file = folder / uri.removeprefix("minio://") / FILE_NAME
+        return Scorecard.from_json(file.read_text("utf-8"))
+
+
+def _in_state(tasks: Tasks, state: str) -> set[str]:
+    return {name for name, task in tasks.items() if task.state == state}
+
+
+def _prechecks(tasks: Tasks) -> set[str]:
+    return {task for task in tasks if task.endswith("-precheck")}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Cluster:
+    folder = tmp_path_factory.mktemp("kubeflow")
+    data = folder / "data"
+    shutil.copytree(digits, data)
+    return Cluster(make_workspace(folder, data), data)
+
+
+@pytest.fixture(scope="module")
+def first(cluster: Cluster) -> Tasks:
+    return cluster.run()
+
+
+def test_the_first_run_is_as_good_as_the_local_one(
+    cluster: Cluster, first: Tasks, first_run: Finished
+) -> None:
+    assert _in_state(first, "succeeded") == set(first)
+    local = first_run.json["metrics"]
+    metrics = {metric: cluster.scorecard(first).metrics[metric] for metric in local}
+    assert metrics["accuracy"] == local["accuracy"]
+    # Sums of floats depend on the order in which Beam takes them: by 3e-6 was seen.
+    assert metrics == pytest.approx(local, abs=1e-4)
+
+
+def test_its_model_serves(cluster: Cluster, first: Tasks) -> None:
+    (version,) = cluster.workspace.versions()
+    model = tf.saved_model.load(str(cluster.workspace.store / version))
+    (records,) = cluster.data.glob("span-0/*.tfrecord")
+    images = [example["image/encoded"][0] for example in peek.examples(str(records), 8)]
+    labels = model.signatures["serving_default"](image_bytes=tf.constant(images))["label"]
+    assert {label.decode() for label in labels.numpy()} <= set("0123456789")
+
+
+def test_nothing_is_learnt_twice(cluster: Cluster, first: Tasks) -> None:
+    # With a version in production, the candidate would be judged anew, beside it.
+    shutil.rmtree(cluster.workspace.store)
+    again = cluster.run()
+    # What is no longer in the store is pushed again, and reported; all else is from the cache.
+    assert _in_state(again, "succeeded") == {"pusher", "report", *_prechecks(again)}
+    assert _in_state(again, "cached") == set(first) - _in_state(again, "succeeded")
+    assert len(cluster.workspace.versions()) == 1
