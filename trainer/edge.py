@@ -7,14 +7,16 @@ are to be made is written beside it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from trainer import freezing, images
+from trainer import finetuning, freezing, images
+
+_Function = Callable[[tf.Tensor], tf.Tensor]
 
 FILE = "model.tflite"
 DESCRIPTION = "model.tflite.json"
@@ -81,13 +83,39 @@ def convert(
     Returns:
         The file's content; its input is uint8 for int8 and float32 for float16.
     """
-    specification = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="pixels")
+    parts = finetuning.parts(model)
+    if kind == "int8" and parts is not None:
+        model = finetuning.join(parts[0], _centred(*parts, sample))
     # Frozen, as the converter aborts the process on the variables of some Keras 3 layers.
     score = freezing.freeze(model)
-    call = tf.function(lambda pixels: tf.nn.softmax(score(pixels) / temperature), autograph=False)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [call.get_concrete_function(specification)]
-    )
+    return _converted(lambda pixels: tf.nn.softmax(score(pixels) / temperature), kind, sample)
+
+
+def _centred(backbone: keras.Model, head: keras.Model, sample: Sequence[tf.Tensor]) -> keras.Model:
+    """Takes out of a head's first layer what rounding the backbone to int8 adds on average.
+
+    Rounded weights shift the mean of what each layer puts out, and the shifts add up; see
+    M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
+    ICCV 2019. It goes into a bias, which is kept in 32 bits.
+    """
+    embed = freezing.freeze(backbone)
+    exact = np.concatenate([embed(image[tf.newaxis]).numpy() for image in sample])
+    rounded = predict(_converted(embed, "int8", sample), np.stack(sample))
+    shift = (rounded - exact).mean(axis=0, keepdims=True)
+    centred = keras.models.clone_model(head)
+    centred.set_weights(head.get_weights())
+    dense = next(layer for layer in centred.layers if isinstance(layer, keras.layers.Dense))
+    # What comes before it, a normalisation and dropout, is affine.
+    before = keras.Model(centred.inputs, dense.input)
+    moved = before(shift, training=False) - before(np.zeros_like(shift), training=False)
+    dense.bias.assign_sub(keras.ops.matmul(moved, dense.kernel)[0])
+    return centred
+
+
+def _converted(call: _Function, kind: str, sample: Sequence[tf.Tensor]) -> bytes:
+    specification = tf.TensorSpec((1, *sample[0].shape), tf.float32, name="pixels")
+    function = tf.function(call, autograph=False).get_concrete_function(specification)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]

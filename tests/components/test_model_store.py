@@ -176,7 +176,7 @@ for attempt in range(24):
     unfinished += any(name.startswith(".") for name in names)
     for name in names:
         if not name.startswith("."):
-            print(json.dumps([attempt, name, model_store._digest(f"{store}/{name}")]))
+            print(json.dumps([attempt, name, model_store.digest(f"{store}/{name}")]))
 print(json.dumps([killed, unfinished, 0]))
 """
 
@@ -190,7 +190,7 @@ def test_a_publisher_that_is_killed_leaves_no_version_that_is_not_whole(tmp_path
             seed = hashlib.sha256(f"{number} {shard}".encode()).digest()
             (folder / "variables" / f"{shard}.data").write_bytes(seed * 4000)  # 128 kB
         models.append(str(folder))
-    whole = {model_store._digest(model) for model in models}
+    whole = {model_store.digest(model) for model in models}
     store = tmp_path / "store"
 
     output = subprocess.run(

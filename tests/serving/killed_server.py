@@ -77,7 +77,7 @@ def _ask(port: int) -> tuple[int, float] | None:
 def _constant(store: str, version: int, digests: dict[str, float]) -> float | None:
     """Returns the constant of the model that a version is; None where its files are none whole."""
     try:
-        return digests.get(model_store._digest(model_store.path(store, version)))
+        return digests.get(model_store.digest(model_store.path(store, version)))
     except tf.errors.NotFoundError:
         return None  # it was deleted meanwhile
 
@@ -86,7 +86,7 @@ def main(models: Path, store: str) -> None:
     """Prints one line of JSON: how many were killed, how many answered before, what was wrong."""
     random.seed(7)
     candidates = [str(models / "2"), str(models / "3")]
-    digests = {model_store._digest(model): float(Path(model).name) for model in candidates}
+    digests = {model_store.digest(model): float(Path(model).name) for model in candidates}
     constants: dict[int, float] = {}
     wrong: list[object] = []
     killed = served = judged = 0
