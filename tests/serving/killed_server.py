@@ -10,8 +10,10 @@ import json
 import os
 import random
 import signal
+import socket
 import sys
 import time
+import traceback
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -30,7 +32,6 @@ ATTEMPTS = 10  # two processes are killed in each
 def _serve(store: str, port: int) -> None:
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 1)
-    os.dup2(devnull, 2)
     options = Options(model_name=MODEL, model_base_path=store, port=port, grpc_port=0)
     server.run(options, as_json=True)
 
@@ -47,8 +48,17 @@ def _fork(job: object, *arguments: object) -> int:
         try:
             job(*arguments)  # type: ignore[operator]
         finally:
-            os._exit(0)
+            # Whatever it is, it was to go on until it was killed.
+            traceback.print_exc()
+            os._exit(1)
     return child
+
+
+def _free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+        return port
 
 
 def _request(port: int, path: str, body: bytes | None = None) -> Any:
@@ -91,7 +101,7 @@ def main(models: Path, store: str) -> None:
     wrong: list[object] = []
     killed = served = judged = 0
     for attempt in range(ATTEMPTS):
-        port = 20_000 + random.randrange(20_000)
+        port = _free_port()
         pushing = _fork(_push, candidates, store)
         serving = _fork(_serve, store, port)
         # Every second attempt is killed while it serves, however slow the machine; the others
