@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,14 @@ from components import model_config
 from pipeline import cli
 from serving.options import Options
 from tests.conftest import LABELS, Exported
-from tests.serving.conftest import Serve, _serve
+from tests.serving.conftest import OURS, Serve, _serve
 
 pytestmark = pytest.mark.slow
 
-serve = pytest.fixture(_serve)
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    yield from _serve(OURS)
 
 
 @pytest.fixture
