@@ -51,5 +51,9 @@ def expected_calibration_error(
     """
     confidence = probabilities.max(axis=1)
     gap = (probabilities.argmax(axis=1) == labels) - confidence
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    return float(np.abs(np.bincount(bins, gap, BINS)).sum() / len(labels))
+    return float(np.abs(np.bincount(bins(confidence), gap, BINS)).sum() / len(labels))
+
+
+def bins(confidence: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Returns the bin of each confidence, one of `BINS` equal ones; the last holds 1 too."""
+    return np.minimum((np.asarray(confidence, np.float64) * BINS).astype(np.int64), BINS - 1)

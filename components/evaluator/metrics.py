@@ -18,8 +18,9 @@ from tensorflow_model_analysis.metrics.multi_class_confusion_matrix_metrics impo
 )
 from tensorflow_model_analysis.proto import config_pb2
 
+from trainer import calibration
+
 SCORES = PRECISION, RECALL, F1 = ("precision", "recall", "f1")
-BINS = 15
 
 
 def precision_recall_f1(matrix: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
@@ -216,7 +217,7 @@ class _CalibrationCombiner(beam.CombineFn):
         self._output = output
 
     def create_accumulator(self) -> npt.NDArray[np.float64]:
-        return np.zeros((BINS, 3))
+        return np.zeros((calibration.BINS, 3))
 
     def add_input(
         self, accumulator: npt.NDArray[np.float64], element: metric_types.StandardMetricInputs
@@ -238,7 +239,7 @@ class _CalibrationCombiner(beam.CombineFn):
         if self._output is not None and self._output in outputs:
             prediction = outputs[self._output]
         confidence, hit = float(prediction.max()), int(prediction.argmax()) == int(label.item())
-        row = min(int(confidence * BINS), BINS - 1)
+        row = calibration.bins(confidence)
         accumulator[row] += np.array([1.0, confidence, float(hit)]) * np.asarray(weight).item()
         return accumulator
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from components.evaluator.metrics import BINS
 from components.evaluator.predictions import Answers, Ints
 from components.report.page import Interval
+from trainer.calibration import BINS, bins
 
 _SAMPLES = 1000
 _PERCENTILES = (2.5, 97.5)
@@ -35,7 +35,7 @@ def measure(labels: Ints, answers: Answers) -> Measure:
     classes = int(max(labels.max(), answers.guess.max())) + 1
     right = labels == answers.guess
     near = answers.rank < 3
-    bins = np.minimum((answers.score.astype(np.float64) * BINS).astype(int), BINS - 1)
+    places = bins(answers.score)
     gap = right - answers.score.astype(np.float64)
 
     def metrics(weights: Counts) -> dict[str, float]:
@@ -51,7 +51,7 @@ def measure(labels: Ints, answers: Answers) -> Measure:
             "macro_recall": _mean_ratio(hits, actual, there),
             "macro_f1": _mean_ratio(2 * hits, actual + predicted, there),
             "expected_calibration_error": float(
-                np.abs(np.bincount(bins, weights * gap, BINS)).sum() / total
+                np.abs(np.bincount(places, weights * gap, BINS)).sum() / total
             ),
         }
 

@@ -20,6 +20,7 @@ from components.image_example_gen import measures
 from components.image_example_gen import report as data_report
 from components.report import images, judgement, pictures, training
 from components.report.page import FeatureSummary, Page, Serving, Verdict
+from components.serving_validator.component import REPORT_FILE
 from components.span_drift import report as span_drift
 
 SPLIT = "train"
@@ -35,7 +36,6 @@ _PACKAGES = (
     "pillow",
 )
 _LARGEST_MATRIX = 25
-_SERVING_REPORT = "report.json"  # the name that the ServingValidator gives it
 
 
 @dataclass(frozen=True)
@@ -156,9 +156,9 @@ def _card(evaluation: str) -> scorecard.Scorecard | None:
 
 
 def _serving(folder: str) -> tuple[Serving | None, Sequence[str]]:
-    if not _exists(folder, _SERVING_REPORT):
+    if not _exists(folder, REPORT_FILE):
         return None, ()
-    found = json.loads(_text(folder, _SERVING_REPORT))
+    found = json.loads(_text(folder, REPORT_FILE))
     numbers = [found[key] for key in ("p50_ms", "p99_ms", "memory_mb")]
     return None if None in numbers else Serving(*numbers), found["reasons"]
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import binomtest
 
-from components.evaluator.metrics import BINS
 from components.evaluator.predictions import Predictions
 from components.evaluator.scorecard import EXAMPLE_COUNT, ClassScore, Scorecard
 from components.report import bootstrap
 from components.report.page import Bin, Confusion, Interval, Metric, SliceScore, Verdict
+from trainer import calibration
 
 # In the order in which people ask.
 METRICS = (
@@ -99,7 +99,7 @@ def bins(predictions: Predictions) -> tuple[Bin, ...]:
     """Groups the guesses by score as the calibration error does, without the empty groups."""
     score = predictions.candidate.score.astype(np.float64)
     right = predictions.candidate.guess == predictions.labels
-    places = np.minimum((score * BINS).astype(int), BINS - 1)
+    places = calibration.bins(score)
     return tuple(
         Bin(
             images=int(inside.sum()),
@@ -107,7 +107,7 @@ def bins(predictions: Predictions) -> tuple[Bin, ...]:
             accuracy=float(right[inside].mean()),
             interval=_share_interval(int(right[inside].sum()), int(inside.sum())),
         )
-        for inside in (places == place for place in range(BINS))
+        for inside in (places == place for place in range(calibration.BINS))
         if inside.any()
     )
 
