@@ -68,11 +68,14 @@ def test_a_server_answers_and_a_broken_image_costs_no_other_its_label(
     store = tmp_path / "out" / "models" / "pets"
     client = serve(Options(model_name="pets", model_base_path=str(store)))
     url = f"http://127.0.0.1:{client.server.port}"
-    images = [str(tmp_path / "broken.jpg"), str(tmp_path / "photos" / "a.jpg")]
+    broken = tmp_path / ("wider than a terminal " * 8) / "broken.jpg"
+    broken.parent.mkdir()
+    broken.write_bytes(b"no image")
+    images = [str(broken), str(tmp_path / "photos" / "a.jpg")]
     assert cli.main(["predict", "--url", url, "--model-name", "pets", *images]) == 2
     told = capsys.readouterr()
     assert _label(exported, "JPEG") in told.out
-    assert "broken.jpg: " in told.err
+    assert told.err.startswith(f"{broken}: ")
 
 
 @pytest.mark.parametrize(
