@@ -11,7 +11,6 @@ from tfx.components import (
     ExampleValidator,
     StatisticsGen,
     Trainer,
-    Transform,
     Tuner,
 )
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
@@ -29,6 +28,7 @@ from components.report.component import Report
 from components.serving_validator import ServingValidator
 from components.serving_validator.checks import Bounds
 from components.span_drift import SpanDrift
+from components.transform import Transform
 from pipeline import evaluation
 from pipeline.commit import commit
 from pipeline.config import Config, Data, Splits

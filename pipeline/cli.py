@@ -138,7 +138,7 @@ def _run(options: argparse.Namespace) -> int:
         console = Console(file=terminal)
         console.print(f"{settings.name}: span {span.number} of {settings.data.root}", markup=False)
         console.print(f"log: {log}", markup=False, highlight=False, soft_wrap=True)
-        with console.status("loading TFX"):
+        with progress.spinning(console, "loading TFX"):
             from pipeline import local_run
         outcome = local_run.run(
             settings,

@@ -4,31 +4,51 @@ from __future__ import annotations
 
 import re
 
-_SEPARATORS = (
-    "During handling of the above exception, another exception occurred:",
-    "The above exception was the direct cause of the following exception:",
+_SEPARATORS = re.compile(
+    "During handling of the above exception, another exception occurred:"
+    "|The above exception was the direct cause of the following exception:"
 )
 _HEAD = "Traceback (most recent call last):"
+_MODULE = re.compile(r"^(\w+\.)+(?=\w+(:|$))")
+# An error of this project has been worded for people, whatever it came from.
+_OURS = re.compile(r"^(components|kubeflow|pipeline|serving|trainer)\.")
 _LINES = 12
-
-
-def root(traceback: str) -> list[str]:
-    """Returns the lines of the exception from which all others came, without empty ones."""
-    first = traceback
-    for separator in _SEPARATORS:
-        first = first.partition(separator)[0]
-    return [line.rstrip() for line in first.splitlines() if line.strip()]
 
 
 def cause(traceback: str) -> str:
     """Returns what went wrong as one line, without the module; "" of an empty traceback."""
-    told = [line for line in root(traceback) if not line.startswith((" ", _HEAD))]
-    return re.sub(r"^(\w+\.)+(?=\w+:)", "", told[0]) if told else ""
+    told = _told(traceback)
+    return _MODULE.sub("", told[0]) if told else ""
+
+
+def message(traceback: str) -> tuple[str, ...]:
+    """Returns the lines of what went wrong, without the name of the exception."""
+    first, *others = _told(traceback) or [""]
+    name, _, words = _MODULE.sub("", first).partition(": ")
+    return tuple(line for line in (words or name, *others) if line)
+
+
+def calls(traceback: str) -> list[str]:
+    """Returns the lines of the innermost calls that led to it, a dozen at most."""
+    return [line for line in _meant(traceback) if line.startswith(" ")][-_LINES:]
 
 
 def excerpt(traceback: str) -> list[str]:
-    """Returns the cause and then the innermost calls that led to it, a dozen lines in all."""
-    lines = root(traceback)
-    calls = [line for line in lines if line.startswith(" ")]
-    told = [line for line in lines if not line.startswith((" ", _HEAD))]
-    return [*told[:_LINES], *calls[-max(0, _LINES - len(told)) :]] if lines else []
+    """Returns the cause and then the innermost calls, a dozen lines in all."""
+    told = [_MODULE.sub("", line) for line in _told(traceback)][:_LINES]
+    room = _LINES - len(told)
+    return [*told, *(calls(traceback)[-room:] if room else ())]
+
+
+def _told(traceback: str) -> list[str]:
+    return [line for line in _meant(traceback) if not line.startswith((" ", _HEAD))]
+
+
+def _meant(traceback: str) -> list[str]:
+    """Returns the lines of the exception to tell: the first, or what this project made of it."""
+    chain = [
+        [line.rstrip() for line in part.splitlines() if line.strip()]
+        for part in _SEPARATORS.split(traceback)
+    ]
+    ours = (part for part in chain if any(_OURS.match(line) for line in part))
+    return next(ours, chain[0])

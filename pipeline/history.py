@@ -24,7 +24,8 @@ _STATE_NAMES = {
 }
 NOT_RUN = "not run"
 # Where TFX's launcher puts the traceback of what failed.
-_RESULT, _MESSAGE = "__execution_result__", "resultMessage"
+RESULT = "__execution_result__"
+_MESSAGE = "resultMessage"
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _component_run(node: str, execution: metadata_store_pb2.Execution) -> Compon
 
 
 def _error(execution: metadata_store_pb2.Execution) -> str:
-    if _RESULT not in execution.custom_properties:
+    if RESULT not in execution.custom_properties:
         return ""
-    message: str = json.loads(execution.custom_properties[_RESULT].string_value).get(_MESSAGE, "")
+    message: str = json.loads(execution.custom_properties[RESULT].string_value).get(_MESSAGE, "")
     return message

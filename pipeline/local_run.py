@@ -12,13 +12,18 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import metadata
 from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
+from tfx.orchestration.portable.mlmd import execution_lib
+from tfx.proto.orchestration import execution_result_pb2
 
 from pipeline import build, outcome, schema
 from pipeline.config import Config, ConfigError, is_remote
-from pipeline.history import NOT_RUN, ComponentRun, History
+from pipeline.history import NOT_RUN, RESULT, ComponentRun, History
 from pipeline.spans import Span
 
 _REMEMBERED = 10  # runs
@@ -74,7 +79,22 @@ def run(
                 traceback.print_exception(raised)
         history = History(build.metadata_file(config), config.name)
         run_id = max(set(history.runs()) - before, default="")
+        if error is not None:
+            _record(build.metadata_file(config), run_id, error)
         return outcome.read(history, run_id, nodes, error, log)
+
+
+def _record(database: str, run: str, error: Exception) -> None:
+    """Keeps a traceback in ML Metadata, as TFX does only of drivers and of separate processes."""
+    store = MetadataStore(metadata.sqlite_metadata_connection_config(database))
+    context = store.get_context_by_type_and_name("pipeline_run", run)
+    told = "".join(traceback.format_exception(error))
+    for execution in store.get_executions_by_context(context.id) if context else ():
+        failed = execution.last_known_state == metadata_store_pb2.Execution.FAILED
+        if failed and RESULT not in execution.custom_properties:
+            result = execution_result_pb2.ExecutionResult(result_message=told)
+            execution_lib.set_execution_result(result, execution)
+            store.put_executions([execution])
 
 
 def _interrupted(error: BaseException | None) -> bool:

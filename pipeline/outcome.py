@@ -16,11 +16,12 @@ from components.report.component import PAGE_FILE, REPORT_KEY
 from components.serving_validator import component as serving_validator
 from components.span_drift import report as span_drift
 from components.span_drift.report import DriftReport
+from pipeline import failure
 from pipeline.history import ComponentRun, History
 
 _REPORT = "report"
-# A component whose failure says that the run was refused, and by what.
-_GATES = {"data-gate": "by the data gate", "edge-gate": "by the edge gate"}
+# What a component raises to refuse a run; any other error is a failure.
+_REFUSALS = (DataRefusedError.__name__, EdgeRefusedError.__name__)
 
 
 @dataclass(frozen=True)
@@ -126,16 +127,14 @@ def _unsuccessful(
     components: Sequence[ComponentRun], error: Exception | None
 ) -> tuple[str, tuple[str, ...]]:
     """Returns verdict and reasons of a run that did not reach its end, "" of one that did."""
-    if error is not None:
-        refused = isinstance(error, (DataRefusedError, EdgeRefusedError))
-        return "refused" if refused else "failed", tuple(_message(error).splitlines())
     components = [one for one in components if one.id != _REPORT]
-    failed = [component.id for component in components if component.state == "failed"]
-    gates = [_GATES[node] for node in failed if node in _GATES]
-    if gates:
-        return "refused", tuple(gates)
+    failed = [one for one in components if one.state == "failed"]
+    if any(failure.cause(one.error).startswith(_REFUSALS) for one in failed):
+        return "refused", tuple(line for one in failed for line in failure.message(one.error))
     if failed:
-        return "failed", tuple(f"in {node}" for node in failed)
+        return "failed", tuple(failure.cause(one.error) or f"in {one.id}" for one in failed)
+    if error is not None:  # of no component
+        return "failed", tuple(_message(error).splitlines())
     if not components or components[-1].state not in ("done", "cached"):
         return "unfinished", ()
     return "", ()

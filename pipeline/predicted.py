@@ -54,6 +54,4 @@ def show(predictions: Sequence[Prediction]) -> None:
     errors = Console(stderr=True)
     for one in predictions:
         if one.error is not None:
-            errors.print(
-                f"{one.image}: {one.error}", markup=False, highlight=False, soft_wrap=True
-            )
+            errors.print(f"{one.image}: {one.error}", markup=False, highlight=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
 from rich.table import Table
 
 from trainer import progress as training
@@ -26,9 +28,28 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 1.0
 _FINISHED = ("done", "cached", "failed")
-# Who tells how far it is. Of the images that Transform embeds, TFX tells nothing until it is done.
+# Who tells how far it is.
 _TRAINING = ("tuner", "trainer")
-_COUNTED = {"example-gen": "checked", "evaluator": "evaluated"}
+_COUNTED = {"example-gen": "checked", "transform": "transformed", "evaluator": "evaluated"}
+
+
+def spinning(console: Console, text: str) -> Live:
+    """Shows on a terminal that something goes on.
+
+    What is printed meanwhile, by components or by TensorFlow, belongs in the log; so it is left
+    alone, which rich's own `Console.status` does not.
+    """
+    return Live(
+        _spinner(text),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+
+
+def _spinner(text: RenderableType) -> Spinner:
+    return Spinner("dots", text, style="status.spinner")
 
 
 @contextlib.contextmanager
@@ -43,7 +64,7 @@ def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) ->
 
     def watch() -> None:
         printed: set[str] = set()
-        with console.status("starting") as status:
+        with spinning(console, "starting") as live:
             while True:
                 last = stop.wait(_POLL_SECONDS)
                 found = components()
@@ -51,7 +72,7 @@ def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) ->
                     if component.state in _FINISHED and component.id not in printed:
                         printed.add(component.id)
                         console.print(f"  {component.id:<18} {line(component)}", highlight=False)
-                status.update(_status(found, time.time()))
+                live.update(_spinner(_status(found, time.time())))
                 if last:
                     return
 

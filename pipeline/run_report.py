@@ -61,7 +61,12 @@ def page(config: Config, history: History, run: str) -> Page:
     """Returns what the Report component found; of a run that did not reach it, what there is."""
     components = history.components(run, past_runs.NODES)
     found = _found(history, run) or _gathered(config, history, run)
-    steps = [_step(history, run, one) for one in components if one.state != NOT_RUN]
+    refused = found.verdict.kind == "refused"
+    steps = [
+        # A refusal is no fault in the code, so that a traceback would only mislead.
+        dataclasses.replace(step, error="") if refused else step
+        for step in (_step(history, run, one) for one in components if one.state != NOT_RUN)
+    ]
     return dataclasses.replace(found, run=run, steps=tuple(steps))
 
 
@@ -107,9 +112,7 @@ def _early_end(ended: Outcome) -> Verdict | None:
     pushers = [one for one in ended.components if one.id == "pusher"]
     if pushers and pushers[0].state in ("done", "cached"):
         return None
-    failed = [one for one in ended.components if one.error]
-    reasons = [failure.cause(one.error) for one in failed] or ended.reasons
-    return Verdict(ended.verdict, _SENTENCES[ended.verdict], tuple(reasons))
+    return Verdict(ended.verdict, _SENTENCES[ended.verdict], ended.reasons)
 
 
 def _version(production: metadata_store_pb2.Artifact | None) -> int | None:

@@ -148,14 +148,14 @@ def _headline(outcome: Outcome) -> str:
 
 
 def _traces(outcome: Outcome) -> list[str]:
-    """Says where components failed, the cause first; a refusal has said it all already."""
+    """Says where components failed, after the cause; a refusal has said it all already."""
     if outcome.verdict != "failed":
         return []
     found = []
     for component in outcome.components:
-        lines = failure.excerpt(component.error)
-        if lines:
-            found += [f"From the log of {component.id}:", *(f"  {line}" for line in lines)]
+        calls = failure.calls(component.error)
+        if calls:
+            found += [f"In {component.id}, the innermost call last:", *calls]
     return found
 
 

@@ -74,7 +74,7 @@ def count(what: str, images: int) -> None:
     """Tells that so many more images are done.
 
     Args:
-        what: what is done to them: "checked" or "evaluated".
+        what: what is done to them: "checked", "transformed" or "evaluated".
         images: how many.
     """
     with _lock:

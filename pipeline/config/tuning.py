@@ -37,11 +37,13 @@ class Search(Section):
     """What is searched; null leaves a key of the section trainer as it is."""
 
     learning_rate: Range | None = Field(
-        Range(min=1e-4, max=3e-3, scale="log"), description="Learning rates to search between."
+        Range(min=3e-4, max=3e-3, scale="log"), description="Learning rates to search between."
     )
-    dropout: Range | None = Field(Range(min=0.2, max=0.7), description="Shares to search between.")
+    dropout: Range | None = Field(Range(min=0.3, max=0.6), description="Shares to search between.")
     hidden_units: _Integers | None = Field((256, 512), description="Widths to choose from.")
-    batch_size: _Integers | None = Field((128, 256), description="Batch sizes to choose from.")
+    batch_size: _Integers | None = Field(
+        None, description="Batch sizes to choose from.", examples=[[128, 256, 512]]
+    )
     optimizer: _Optimizers | None = Field(
         None, description="Optimizers to choose from.", examples=[["adam", "sgd"]]
     )
@@ -63,7 +65,7 @@ class Tuner(Section):
 
     trials: int = Field(30, ge=1, le=10_000, description="How many heads are trained.")
     epochs: int = Field(
-        8,
+        6,
         ge=1,
         le=10_000,
         description="Passes over the training data in each trial, at most; the Trainer takes"

@@ -248,8 +248,8 @@ def test_too_much_quarantine_stops_the_run(tmp_path: Path, digits: Path, look: L
     assert workspace.versions() == []
     assert refused.json["report"] is None
     text = Path(look("report", config=workspace.config)["path"]).read_text("utf-8")
-    assert "by the data gate" in text
-    assert "1 unknown-label" in text
+    assert "DataRefusedError: 1 of 400 records (0.2%) are in quarantine" in text
+    assert "in __call__" not in text, "a refusal is no fault of the code"
     assert "<h2>Metrics</h2>" not in text
 
 

@@ -33,6 +33,19 @@ def test_the_cause_is_the_first_of_a_chain() -> None:
     )
 
 
+def test_what_this_project_made_of_an_error_is_the_cause() -> None:
+    chain = (
+        "a.OOMError: 3 GB\n\nThe above exception was the direct cause of the following exception:"
+        "\n\ntrainer.fitting.TrainingFailedError: out of memory\ntry a batch_size of 16\n"
+        "\nDuring handling of the above exception, another exception occurred:\n\n"
+        "trainer.fitting.TrainingFailedError: out of memory [while running 'Run[trainer]']\n"
+    )
+    assert failure.cause(chain) == "TrainingFailedError: out of memory"
+    assert failure.message(chain) == ("out of memory", "try a batch_size of 16")
+    assert failure.message("a.StoppedError\n") == ("StoppedError",)
+    assert failure.message("") == ()
+
+
 def test_an_excerpt_has_the_cause_first_and_the_innermost_calls() -> None:
     lines = failure.excerpt(_chained())
     assert lines[:2] == ["ValueError: the file is bad", "see line 3"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,24 @@ def test_the_page_is_named_where_there_is_one(recorder: Recorder, tmp_path: Path
 
 def test_an_error_before_the_push_is_the_runs(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "metadata.db")
-    recorder.record("run", "trainer", State.FAILED)
+    recorder.record("run", "trainer", State.COMPLETE)
     ended = _read(tmp_path, RuntimeError("no memory\nat all"))
     assert (ended.verdict, ended.reasons) == ("failed", ("no memory", "at all"))
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "reasons"),
+    [
+        ("components.edge_gate.component.EdgeRefusedError: a\nb", "refused", ("a", "b")),
+        ("KeyError: 'a'", "failed", ("KeyError: 'a'",)),
+        ("", "failed", ("in trainer",)),
+    ],
+)
+def test_what_a_component_raised_decides_whether_it_refused_or_failed(
+    tmp_path: Path, error: str, verdict: str, reasons: tuple[str, ...]
+) -> None:
+    recorder = Recorder(tmp_path / "metadata.db")
+    result = json.dumps({"resultMessage": error})
+    recorder.record("run", "trainer", State.FAILED, __execution_result__=result)
+    ended = _read(tmp_path, RuntimeError("seen from outside"))
+    assert (ended.verdict, ended.reasons) == (verdict, reasons)

@@ -30,14 +30,15 @@ def test_before_the_first_run_there_is_nothing_to_list(tmp_path: Path) -> None:
 def test_each_run_has_its_verdict(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "metadata.db")
     recorder.record("run-1", "trainer", State.FAILED)
-    recorder.record("run-2", "data-gate", State.FAILED)
+    refusal = json.dumps({"resultMessage": "components.data_gate.DataRefusedError: no image"})
+    recorder.record("run-2", "data-gate", State.FAILED, __execution_result__=refusal)
     recorder.record("run-3", "transform", State.RUNNING)
     recorder.record("run-4", "pusher", State.COMPLETE)
     runs = past_runs.read(_config(tmp_path))
     found = {run.run: (run.verdict, run.reasons) for run in runs}
     assert found == {
         "run-1": ("failed", ("in trainer",)),
-        "run-2": ("refused", ("by the data gate",)),
+        "run-2": ("refused", ("no image",)),
         "run-3": ("unfinished", ()),
         "run-4": ("refused", ()),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import io
+import sys
 import time
 
 import pytest
@@ -42,6 +43,22 @@ def test_what_finished_is_printed_once_and_the_rest_not_at_all(
     assert [line for line in lines if line] == ["transform done in 2.0 s", "x failed after 1.0 s"]
 
 
+def test_a_terminal_shows_what_runs_and_nothing_that_components_print(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
+    console = Console(file=io.StringIO(), width=100, force_terminal=True)
+    with progress.shown(console, lambda: [ComponentRun("trainer", "running", time.time())]):
+        time.sleep(0.1)
+        print("what Keras prints")
+        print("what TFX logs", file=sys.stderr)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "trainer: 0 s" in shown
+    assert "what" not in shown
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("what Keras prints\n", "what TFX logs\n")
+
+
 def test_an_error_of_the_run_passes_through() -> None:
     with (
         pytest.raises(RuntimeError, match="boom"),
@@ -67,8 +84,8 @@ def test_a_training_is_shown_with_a_bar_and_the_time_left() -> None:
     assert "trainer: 61 s" in text
     assert "━━━━━" in text
     assert "finetune: epoch 3/9, 25 %, about 6 min left, accuracy 0.500" in " ".join(text.split())
-    assert progress._running("transform", 3.0, None) == "transform: 3 s"
-    assert progress._running("transform", 3.0, state) == "transform: 3 s"
+    assert progress._running("pusher", 3.0, None) == "pusher: 3 s"
+    assert progress._running("pusher", 3.0, state) == "pusher: 3 s"
 
 
 def test_images_are_counted_where_they_are_checked_and_evaluated(

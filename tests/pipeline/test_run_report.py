@@ -81,11 +81,13 @@ def test_a_run_that_failed_has_a_page_of_what_there_is(
 
 
 def test_data_that_was_refused_says_why(settings: Config, recorder: Recorder) -> None:
-    result = json.dumps({"resultMessage": "a.DataRefusedError: 1 of 9 records are bad"})
+    told = "a.DataRefusedError: 1 of 9 records are bad\nclass b has no image"
+    result = json.dumps({"resultMessage": f'  File "gate.py", line 3, in Do\n{told}'})
     recorder.record("run", "data-gate", State.FAILED, __execution_result__=result)
     page = run_report.page(settings, past_runs.open_history(settings), "run")
     assert page.verdict.kind == "refused"
-    assert page.verdict.reasons == ("DataRefusedError: 1 of 9 records are bad",)
+    assert page.verdict.reasons == ("1 of 9 records are bad", "class b has no image")
+    assert [one.error for one in page.steps] == ["", ""]
 
 
 def test_a_run_that_was_killed_is_unfinished(settings: Config, recorder: Recorder) -> None:

@@ -172,10 +172,10 @@ def test_a_failure_is_shown_with_its_cause_before_where_it_was() -> None:
     )
     components = (ComponentRun("trainer", "failed", 1e9, 3.5, error),)
     shown = io.StringIO()
-    outcome = dataclasses.replace(FAILED, components=components)
+    outcome = dataclasses.replace(FAILED, components=components, reasons=("OSError: disk [full]",))
     summary.show(outcome, Console(file=shown, width=100))
     text = shown.getvalue()
-    assert text.index("log of trainer") < text.index("OSError: disk [full]") < text.index("a.py")
+    assert text.index("OSError: disk [full]") < text.index("In trainer") < text.index("a.py")
     refused = dataclasses.replace(outcome, verdict="refused")
     assert summary._traces(refused) == []
 
