@@ -120,3 +120,22 @@ def test_nothing_is_learnt_twice(cluster: Cluster, first: Tasks) -> None:
     assert _in_state(again, "succeeded") == {"pusher", "report", *_prechecks(again)}
     assert _in_state(again, "cached") == set(first) - _in_state(again, "succeeded")
     assert len(cluster.workspace.versions()) == 1
+
+
+def test_a_new_span_is_learnt_and_judged_beside_production(cluster: Cluster, first: Tasks) -> None:
+    (production,) = cluster.workspace.versions()
+    (records,) = cluster.data.glob("span-0/*.tfrecord")
+    span = cluster.data / "span-1"
+    span.mkdir()
+    with tf.io.TFRecordWriter(str(span / records.name)) as writer:
+        for record in tf.data.TFRecordDataset(str(records)).take(900):
+            writer.write(record.numpy())
+    tasks = cluster.run()
+    assert _in_state(tasks, "succeeded") == set(first) - _in_state(tasks, "cached")
+    # The label list, and so the schema, is that of span 0.
+    assert _in_state(tasks, "cached") == {"schema-gen"}
+    card = cluster.scorecard(tasks)
+    assert card.production is not None
+    assert card.production["example_count"] == card.metrics["example_count"]
+    pushed = set(cluster.workspace.versions()) - {production}
+    assert len(pushed) == card.blessed
