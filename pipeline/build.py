@@ -31,10 +31,10 @@ from components.span_drift import SpanDrift
 from components.transform import Transform
 from pipeline import evaluation
 from pipeline.commit import commit
-from pipeline.config import Config, Data, Splits
+from pipeline.config import Config, ConfigError, Data, Splits
 from pipeline.schema import curated
 from pipeline.spans import SPLITS, Span
-from trainer import fingerprint, preprocessing
+from trainer import fingerprint, learning, preprocessing
 
 
 def create_pipeline(
@@ -293,7 +293,12 @@ def _job(config: Config, labels: Sequence[str], recipe: preprocessing.Recipe) ->
         "backbone": recipe.backbone,
         "weights": recipe.weights,
         "options": options,
-        "export": config.export.model_dump(mode="json"),
+        # What the EdgeGate asks for is no part of it, or another bound would train anew.
+        "export": config.export.model_dump(mode="json", include={"tflite", "calibration_images"}),
     }
+    try:
+        learning.check(learning.Job.from_config({**job, "fingerprint": ""}))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     # The whole package is learnt with, and its code is a few files.
     return {**job, "fingerprint": fingerprint.digest(("",), {**job, "image": recipe.fingerprint})}

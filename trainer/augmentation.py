@@ -43,7 +43,7 @@ def build(
 
     Args:
         options: what is done; `crop` is not, as it happens where images are decoded.
-        seed: of Keras's layers, which draw their own random numbers.
+        seed: of Keras's layers, which draw their own random numbers, each from another one.
 
     Returns:
         A function of images, float32 [batch, height, width, 3] in [0, 255]; the class as shares,
@@ -81,25 +81,31 @@ def build(
 
 
 def _layers(options: AugmentationOptions, seed: int) -> list[keras.Layer]:
-    # In float32 whatever the precision of training: these are pixels.
-    common = {"seed": seed, "dtype": "float32"}
-    layers: list[keras.Layer] = []
-    if options.flip != "none":
-        mode = {"both": "horizontal_and_vertical"}.get(options.flip, options.flip)
-        layers.append(keras.layers.RandomFlip(mode, **common))
+    wanted: list[tuple[type[keras.Layer], tuple[Any, ...]]] = []
+    # One by one, as Keras tosses a single coin for both axes.
+    wanted += [
+        (keras.layers.RandomFlip, (axis,))
+        for axis in ("horizontal", "vertical")
+        if options.flip in (axis, "both")
+    ]
     if options.rotation:
         # The config has degrees, Keras shares of a whole turn.
-        layers.append(keras.layers.RandomRotation(options.rotation / 360, options.fill, **common))
+        wanted.append((keras.layers.RandomRotation, (options.rotation / 360, options.fill)))
     if options.zoom:
-        layers.append(keras.layers.RandomZoom(options.zoom, None, options.fill, **common))
+        wanted.append((keras.layers.RandomZoom, (options.zoom, None, options.fill)))
     if options.translation:
         share = options.translation
-        layers.append(keras.layers.RandomTranslation(share, share, options.fill, **common))
+        wanted.append((keras.layers.RandomTranslation, (share, share, options.fill)))
     if options.brightness:
-        layers.append(keras.layers.RandomBrightness(options.brightness, (0, 255), **common))
+        wanted.append((keras.layers.RandomBrightness, (options.brightness, (0, 255))))
     if options.contrast:
-        layers.append(keras.layers.RandomContrast(options.contrast, **common))
-    return layers
+        wanted.append((keras.layers.RandomContrast, (options.contrast,)))
+    # Layers of one seed would draw the same numbers, so that each angle had its own zoom. In
+    # float32 whatever the precision of training: these are pixels.
+    return [
+        kind(*arguments, seed=seed + number, dtype="float32")
+        for number, (kind, arguments) in enumerate(wanted)
+    ]
 
 
 def mixup(

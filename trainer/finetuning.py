@@ -32,7 +32,7 @@ def unfreeze(backbone: keras.Model, top: float | str) -> None:
     """Lets the top of a backbone learn, except its batch normalisation, and freezes the rest.
 
     Args:
-        backbone: the model; only its layers' `trainable` changes.
+        backbone: the model, whose layers may be models themselves; only `trainable` changes.
         top: share of the layers with weights that learn, in [0, 1], counted from the output; or
             what the name of the first layer that learns starts with.
 
@@ -40,12 +40,13 @@ def unfreeze(backbone: keras.Model, top: float | str) -> None:
         ValueError: the backbone is a SavedModel, which cannot learn; or no layer's name starts so,
             and the message lists what they start with.
     """
-    if any(isinstance(layer, keras.layers.TFSMLayer) for layer in backbone.layers):
+    leaves = _leaves(backbone)
+    if any(isinstance(layer, keras.layers.TFSMLayer) for layer in leaves):
         raise ValueError(
             "backbone.path: a SavedModel cannot be trained; allowed: a .keras file, or trainer.mode"
             " head"
         )
-    layers = [layer for layer in backbone.layers if layer.weights]
+    layers = [layer for layer in leaves if layer.weights]
     if isinstance(top, str):
         first = next((n for n, layer in enumerate(layers) if layer.name.startswith(top)), None)
         if first is None:
@@ -58,3 +59,9 @@ def unfreeze(backbone: keras.Model, top: float | str) -> None:
         first = round(len(layers) * (1 - top))
     for number, layer in enumerate(layers):
         layer.trainable = number >= first and not isinstance(layer, keras.layers.BatchNormalization)
+
+
+def _leaves(layer: keras.Layer) -> list[keras.Layer]:
+    if not isinstance(layer, keras.Model):
+        return [layer]
+    return [leaf for child in layer.layers for leaf in _leaves(child)]

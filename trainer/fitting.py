@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from trainer import optimization, progress
 from trainer.options import FitOptions
-from trainer.resuming import Checkpoint, EarlyStopping, forget
+from trainer.resuming import Checkpoint, EarlyStopping
 
 _LOG_SECONDS = 30.0
 
@@ -95,8 +95,8 @@ def fit(
         options: how to train.
         task: what is trained, for messages.
         logs: where TensorBoard's event files go; None for nowhere.
-        checkpoint: folder of the state that an interrupted training goes on from; None to begin
-            anew in any case.
+        checkpoint: folder of the state that an interrupted training goes on from, which stays until
+            `resuming.forget`; None to begin anew in any case.
 
     Raises:
         TrainingFailedError: the loss is no longer a number, or memory is exhausted.
@@ -106,7 +106,7 @@ def fit(
             optimizer=optimization.optimizer(options, steps_per_epoch),
             loss=optimization.loss(options),
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-            steps_per_execution=options.steps_per_execution,
+            steps_per_execution=_at_once(steps_per_epoch, options.steps_per_execution),
             jit_compile=options.jit_compile,
         )
     stopping = EarlyStopping(
@@ -146,5 +146,8 @@ def fit(
         progress.tell(None)
     if first_epoch >= options.epochs and stopping.restored is not None:
         model.set_weights(stopping.restored["best_weights"])
-    if checkpoint is not None:
-        forget(checkpoint)
+
+
+def _at_once(steps: int, wanted: int) -> int:
+    """Returns how many steps to run at once: Keras would fill an epoch up to a multiple of it."""
+    return max(number for number in range(1, min(steps, wanted) + 1) if steps % number == 0)

@@ -104,12 +104,28 @@ class Trained:
         sees_pixels: whether it takes images.
         logits: float32 [rows, classes], what it says of the validation split.
         labels: int64 [rows], the classes of the validation split.
+        checkpoint: folder of the state that it can be had again from, for `resuming.forget` once
+            the model is written; None where it takes seconds.
     """
 
     model: keras.Model
     sees_pixels: bool
     logits: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
+    checkpoint: str | None = None
+
+
+def check(job: Job) -> None:
+    """Refuses what could not be learnt, before anything has run.
+
+    Raises:
+        ValueError: a class weight is of no class, or the images are too small for the CNN.
+    """
+    _class_weights(job, np.empty(0, np.int64))
+    if job.options["mode"] == "scratch":
+        # In this scope Keras only notes which variables there would be.
+        with keras.StatelessScope():
+            _network(job, None)
 
 
 def learn(job: Job, files: Files) -> Trained:
@@ -183,6 +199,12 @@ def _learn_pixels(job: Job, files: Files, top: keras.Model | None) -> Trained:
     with place.strategy.scope(), distribution.precision(job.options["precision"]):
         model = _network(job, top)
     several = place.strategy.num_replicas_in_sync > 1
+    if several and len(train_table) // place.workers < options.batch_size:
+        raise ValueError(
+            f"trainer.batch_size: found {options.batch_size}; allowed: up to"
+            f" {len(train_table) // place.workers}, the training images of each of"
+            f" {place.workers} workers"
+        )
     augment = augmentation.AugmentationOptions.from_config(job.options["augmentation"])
 
     def training(first_epoch: int) -> tf.data.Dataset:
@@ -215,6 +237,8 @@ def _learn_pixels(job: Job, files: Files, top: keras.Model | None) -> Trained:
     steps = math.ceil(len(train_table) / options.batch_size)
     if several:
         steps = len(train_table) // place.workers // options.batch_size * place.workers
+    # A worker that is lost takes the others with it, and they begin anew together.
+    checkpoint = _checkpoint(job, files) if place.workers == 1 else None
     fit(
         model,
         training,
@@ -223,17 +247,16 @@ def _learn_pixels(job: Job, files: Files, top: keras.Model | None) -> Trained:
         options=options,
         task=job.options["mode"],
         logs=files.logs,
-        # A worker that is lost takes the others with it, and they begin anew together.
-        checkpoint=_checkpoint(job, files) if place.workers == 1 else None,
+        checkpoint=checkpoint,
     )
-    score = tf.function(lambda pixels: model(pixels, training=False), autograph=False)
-    whole = val_batches(batch_size=val_size)
-    logits = np.concatenate([score(pixels).numpy() for pixels, _, _ in whole])
     if job.options["precision"] != "float32":
         served = _network(job, top)  # what is served computes in float32
         served.set_weights(model.get_weights())
         model = served
-    return Trained(model, True, logits, val_table.labels)
+    score = tf.function(lambda pixels: model(pixels, training=False), autograph=False)
+    whole = val_batches(batch_size=val_size)
+    logits = np.concatenate([score(pixels).numpy() for pixels, _, _ in whole])
+    return Trained(model, True, logits, val_table.labels, checkpoint)
 
 
 def _network(job: Job, top: keras.Model | None) -> keras.Model:
@@ -242,7 +265,10 @@ def _network(job: Job, top: keras.Model | None) -> keras.Model:
         return cnn.build(job.size, len(job.labels), options)
     base = backbone(job)
     finetuning.unfreeze(base, job.options["finetune"]["unfreeze"])
-    return finetuning.join(base, top)
+    # Made anew, as a strategy takes only variables that were made in its scope.
+    head = keras.models.clone_model(top)
+    head.set_weights(top.get_weights())
+    return finetuning.join(base, head)
 
 
 def backbone(job: Job) -> keras.Model:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from trainer import calibration, distribution, edge, export, finetuning, learning, scoring
+from trainer import calibration, distribution, edge, export, finetuning, learning, resuming, scoring
 from trainer.input import sample_images
 from trainer.learning import Files, Job, Trained
 
@@ -65,6 +65,8 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     if job.export["tflite"] != "none":
         _export_to_edge(job, trained, temperature, fn_args)
+    if trained.checkpoint is not None:
+        resuming.forget(trained.checkpoint)
 
 
 def _beside(run: str) -> str:

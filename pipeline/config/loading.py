@@ -81,11 +81,19 @@ def resolve(config: Config) -> Config:
 
 
 def check_weights(config: Config) -> None:
-    """Refuses a path of weights at which there is no file, before anything heavy is loaded.
+    """Refuses a backbone that is not there or cannot learn, before anything heavy is loaded.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such file or folder, or it is a SavedModel that is to be trained.
     """
+    path = config.backbone.path
+    if path is not None and config.trainer.mode == "finetune" and not path.endswith(".keras"):
+        raise ConfigError(
+            f"backbone.path: found {path}, which cannot be trained; allowed: a .keras file, or"
+            " trainer.mode head"
+        )
+    if path is not None and not is_remote(path) and not Path(path).exists():
+        raise ConfigError(f"backbone.path: there is no {path}")
     weights = config.backbone.weights
     if "/" in weights and not is_remote(weights) and not Path(weights).is_file():
         raise ConfigError(f"backbone.weights: there is no file {weights}")

@@ -39,7 +39,7 @@ class Export(Section):
     calibration_images: int = Field(
         200,
         ge=1,
-        le=10_000,
+        le=1_000,  # they are held as floats
         description="Images of train from which int8 learns the range of each activation.",
     )
 

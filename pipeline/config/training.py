@@ -272,7 +272,7 @@ class Trainer(Section):
         ge=1,
         le=10_000,
         description="Training steps that run between two looks at the loss; more of them spare"
-        " overhead on fast devices.",
+        " overhead on fast devices. The next lower number is taken that divides an epoch's steps.",
     )
     jit_compile: bool = Field(
         False, description="Whether XLA compiles the training step; it slows CPUs down."

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.values import Section
 
@@ -58,6 +58,13 @@ class Search(Section):
         " changes with it.",
         examples=[{"min": 0.0, "max": 0.2}],
     )
+
+    @field_validator("dropout", "label_smoothing")
+    @classmethod
+    def _shares(cls, value: Range | None) -> Range | None:
+        if value is not None and value.max >= 1:
+            raise ValueError(f"found max {value.max:g}; allowed: a share below 1")
+        return value
 
 
 class Tuner(Section):

@@ -11,7 +11,7 @@ import pytest
 from tfx.orchestration.pipeline import Pipeline
 
 from pipeline import build, schema
-from pipeline.config import Config
+from pipeline.config import Config, ConfigError
 from pipeline.spans import SPLITS, Span
 from tests.conftest import LABELS
 
@@ -248,3 +248,29 @@ def test_config_commit_and_card_are_kept_with_the_run(tmp_path: Path) -> None:
     assert options["card"]["owner"] == "the zoo"
     assert options["labels"] == list(LABELS)
     assert re.fullmatch(r"[0-9a-f]{40}( \+ changes)?|", options["commit"])
+
+
+@pytest.mark.parametrize(
+    ("trainer", "told"),
+    [
+        ({"class_weights": {"nobody": 2.0}}, "trainer.class_weights: nobody: no such class"),
+        (
+            {"mode": "scratch", "cnn": {"blocks": [{"filters": 4, "pool_size": 20}] * 2}},
+            "trainer.cnn.blocks: images of 32 pixels are too small for block 2",
+        ),
+    ],
+)
+def test_what_could_not_be_learnt_is_told_before_anything_runs(
+    tmp_path: Path, trainer: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        _graph(tmp_path, trainer=trainer)
+
+
+def test_another_bound_of_the_edge_gate_trains_nothing_anew(tmp_path: Path) -> None:
+    one, other = (
+        _properties(_graph(tmp_path, export={"tflite": "int8", "min_agreement": bound}))
+        for bound in (0.9, 0.95)
+    )
+    assert one["trainer"] == other["trainer"]
+    assert one["edge-gate"] != other["edge-gate"]

@@ -64,3 +64,24 @@ def test_a_search_needs_a_head() -> None:
 def test_a_range_runs_upwards() -> None:
     search = {"learning_rate": {"min": 0.1, "max": 0.01}}
     assert "allowed: a min below max" in _error(tuner={"search": search})
+
+
+def test_a_share_that_is_searched_stays_a_share() -> None:
+    search = {"dropout": {"min": 0.1, "max": 1.5}}
+    message = _error(tuner={"search": search})
+    assert "tuner.search.dropout: found max 1.5; allowed: a share below 1" in message
+
+
+@pytest.mark.parametrize(
+    ("mode", "path", "told"),
+    [
+        ("head", "/nowhere/own.keras", "backbone.path: there is no /nowhere/own.keras"),
+        ("finetune", "/", "backbone.path: found /, which cannot be trained; allowed: a .keras"),
+    ],
+)
+def test_a_backbone_that_is_not_there_or_cannot_learn_is_told_at_once(
+    mode: str, path: str, told: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        config.check_weights(_valid(backbone={"path": path}, trainer={"mode": mode}))
+    assert told in str(error.value)

@@ -75,6 +75,25 @@ def test_a_flip_mirrors_some_images_and_leaves_the_others() -> None:
     assert all(one or other for one, other in zip(mirrored, same, strict=True))
 
 
+def test_both_flips_toss_a_coin_for_each_axis() -> None:
+    seen = set()
+    for seed in range(6):
+        images, _ = _augment(seed=seed, flip="both")
+        for new, old in zip(images, IMAGES, strict=True):
+            for down, right in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+                if np.array_equal(new, old[::down, ::right]):
+                    seen.add((down, right))
+    assert seen == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
+
+
+def test_every_kind_draws_numbers_of_its_own() -> None:
+    section = Trainer(
+        augmentation={"flip": "both", "rotation": 20, "zoom": 0.2, "brightness": 0.1}
+    ).model_dump(mode="json")["augmentation"]
+    layers = augmentation._layers(AugmentationOptions.from_config(section), 3)
+    assert len({layer.seed for layer in layers}) == len(layers) == 6
+
+
 def test_mixup_blends_labels_as_it_blends_images() -> None:
     flat = np.repeat(np.arange(6, dtype=np.float32), 16 * 20 * 3).reshape(IMAGES.shape)
     images, shares = augmentation.mixup(flat, SHARES, 0.4, tf.constant([1, 2], tf.int64))

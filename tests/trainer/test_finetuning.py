@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -40,6 +42,31 @@ def test_a_share_is_counted_from_the_top(backbone: keras.Model) -> None:
     assert "stem_conv" in everything
     assert few == everything[-len(few) :]
     assert 0 < len(few) < 0.2 * len(everything)
+
+
+def test_a_backbone_from_a_file_is_counted_by_the_layers_inside_it(tmp_path: Path) -> None:
+    inner = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3, name="stem"),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.Conv2D(4, 3, name="block1"),
+            keras.layers.GlobalAveragePooling2D(name="pool"),
+            keras.layers.Dense(5, name="top"),
+        ]
+    )
+    inner.save(tmp_path / "own.keras")
+    backbone = registry.get("file").build(8, f"{tmp_path}/own.keras")
+
+    def learning() -> set[str]:
+        return {variable.path.rpartition("/")[0] for variable in backbone.trainable_variables}
+
+    finetuning.unfreeze(backbone, 0.5)  # of four layers with weights
+    assert learning() == {"block1", "top"}
+    finetuning.unfreeze(backbone, "stem")
+    assert learning() == {"stem", "block1", "top"}
+    with pytest.raises(ValueError, match="stem, norm, block1, top"):
+        finetuning.unfreeze(backbone, "blok")
 
 
 def test_an_unknown_name_lists_the_known_ones(backbone: keras.Model) -> None:

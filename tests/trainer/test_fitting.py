@@ -94,7 +94,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     assert begun == [3]
     for one, two in zip(undisturbed.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-5)
-    assert not (tmp_path / "state").exists()
+    assert (tmp_path / "state").exists(), "the model is not written yet"
 
 
 def test_the_best_epoch_before_the_kill_still_counts(tmp_path: Path) -> None:
@@ -165,6 +165,13 @@ def test_progress_is_told_while_training(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_several_steps_at_once_train_the_same() -> None:
     one, many = _model(), _model()
     _fit(one)
-    _fit(many, steps_per_execution=3)
+    _fit(many, steps_per_execution=4)  # an epoch has 6 steps
     for first, second in zip(one.get_weights(), many.get_weights(), strict=True):
         np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("steps", "wanted", "taken"), [(6, 4, 3), (7, 50, 7), (7, 5, 1), (1, 9, 1)]
+)
+def test_steps_at_once_fill_an_epoch_exactly(steps: int, wanted: int, taken: int) -> None:
+    assert fitting._at_once(steps, wanted) == taken

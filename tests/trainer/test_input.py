@@ -192,9 +192,14 @@ def test_every_epoch_has_an_order_of_its_own_that_the_seed_decides(table: Table)
     np.testing.assert_array_equal(unshuffled[0], content.read(np.arange(50))[:, 0])
 
 
-def test_sample_images_are_the_first_ones_as_they_were(tmp_path: Path) -> None:
-    _write(tmp_path / "0.gz", _rows(4)[:2])
-    _write(tmp_path / "1.gz", _rows(4)[2:])
-    found = sample_images([f"{tmp_path}/*.gz"], 3)
-    assert found == [b"image 0", b"image 1", b"image 2"]
-    assert len(sample_images([f"{tmp_path}/*.gz"], 99)) == 4
+def test_sample_images_do_not_depend_on_the_order_of_files(tmp_path: Path) -> None:
+    for folder, cut in (("one", 2), ("two", 3)):
+        (tmp_path / folder).mkdir()
+        rows = _rows(4) if folder == "one" else _rows(4)[::-1]
+        _write(tmp_path / folder / "0.gz", rows[:cut])
+        _write(tmp_path / folder / "1.gz", rows[cut:])
+    found = sample_images([f"{tmp_path}/one/*.gz"], 3)
+    assert len(set(found)) == 3
+    assert set(found) < {b"image 0", b"image 1", b"image 2", b"image 3"}
+    assert sample_images([f"{tmp_path}/two/*.gz"], 3) == found
+    assert len(sample_images([f"{tmp_path}/one/*.gz"], 99)) == 4

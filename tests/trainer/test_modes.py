@@ -52,11 +52,16 @@ def _job(transformed: Transformed, folder: Path, **changes: Any) -> dict[str, An
     return dataclasses.asdict(dataclasses.replace(job, **changes))
 
 
-def _run(transformed: Transformed, folder: Path, **changes: Any) -> Path:
+def _run(
+    transformed: Transformed,
+    folder: Path,
+    hyperparameters: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Path:
     train.run_fn(
         SimpleNamespace(
             custom_config=_job(transformed, folder, **changes),
-            hyperparameters=None,
+            hyperparameters=hyperparameters,
             train_files=[transformed.files],
             eval_files=[transformed.files],
             transform_output=transformed.graph,
@@ -126,10 +131,41 @@ def test_what_is_served_is_what_was_trained(
     assert not list((tmp_path / "trainer/checkpoints").glob("*"))
 
 
-def test_two_runs_with_one_seed_give_one_model(
-    transformed: Transformed, record: Record, tmp_path: Path
+def test_a_model_that_could_not_be_written_is_not_learnt_again(
+    transformed: Transformed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    changes = {"mode": "scratch", "epochs": 2, "augmentation": {"rotation": 20, "mixup": 0.2}}
+    changes = {"mode": "scratch", "epochs": 2}
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
+        patch.setattr(train.export, "save", _full)
+        _run(transformed, tmp_path, trainer=changes)
+    assert "Epoch 2/2" in capfd.readouterr().out
+    assert (_run(transformed, tmp_path, trainer=changes) / "saved_model.pb").exists()
+    told = capfd.readouterr().out
+    assert "goes on after epoch 2" in told
+    assert "Epoch 2/2" not in told
+    assert not list((tmp_path / "trainer/checkpoints").glob("*"))
+
+
+def _full(**_: Any) -> None:
+    raise OSError("disk full")
+
+
+def test_what_the_tuner_found_comes_before_the_config(
+    transformed: Transformed, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = {"values": {"learning_rate": 0.01, "epochs": 3}}
+    _run(transformed, tmp_path, hyperparameters=found, trainer={"mode": "head"})
+    assert "Epoch 3/3" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("mode", ["scratch", "finetune"])
+def test_two_runs_with_one_seed_give_one_model(
+    transformed: Transformed, record: Record, tmp_path: Path, mode: str
+) -> None:
+    changes = {"mode": mode, "epochs": 2, "augmentation": {"rotation": 20, "mixup": 0.2}}
     answers = [
         _served(_run(transformed, tmp_path / name, trainer=changes), transformed, record)[0]
         for name in ("one", "two")
@@ -139,11 +175,25 @@ def test_two_runs_with_one_seed_give_one_model(
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16"])
 def test_mixed_precision_serves_in_float32(
-    transformed: Transformed, record: Record, tmp_path: Path, precision: str
+    transformed: Transformed,
+    record: Record,
+    tmp_path: Path,
+    precision: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    trained: list[Any] = []
+    learn = learning.learn
+    monkeypatch.setattr(
+        learning, "learn", lambda *given: trained.append(learn(*given)) or trained[0]
+    )
     model = _run(transformed, tmp_path, trainer={"mode": "scratch", "precision": precision})
+    (done,) = trained
+    assert {layer.compute_dtype for layer in done.model.layers} == {"float32"}
+    temperature = calibration.temperature(done.logits, done.labels)
+    expected = tf.nn.softmax(done.logits / temperature).numpy()
     for answer in _served(model, transformed, record):
-        np.testing.assert_allclose(answer.sum(axis=1), 1, atol=1e-5)
+        # What calibration was fitted on is what is served, whatever the order of the rows.
+        np.testing.assert_allclose(np.sort(answer, axis=0), np.sort(expected, axis=0), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,12 @@ from trainer.tuning import HeadTuner, space, tuner_fn
 
 
 def test_the_space_holds_what_is_searched() -> None:
-    section = Search(weight_decay=None, batch_size=[8, 16], optimizer=["sgd"])
+    section = Search(
+        learning_rate={"min": 1e-4, "max": 1e-2, "scale": "log"},
+        weight_decay=None,
+        batch_size=[8, 16],
+        optimizer=["sgd"],
+    )
     parameters = space(section.model_dump(mode="json"))
     found = {parameter.name: parameter for parameter in parameters.space}
     assert set(found) == {"learning_rate", "dropout", "hidden_units", "batch_size", "optimizer"}
