@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.data_gate.component import DataRefusedError
-from components.edge_gate.component import EdgeRefusedError
+from components.edge_gate.component import PARITY_FILE, PARITY_KEY, EdgeRefusedError, Parity
 from components.evaluator.scorecard import FILE_NAME, Scorecard
 from components.image_example_gen import report
 from components.pusher import component as pusher
@@ -40,6 +40,7 @@ class Outcome:
         data: what came in and what did not; None if that was not reached.
         drift: how the span compares with the one before; None if that was not reached.
         page: the report's file; None if it was not reached.
+        edge: how the TensorFlow Lite model compares; None where there is none.
     """
 
     verdict: str
@@ -53,6 +54,7 @@ class Outcome:
     data: report.Report | None = None
     drift: DriftReport | None = None
     page: str | None = None
+    edge: Parity | None = None
 
 
 def read(
@@ -91,6 +93,7 @@ def read(
         reasons += _serving_reasons(history, run)
     data = _written(history, run, "example-gen", "examples", report.FILE_NAME)
     drift = _written(history, run, "span-drift", "drift", span_drift.FILE_NAME)
+    parity = _written(history, run, "edge-gate", PARITY_KEY, PARITY_FILE)
     return Outcome(
         verdict,
         run,
@@ -103,6 +106,7 @@ def read(
         report.Report.from_json(data) if data else None,
         DriftReport.from_json(drift) if drift else None,
         _page(history, run),
+        Parity(**json.loads(parity)) if parity else None,
     )
 
 

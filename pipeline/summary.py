@@ -39,6 +39,7 @@ def as_json(outcome: Outcome) -> str:
             ],
             "data": _data(outcome),
             "drift": dataclasses.asdict(outcome.drift) if outcome.drift else None,
+            "edge": dataclasses.asdict(outcome.edge) if outcome.edge else None,
             "report": outcome.page,
         }
     )
@@ -51,6 +52,8 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     if outcome.scorecard is not None:
         console.print(_classes(outcome))
+    if outcome.edge is not None:
+        console.print(outcome.edge.sentence(), highlight=False)
     colour = _COLOURS[outcome.verdict]
     console.print(f"[bold {colour}]{outcome.verdict}[/]  {_headline(outcome)}", highlight=False)
     for reason in outcome.reasons:

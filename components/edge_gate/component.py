@@ -19,8 +19,8 @@ from tfx.utils import io_utils, path_utils
 
 from trainer import edge, export, images, preprocessing
 
-PARITY = "parity.json"
-_EXAMPLES, _MODEL, _PARITY = "examples", "model", "parity"
+PARITY_FILE, PARITY_KEY = "parity.json", "parity"
+_EXAMPLES, _MODEL = "examples", "model"
 _MIN_AGREEMENT, _MAX_DROP = "min_agreement", "max_accuracy_drop"
 _SPLIT = "test"
 _BATCH = 64
@@ -49,6 +49,14 @@ class Parity:
     edge_accuracy: float
     bytes: int
     edge_bytes: int
+
+    def sentence(self) -> str:
+        """Says how alike they are, and how large."""
+        return (
+            f"{edge.FILE}: accuracy {self.edge_accuracy:.4f}, the SavedModel's class for"
+            f" {self.agreement:.1%} of {self.images} test images, {self.edge_bytes / 1e6:.1f} of"
+            f" {self.bytes / 1e6:.1f} MB"
+        )
 
     def misses(self, min_agreement: float, max_accuracy_drop: float) -> list[str]:
         """Says which bounds are missed, a sentence for each."""
@@ -121,7 +129,7 @@ class EdgeGateSpec(component_spec.ComponentSpec):
         _EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
         _MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model),
     }
-    OUTPUTS = {_PARITY: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation)}
+    OUTPUTS = {PARITY_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation)}
 
 
 class Executor(base_executor.BaseExecutor):
@@ -146,9 +154,9 @@ class Executor(base_executor.BaseExecutor):
         found = parity.misses(exec_properties[_MIN_AGREEMENT], exec_properties[_MAX_DROP])
         if found:
             raise EdgeRefusedError("\n".join(found))
-        folder = artifact_utils.get_single_uri(output_dict[_PARITY])
+        folder = artifact_utils.get_single_uri(output_dict[PARITY_KEY])
         io_utils.write_string_file(
-            os.path.join(folder, PARITY), json.dumps(dataclasses.asdict(parity), indent=1)
+            os.path.join(folder, PARITY_FILE), json.dumps(dataclasses.asdict(parity), indent=1)
         )
 
 

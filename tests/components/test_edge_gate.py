@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from tfx.types import standard_artifacts
 
-from components.edge_gate.component import PARITY as FILE
+from components.edge_gate.component import PARITY_FILE as FILE
 from components.edge_gate.component import EdgeRefusedError, Executor, Parity
 from tests.conftest import Transformed
 from tests.trainer import test_modes

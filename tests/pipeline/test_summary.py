@@ -9,6 +9,7 @@ import json
 import pytest
 from rich.console import Console
 
+from components.edge_gate.component import Parity
 from components.evaluator.scorecard import ClassScore, Miss, Scorecard
 from components.image_example_gen.report import Copies, Damage, Report
 from components.span_drift.report import Change, DriftReport
@@ -88,6 +89,7 @@ def test_json_is_one_object_with_the_keys_of_the_design(outcome: Outcome) -> Non
         "components",
         "data",
         "drift",
+        "edge",
         "report",
     ]
     for component in found["components"]:
@@ -185,3 +187,15 @@ def test_the_page_of_the_run_is_named() -> None:
     page = "/runs/digits/artifacts/report/report/9/report.html"
     summary.show(dataclasses.replace(PUSHED, page=page), Console(file=shown, width=60))
     assert f"Report: {page}" in shown.getvalue()
+
+
+def test_the_model_for_small_devices_is_told_of() -> None:
+    parity = Parity(1000, 0.972, 0.882, 0.884, 17_700_000, 5_000_000)
+    outcome = dataclasses.replace(PUSHED, edge=parity)
+    told = (
+        "model.tflite: accuracy 0.8840, the SavedModel's class for 97.2% of 1000 test images,"
+        " 5.0 of 17.7 MB"
+    )
+    assert told in " ".join(_shown(outcome).split())
+    assert json.loads(summary.as_json(outcome))["edge"]["agreement"] == 0.972
+    assert json.loads(summary.as_json(PUSHED))["edge"] is None

@@ -41,8 +41,11 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_two_processes_end_with_the_same_weights(transformed: Transformed, tmp_path: Path) -> None:
-    trainer = {"mode": "scratch", "epochs": 2}
+@pytest.mark.parametrize("mode", ["scratch", "finetune"])
+def test_two_processes_end_with_the_same_weights(
+    transformed: Transformed, tmp_path: Path, mode: str
+) -> None:
+    trainer = {"mode": mode, "epochs": 2}
     job = test_modes._job(transformed, tmp_path, trainer=trainer)
     task = tmp_path / "job.pickle"
     task.write_bytes(pickle.dumps((job, transformed.files, str(tmp_path))))
