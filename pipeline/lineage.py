@@ -36,7 +36,8 @@ class Origin:
         transform_graph: folder of the graph that is part of it.
         metrics: on the test split.
         blessed: whether it met every bound.
-        span: number of the span of images.
+        span: number of the newest span of images.
+        spans: numbers of all spans that came in, the oldest first; several with `data.window`.
         fingerprint: what TFX knows the span's files by.
         images: clean images in each split.
         config: the whole config of the run.
@@ -52,6 +53,7 @@ class Origin:
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     blessed: bool | None = None
     span: int | None = None
+    spans: tuple[int, ...] = ()
     fingerprint: str | None = None
     images: Mapping[str, int] = dataclasses.field(default_factory=dict)
     config: Mapping[str, Any] | None = None
@@ -88,7 +90,7 @@ def of_span(config: Config, history: History, span: int) -> list[Origin]:
         version = past_runs.pushed_version(history, run)
         if version is not None and version not in found:
             found[version] = _traced(config, history, run, version)
-    return [origin for origin in found.values() if origin.span == span]
+    return [origin for origin in found.values() if span in origin.spans]
 
 
 def _traced(config: Config, history: History, run: str, version: int) -> Origin:
@@ -96,6 +98,9 @@ def _traced(config: Config, history: History, run: str, version: int) -> Origin:
     model = _uri(history.output(run, "trainer", "model"))
     examples = history.output(run, "example-gen", "examples")
     options = history.parameter(run, "report", OPTIONS_KEY) or {}
+    newest = ended.data.span if ended.data else _span(examples)
+    fingerprint = _property(examples, FINGERPRINT_PROPERTY_NAME)
+    window = options.get("config", {}).get("data", {}).get("window", 1)
     return Origin(
         version=version,
         path=ended.path or model_store.path(config.model_store, version),
@@ -104,8 +109,9 @@ def _traced(config: Config, history: History, run: str, version: int) -> Origin:
         transform_graph=_uri(history.output(run, "transform", "transform_graph")),
         metrics=ended.scorecard.metrics if ended.scorecard else {},
         blessed=ended.scorecard.blessed if ended.scorecard else None,
-        span=ended.data.span if ended.data else _span(examples),
-        fingerprint=_property(examples, FINGERPRINT_PROPERTY_NAME),
+        span=newest,
+        spans=() if newest is None else _spans(newest, window, fingerprint or ""),
+        fingerprint=fingerprint,
         images=ended.data.clean if ended.data else {},
         config=options.get("config"),
         commit=options.get("commit") or None,
@@ -150,6 +156,19 @@ def _span(examples: metadata_store_pb2.Artifact | None) -> int | None:
     return int(value.string_value or value.int_value)
 
 
+def _spans(newest: int, window: int, fingerprint: str) -> tuple[int, ...]:
+    """Returns the spans of a window that had files, which has the same lines for each span."""
+    numbers = range(max(0, newest + 1 - window), newest + 1)
+    lines = fingerprint.splitlines()
+    each = len(lines) // len(numbers)
+    return tuple(
+        number
+        for place, number in enumerate(numbers)
+        if not each
+        or any("num_files:0," not in line for line in lines[place * each : (place + 1) * each])
+    )
+
+
 def as_json(found: Origin | list[Origin]) -> str:
     """Returns the one JSON object that `retrain lineage --json` prints."""
     if isinstance(found, Origin):
@@ -172,11 +191,12 @@ def show(origin: Origin, console: Console) -> None:
                 if name != "example_count":
                     metrics.add(f"{name} {value:.4f}")
         graph = model.add(f"transform graph {escape(origin.transform_graph or 'not recorded')}")
-        span = graph.add(f"span {'not recorded' if origin.span is None else origin.span}")
+        numbers = ", ".join(map(str, origin.spans)) or "not recorded"
+        span = graph.add(f"span{'s' if len(origin.spans) > 1 else ''} {numbers}")
         if origin.images:
             span.add(", ".join(f"{count} {split}" for split, count in origin.images.items()))
-        if origin.fingerprint:
-            span.add(escape(origin.fingerprint))
+        for line in (origin.fingerprint or "").splitlines():
+            span.add(escape(line))
     console.print(tree, highlight=False)
     for sentence in origin.disagreements:
         console.print(f"[yellow]disagreement:[/] {escape(sentence)}", highlight=False)

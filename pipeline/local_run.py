@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
@@ -21,7 +22,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import execution_result_pb2
 
-from pipeline import build, outcome, schema
+from pipeline import build, outcome, run_report, schema
 from pipeline.config import Config, ConfigError, is_remote
 from pipeline.history import NOT_RUN, RESULT, ComponentRun, History
 from pipeline.spans import Span
@@ -68,7 +69,7 @@ def run(
         before = _runs(config)
         usual = _usual(config, nodes)
         error: Exception | None = None
-        with watch(lambda: _progress(config, nodes, before, usual)):
+        with watch(_progress(config, nodes, before, usual)):
             try:
                 RUNNERS[runner]().run(graph)
             except Exception as raised:
@@ -81,7 +82,8 @@ def run(
         run_id = max(set(history.runs()) - before, default="")
         if error is not None:
             _record(build.metadata_file(config), run_id, error)
-        return outcome.read(history, run_id, nodes, error, log)
+        ended = outcome.read(history, run_id, nodes, error, log)
+        return dataclasses.replace(ended, page=_page(config, history, ended))
 
 
 def _record(database: str, run: str, error: Exception) -> None:
@@ -114,14 +116,30 @@ def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) 
         raise ConfigError(str(error)) from error
 
 
+def _page(config: Config, history: History, ended: outcome.Outcome) -> str | None:
+    """Writes the page with what the Report component cannot know, or of a run without one."""
+    try:
+        return str(run_report.write(config, history, ended.run)) if ended.run else None
+    except Exception:  # whatever is wrong with its page, the run is what it is
+        traceback.print_exc()
+        return ended.page
+
+
 def _progress(
     config: Config, nodes: Sequence[str], before: set[str], usual: Mapping[str, float]
-) -> Sequence[ComponentRun]:
+) -> Callable[[], Sequence[ComponentRun]]:
+    """Returns a function that tells how far the components are."""
     found: Sequence[ComponentRun] = [ComponentRun(node, NOT_RUN) for node in nodes]
-    if Path(build.metadata_file(config)).exists():
-        history = History(build.metadata_file(config), config.name)
-        found = history.components(max(set(history.runs()) - before, default=""), nodes)
-    return [dataclasses.replace(one, usual=usual.get(one.id, 0.0)) for one in found]
+
+    def look() -> Sequence[ComponentRun]:
+        nonlocal found
+        # While TFX makes the database, or holds its lock, what was seen last is told again.
+        with contextlib.suppress(ConfigError, errors.StatusError):
+            history = History(build.metadata_file(config), config.name)
+            found = history.components(max(set(history.runs()) - before, default=""), nodes)
+        return [dataclasses.replace(one, usual=usual.get(one.id, 0.0)) for one in found]
+
+    return look
 
 
 def _usual(config: Config, nodes: Sequence[str]) -> dict[str, float]:

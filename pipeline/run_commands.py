@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import os
-import sys
+import threading
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,12 +124,20 @@ def _tensorboard(options: argparse.Namespace) -> int:
         raise config.ConfigError(
             f"{logs} does not exist: nothing has been trained yet; retrain run"
         )
+    from tensorboard import program
+
+    board = program.TensorBoard()
+    board.configure(argv=["tensorboard", "--logdir", str(logs), "--port", str(options.port)])
+    try:
+        url = board.launch()
+    except program.TensorBoardServerException as error:
+        raise config.ConfigError(f"--port: {error}") from error
+    print(f"TensorBoard shows all trainings at {url} until Ctrl-C", flush=True)
     if options.open:
-        webbrowser.open(f"http://localhost:{options.port}/")
-    # TensorBoard takes this process over, and with it Ctrl-C.
-    arguments = ["--logdir", str(logs), "--port", str(options.port)]
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "tensorboard.main", *arguments])
+        webbrowser.open(url)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    return _DONE
 
 
 def _opened(options: argparse.Namespace) -> tuple[Config, History]:

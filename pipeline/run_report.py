@@ -90,8 +90,11 @@ def _gathered(config: Config, history: History, run: str) -> Page:
     }
     ended = outcome.read(history, run, past_runs.NODES)
     made = None
+    # Labels as they were then: more may have come since.
+    labels = list(read_labels(config))
     options = history.parameter(run, "report", OPTIONS_KEY)
     if options is not None:
+        labels = options["labels"]
         made = Made(options["config"], options["commit"], packages=gathering.packages())
     gathered = gathering.gather(
         Sources(
@@ -101,7 +104,7 @@ def _gathered(config: Config, history: History, run: str) -> Page:
         ),
         name=config.name,
         run=run,
-        labels=read_labels(config),
+        labels=labels,
         ended=_early_end(ended),
     )
     return dataclasses.replace(gathered, card=Card(**config.card.model_dump()), made=made)

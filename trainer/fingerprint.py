@@ -14,12 +14,14 @@ from importlib import resources
 from importlib.abc import Traversable
 from typing import Any
 
+_KINDS = (".py", ".j2", ".css")
+
 
 def _sources(node: Traversable, name: str) -> list[tuple[str, bytes]]:
     if node.is_dir():
         children = sorted(node.iterdir(), key=lambda child: child.name)
         return [pair for child in children for pair in _sources(child, f"{name}/{child.name}")]
-    return [(name, node.read_bytes())] if name.endswith(".py") else []
+    return [(name, node.read_bytes())] if name.endswith(_KINDS) else []
 
 
 def digest(
@@ -36,7 +38,7 @@ def digest(
         16 hexadecimal digits; equal for equal sources and parameters.
 
     Raises:
-        FileNotFoundError: a source does not exist.
+        FileNotFoundError: a source does not exist, or holds nothing of that kind.
     """
     hasher = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
     root = resources.files(package)

@@ -61,6 +61,10 @@ def mistakes(
         return (), 0
     embedding = _embedding_name(transformed)
     images = _find({predictions.digests[row] for row in worst}, transformed, embedding)
+    # Some are gone where somebody tidied up.
+    worst = np.array([row for row in worst if predictions.digests[row] in images], np.int64)
+    if not len(worst):
+        return (), 0
     vectors = [images[predictions.digests[row]].vector for row in worst]
     near: list[tuple[Neighbour, ...]] = [()] * len(worst)
     compared = 0

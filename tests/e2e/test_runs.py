@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_model_analysis as tfma
 
+from components.evaluator import metrics
+from components.report.component import DATA_FILE, PAGE_FILE, REPORT_KEY
+from components.report.page import Page
 from pipeline import cli, peek
+from pipeline.history import History
 from tests.e2e.conftest import Finished, Workspace, make_workspace, retrain
 
 pytestmark = pytest.mark.slow
@@ -163,10 +168,42 @@ def look(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Look:
     return run
 
 
-def test_the_page_has_the_numbers_of_the_evaluator(first_run: Finished, look: Look) -> None:
+def _check_against_tfma(page: Page, evaluation: str) -> None:
+    """Compares what the page shows, overall, by class and by slice, with what TFMA wrote."""
+    result = tfma.load_eval_result(evaluation).slicing_metrics
+    theirs = {key: outputs[""] for key, outputs in result}
+
+    def value(name: str, key: tuple[Any, ...] = (), sub_key: str = "") -> Any:
+        return pytest.approx(theirs[key][sub_key][name]["doubleValue"], abs=1e-9)
+
+    assert len(page.metrics) > 4
+    for metric in page.metrics:
+        assert metric.value == value(metric.name), metric.name
+    assert len(page.classes) == len(page.labels) == 10
+    for one in page.classes:
+        sub_key = f"classId:{page.labels.index(one.label)}"
+        assert one.precision == value(metrics.PRECISION, sub_key=sub_key)
+        assert one.recall == value(metrics.RECALL, sub_key=sub_key)
+        assert one.f1 == value(metrics.F1, sub_key=sub_key)
+    for part in page.slices:
+        feature, _, name = part.name.partition("=")
+        assert part.accuracy == value("accuracy", ((feature, name),)), part.name
+    assert sum(map(sum, page.matrix)) == page.test_images
+
+
+def test_the_page_has_the_numbers_of_the_evaluator(
+    workspace: Workspace, first_run: Finished, look: Look
+) -> None:
     found = look("report", str(first_run.json["version"]))
     assert found["run"] == first_run.json["run"]
-    for path in (first_run.json["report"], found["path"]):
+    history = History(str(workspace.output / "metadata.db"), "digits")
+    component = history.output(found["run"], "report", REPORT_KEY)
+    evaluation = history.output(found["run"], "evaluator", "evaluation")
+    assert component is not None
+    assert evaluation is not None
+    page = Page.from_json(Path(component.uri, DATA_FILE).read_text("utf-8"))
+    _check_against_tfma(page, evaluation.uri)
+    for path in (Path(component.uri, PAGE_FILE), first_run.json["report"], found["path"]):
         text = Path(path).read_text("utf-8")
         assert len(text) < 6_000_000
         for name in METRICS:
@@ -246,10 +283,10 @@ def test_too_much_quarantine_stops_the_run(tmp_path: Path, digits: Path, look: L
     assert reason.startswith("1 of 400 records (0.2%) are in quarantine: 1 unknown-label;")
     assert refused.json["data"]["quarantined"] == 1
     assert workspace.versions() == []
-    assert refused.json["report"] is None
-    text = Path(look("report", config=workspace.config)["path"]).read_text("utf-8")
-    assert "DataRefusedError: 1 of 400 records (0.2%) are in quarantine" in text
-    assert "in __call__" not in text, "a refusal is no fault of the code"
+    text = Path(refused.json["report"]).read_text("utf-8")
+    assert look("report", config=workspace.config)["path"] == refused.json["report"]
+    assert "1 of 400 records (0.2%) are in quarantine" in text
+    assert "DataRefusedError" not in text, "a refusal is no fault of the code"
     assert "<h2>Metrics</h2>" not in text
 
 

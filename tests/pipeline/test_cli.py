@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from pipeline import cli
+from pipeline.config import load
 
 HEAVY = {"pydantic", "tensorflow", "keras", "tfx", "apache_beam", "numpy", "rich", "yaml"}
 CONFIG = """
@@ -204,3 +207,21 @@ def test_there_is_no_tensorboard_before_a_training(
 ) -> None:
     line = _refusal(capsys, "tensorboard", "--config", _write(tmp_path))
     assert "nothing has been trained yet" in line
+
+
+def test_tensorboard_shows_the_trainings(tmp_path: Path) -> None:
+    path = _write(tmp_path)
+    (Path(load(path, []).output) / "artifacts" / "trainer" / "model_run").mkdir(parents=True)
+    command = [sys.executable, "-m", "pipeline", "tensorboard", "--config", path, "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        (url,) = re.findall(r"http://\S+", line)
+        with urllib.request.urlopen(f"{url}data/environment") as answer:
+            assert "window_title" in answer.read().decode()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    finally:
+        process.kill()

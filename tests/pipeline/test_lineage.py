@@ -85,6 +85,25 @@ def test_a_version_is_traced_to_model_graph_span_config_and_code(
     assert "disagreement" not in shown.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("window", "fingerprint", "spans"),
+    [
+        (1, "train:num_files:2,x", (5,)),
+        (3, "all:num_files:2,x\nall:num_files:0,x\nall:num_files:1,x", (3, 5)),
+        (9, "", (0, 1, 2, 3, 4, 5)),
+        (
+            2,
+            "train:num_files:1,x\ntest:num_files:0,x\ntrain:num_files:1,x\ntest:num_files:1,x",
+            (4, 5),
+        ),
+    ],
+)
+def test_all_spans_of_a_window_went_into_the_version(
+    window: int, fingerprint: str, spans: tuple[int, ...]
+) -> None:
+    assert lineage._spans(5, window, fingerprint) == spans
+
+
 def test_a_span_is_followed_to_the_versions(settings: Config, versions: list[int]) -> None:
     history = past_runs.open_history(settings)
     assert [one.version for one in lineage.of_span(settings, history, 0)] == versions[:1]
