@@ -118,7 +118,7 @@ class Host:
         """
         label = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         with self._told():
-            pipeline = self._client.get_pipeline_id(name)
+            pipeline = self._pipeline(name)
             if pipeline is None:
                 body = kfp_server_api.V2beta1Pipeline(display_name=name, namespace=self._namespace)
                 pipeline = self._client.pipelines.create_pipeline(body=body).pipeline_id
@@ -170,16 +170,18 @@ class Host:
         parameters: Mapping[str, Any],
         pipeline_root: str | None,
         max_concurrency: int,
-    ) -> str:
+    ) -> Schedule:
         """Has a version run again and again; replaces the schedules of the same name.
 
         Missed times are not caught up on. Kubeflow has no way to change a schedule, so the new one
-        is there before the old ones go: whenever this is stopped, there is at least one.
+        is there before the old ones go: whenever this is stopped, there is at least one. Where the
+        old ones are paused, the new one is.
 
         Returns:
-            The new schedule's id.
+            The new schedule.
         """
         old = [one for one in self.schedules(experiment) if one.name == name]
+        enabled = not old or any(one.enabled for one in old)
         with self._told():
             created = self._client.create_recurring_run(
                 experiment_id=self._experiment(experiment),
@@ -191,10 +193,11 @@ class Host:
                 pipeline_id=version.pipeline,
                 version_id=version.version,
                 pipeline_root=pipeline_root,
+                enabled=enabled,
             )
             for one in old:
                 self._client.delete_recurring_run(one.id)
-        return str(created.recurring_run_id)
+        return Schedule(created.recurring_run_id, name, cron, enabled, max_concurrency)
 
     def schedules(self, experiment: str) -> list[Schedule]:
         """Lists an experiment's schedules."""
@@ -235,6 +238,11 @@ class Host:
         """Deletes a schedule; its runs stay."""
         with self._told():
             self._client.delete_recurring_run(schedule.id)
+
+    def _pipeline(self, name: str) -> str | None:
+        # The client's own look-up by name knows no namespace, and names are unique within one only.
+        found = self._client.list_pipelines(filter=_named(name), namespace=self._namespace)
+        return str(found.pipelines[0].pipeline_id) if found.pipelines else None
 
     def _experiment(self, name: str) -> str:
         found = self._client.create_experiment(name, namespace=self._namespace)

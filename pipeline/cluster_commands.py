@@ -226,11 +226,19 @@ def _schedule(options: argparse.Namespace) -> int:
                 settings.kubeflow.pipeline_root,
                 options.max_concurrency,
             )
+            state = "runs" if schedule.enabled else "stays paused; after --resume it runs"
             message = (
-                f"schedule {name} runs at {cron!r} (second, minute, hour, day, month, weekday), in"
-                " the cluster's CRON_SCHEDULE_TIMEZONE, which is UTC unless it was set"
+                f"schedule {name} {state} at {cron!r} (second, minute, hour, day, month, weekday),"
+                " in the cluster's CRON_SCHEDULE_TIMEZONE, which is UTC unless it was set"
             )
-            _tell(options.json, message, schedule=schedule, name=name, cron=cron)
+            _tell(
+                options.json,
+                message,
+                schedule=schedule.id,
+                name=name,
+                cron=cron,
+                enabled=schedule.enabled,
+            )
             return _DONE
         host = Host(options.host, options.namespace)
         schedules = host.schedules(pipeline)
@@ -265,7 +273,7 @@ def _watch(options: argparse.Namespace) -> int:
 
     with _refusals():
         for submitted in watch.submissions(
-            settings, options.host, options.namespace, options.every, once=options.once
+            settings, options.host, options.namespace, options.every, _warn, once=options.once
         ):
             _tell(
                 options.json,
@@ -294,6 +302,10 @@ def _refusals() -> Iterator[None]:
 
 def _tell(as_json: bool, text: str, **content: object) -> None:
     print(json.dumps(content) if as_json else text, flush=True)
+
+
+def _warn(text: str) -> None:
+    print(f"retrain: {text}", file=sys.stderr, flush=True)
 
 
 def _positive(text: str) -> int:

@@ -81,7 +81,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             case ("GET", ["healthz"]):
                 return {"multi_user": False}
             case ("GET", ["experiments" | "pipelines" as name]):
-                return {name: _filtered(kept[name], query)}
+                return {name: _of_namespace(_filtered(kept[name], query), query)}
             case ("GET", ["pipelines", pipeline, "versions"]):
                 found = [one for one in kept["versions"] if one["pipeline_id"] == pipeline]
                 return {"pipeline_versions": found}
@@ -90,6 +90,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 return self.server.keep("experiments", content, "experiment_id")
             case ("POST", ["pipelines"]):
                 content = _checked("pipeline", json.loads(body))
+                same = [one for one in kept["pipelines"] if _key(one) == _key(content)]
+                assert not same, "its name is taken in this namespace"
                 return self.server.keep("pipelines", content, "pipeline_id")
             case ("POST", ["pipelines", "upload_version"]):
                 return self._upload(query, body)
@@ -152,6 +154,14 @@ def _filtered(kept: list[Json], query: dict[str, str]) -> list[Json]:
     assert predicate["operation"] in (1, "EQUALS")  # an enum, by number or by name
     wanted = predicate.get("stringValue", predicate.get("string_value"))
     return [one for one in kept if one[predicate["key"]] == wanted]
+
+
+def _key(pipeline: Json) -> tuple[str, str]:
+    return pipeline["display_name"], pipeline.get("namespace", "")
+
+
+def _of_namespace(kept: list[Json], query: dict[str, str]) -> list[Json]:
+    return [one for one in kept if one.get("namespace", "") == query.get("namespace", "")]
 
 
 @contextlib.contextmanager

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
 from kubeflow import compile as compiler
+from kubeflow import watch
 from kubeflow.host import CronError, six_fields
 from pipeline import cli
 from pipeline.config import Config
@@ -89,6 +91,16 @@ def test_an_equal_pipeline_is_not_uploaded_again_and_a_changed_one_keeps_the_his
     assert len(stub.kept["experiments"]) == 1
 
 
+def test_a_pipeline_is_looked_up_in_its_namespace(stub: Stub, config: str) -> None:
+    command = ["submit", "--config", config]
+    for namespace in (["--namespace", "ann"], ["--namespace", "bob"], []):
+        assert cli.main([*command, *namespace]) == 0
+        assert cli.main([*command, *namespace, "--set", "trainer.epochs=7"]) == 0
+    assert [one.get("namespace") for one in stub.kept["pipelines"]] == ["ann", "bob", None]
+    of_version = [version["pipeline_id"] for version in stub.kept["versions"]]
+    assert of_version == [f"pipelines-{number}" for number in (1, 1, 2, 2, 3, 3)]
+
+
 def test_a_run_can_have_other_parameters_of_the_same_version(
     stub: Stub, config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,15 +167,57 @@ def test_schedules_are_paused_resumed_listed_and_deleted(
     assert "--name: found test-pets; allowed: there is none" in capsys.readouterr().err
 
 
-def _span(root: Path, number: int) -> None:
-    folder = root / f"span-{number}"
-    folder.mkdir(parents=True)
-    (folder / "x.tfrecord").touch()
+def test_a_schedule_that_is_paused_stays_so_when_it_is_replaced(
+    stub: Stub, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["schedule", "--config", config]
+    assert cli.main([*command, "--cron", "0 3 * * *"]) == 0
+    assert cli.main([*command, "--pause"]) == 0
+    capsys.readouterr()
+    assert cli.main([*command, "--cron", "0 4 * * *"]) == 0
+    assert "test-pets stays paused; after --resume it runs at" in capsys.readouterr().out
+    (schedule,) = _schedules(stub)
+    assert schedule["trigger"]["cron_schedule"]["cron"] == "0 0 4 * * *"
+    assert schedule["mode"] == "DISABLE"
+
+
+def _span(root: Path, number: int) -> Path:
+    file = root / f"span-{number}" / "x.tfrecord"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    return file
+
+
+def _between_looks(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object]) -> list[float]:
+    """Has each step done in place of a wait, and an interrupt after them; returns the waits."""
+    left, waits = list(steps), []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if not left:
+            raise KeyboardInterrupt
+        left.pop(0)()
+
+    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=sleep))
+    return waits
+
+
+def _nothing() -> None:
+    pass
+
+
+def _started(stub: Stub) -> list[str]:
+    return [run["display_name"].removeprefix("test-pets-") for run in stub.kept["runs"]]
 
 
 def test_watching_starts_one_run_for_each_newest_span(
-    stub: Stub, config: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    stub: Stub,
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    monkeypatch.setattr(watch, "_SETTLING", 0)
     _span(tmp_path / "data", 0)
     root = f"data.root={tmp_path / 'data'}"
     command = ["watch", "--config", config, "--set", root, "--once", "--json"]
@@ -176,7 +230,93 @@ def test_watching_starts_one_run_for_each_newest_span(
     assert [line["new"] for line in told] == [True, False, False]
     _span(tmp_path / "data", 1)
     assert cli.main(command) == 0
-    assert [run["display_name"] for run in stub.kept["runs"]][1:] == ["test-pets-span-1"]
+    assert _started(stub) == ["span-0", "span-1"]
+
+
+def test_a_span_that_is_being_copied_is_not_started(
+    stub: Stub,
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    file = _span(tmp_path / "data", 0)
+    command = ["watch", "--config", config, "--set", f"data.root={tmp_path / 'data'}"]
+
+    waits = _between_looks(monkeypatch, lambda: file.write_text("a part"))
+    assert cli.main([*command, "--once"]) == 0
+    assert waits == [10]
+    assert stub.kept["runs"] == []
+    assert "span 0: its files still change" in capsys.readouterr().err
+
+    def look() -> None:
+        looks.append(_started(stub))
+
+    looks: list[list[str]] = []
+    waits = _between_looks(
+        monkeypatch,
+        lambda: (look(), file.write_text("a longer part")),
+        lambda: (look(), file.with_name("y.tfrecord").touch()),
+        look,
+        look,
+    )
+    cli.main([*command, "--every", "7"])
+    assert looks == [[], [], [], ["span-0"]]
+    assert waits == [7] * 5
+    assert _started(stub) == ["span-0"]
+
+
+def test_a_watcher_outlives_a_host_that_is_away_and_a_span_without_files(
+    stub: Stub,
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    (data / "span-0").mkdir(parents=True)
+    command = ["watch", "--config", config, "--set", f"data.root={data}"]
+
+    assert cli.main([*command, "--once"]) == 2
+    empty = f"retrain: {data}/span-0: found no data; allowed: train, val and test, or"
+    assert capsys.readouterr().err.startswith(empty)
+
+    def arrive() -> None:
+        (data / "span-0" / "x.tfrecord").touch()
+
+    def fail() -> None:
+        stub.fail = ("POST /runs", 500)
+
+    def recover() -> None:
+        stub.fail = None
+
+    _between_looks(monkeypatch, arrive, fail, recover, _nothing)
+    cli.main(command)
+    captured = capsys.readouterr()
+    assert captured.out.startswith("span 0: run runs-1 is started")
+    no_data, away = captured.err.splitlines()[:2]
+    assert no_data.startswith(empty)
+    assert away.startswith(f"retrain: {stub.url}: 500: it failed")
+    assert _started(stub) == ["span-0"]
+
+    _span(data, 1)
+    fail()
+    _between_looks(monkeypatch, _nothing)
+    assert cli.main([*command, "--once"]) == 2
+
+
+def test_a_watcher_whose_config_cannot_be_compiled_ends(
+    stub: Stub, config: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _span(tmp_path / "data", 0)
+    wrong = [
+        "--set",
+        f"data.root={tmp_path / 'data'}",
+        "--set",
+        "kubeflow.steps={trainr: {cpu: 1}}",
+    ]
+    assert cli.main(["watch", "--config", config, *wrong]) == 2
+    assert "did you mean trainer?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
