@@ -14,10 +14,13 @@ kubeflow/pipelines, release 2.5.0, below backend/src/v2.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import fcntl
 import os
 import shutil
+import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -126,6 +129,7 @@ class _Run:
         self._metadata = Metadata(folder / "metadata.json")
         # task -> {"artifacts": {output: id}, "parameters": {output: value}}
         self._outputs: Json = {}
+        self._interrupted = threading.Event()
 
     def execute(self, watch: Callable[[TaskRun], None]) -> tuple[TaskRun, ...]:
         """compiler/argocompiler/dag.go: a task starts when all that it depends on succeeded.
@@ -134,7 +138,7 @@ class _Run:
         """
         done: dict[str, TaskRun] = {}
         running: dict[concurrent.futures.Future[TaskRun], str] = {}
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, self._ending(pool):
             while True:
                 failed = any(task.state == FAILED for task in done.values())
                 started = {*done, *running.values()}
@@ -155,6 +159,16 @@ class _Run:
             watch(done[name])
         return tuple(done.values())
 
+    @contextlib.contextmanager
+    def _ending(self, pool: concurrent.futures.Executor) -> Iterator[None]:
+        """Has nothing more start, nor be tried again, once what waits for tasks is interrupted."""
+        try:
+            yield
+        except BaseException:
+            self._interrupted.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
     def _waits_for(self, name: str) -> set[str]:
         inputs = self._tasks[name].get("inputs", {})
         given = [*inputs.get("parameters", {}).values(), *inputs.get("artifacts", {}).values()]
@@ -166,12 +180,15 @@ class _Run:
     def _task(self, name: str) -> TaskRun:
         start = time.monotonic()
         folder = self._folder / name
-        folder.mkdir(parents=True)
         log = folder / "log.txt"
         try:
+            folder.mkdir(parents=True)
             state, tries, reason = self._drive(name, folder / "container", log)
         except ValueError as error:
             state, tries, reason = FAILED, 0, str(error)
+        except Exception as error:
+            # Whatever it is, what else runs goes on to its end.
+            state, tries, reason = FAILED, 0, traceback.format_exception_only(error)[-1].strip()
         finally:
             # A container's own files go with it.
             shutil.rmtree(folder / "container", ignore_errors=True)
@@ -213,7 +230,8 @@ class _Run:
                 return CACHED, 0, ""
         tries, reason = 0, ""
         for wait in _waits(task.get("retryPolicy", {})):
-            time.sleep(wait)
+            if self._interrupted.wait(wait):
+                break
             tries += 1
             try:
                 self._outputs[name] = local_container.launch(
@@ -227,7 +245,7 @@ class _Run:
                     metadata=self._metadata,
                     start=self._start,
                 )
-            except local_container.TaskFailedError as error:
+            except (local_container.TaskFailedError, OSError) as error:
                 reason = str(error)
                 continue
             if key is not None:

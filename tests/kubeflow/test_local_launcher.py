@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import signal
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +17,7 @@ import pytest
 from kubeflow import local_driver, local_launcher
 from kubeflow.acceptance import RefusedError
 from kubeflow.local_launcher import TaskRun
+from kubeflow.local_store import Metadata
 from tests.kubeflow.conftest import Pipeline
 
 WRITE = """
@@ -89,6 +95,63 @@ def test_a_task_is_tried_again_as_often_as_asked(pipeline: Pipeline, tmp_path: P
     count.write_text("x\n" * 3)
     failed = _run(pipeline, tmp_path / "dry")["a"]
     assert (failed.state, failed.tries) == ("failed", 3)
+
+
+def test_it_waits_longer_before_each_try_until_the_longest_time_has_passed(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    class Event:
+        def wait(self, seconds: float) -> bool:
+            waits.append(seconds)
+            return False
+
+    clock = SimpleNamespace(monotonic=lambda: sum(waits), strftime=time.strftime)
+    monkeypatch.setattr(local_launcher, "time", clock)
+    monkeypatch.setattr(local_launcher, "threading", SimpleNamespace(Event=Event))
+    retry = {"maxRetryCount": 3, "backoffDuration": "60s", "backoffFactor": 2.0}
+    pipeline.task("a", "exit 1", retryPolicy=retry)
+    assert _run(pipeline, tmp_path)["a"].tries == 4
+    assert waits == [0, 60, 120, 240]
+    waits.clear()
+    pipeline.task("a", "exit 1", retryPolicy={**retry, "backoffMaxDuration": "150s"})
+    assert _run(pipeline, tmp_path)["a"].tries == 3
+    assert waits == [0, 60, 120]
+
+
+def test_an_interrupt_ends_the_wait_for_another_try(pipeline: Pipeline, tmp_path: Path) -> None:
+    tries = []
+
+    def interrupted(command: Sequence[str], variables: Mapping[str, str], log: Path) -> int:
+        log.touch()
+        tries.append(command)
+        os.kill(os.getpid(), signal.SIGINT)
+        return 1
+
+    pipeline.task("a", "true", retryPolicy={"maxRetryCount": 1, "backoffDuration": "60s"})
+    with pytest.raises(KeyboardInterrupt):
+        local_launcher.run(pipeline.text(), tmp_path, {}, start=interrupted)
+    assert len(tries) == 1
+
+
+def test_a_full_disk_fails_the_task_and_tells(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    retry = {"maxRetryCount": 1, "backoffDuration": "0s"}
+    pipeline.task("a", "true", cache=True, retryPolicy=retry)
+    pipeline.task("b", "true", dependentTasks=["a"])
+    (task, other) = local_launcher.run(pipeline.text(), tmp_path, {}, start=full)
+    assert (task.state, task.tries, other.state) == ("failed", 2, "omitted")
+    assert "No space left on device" in task.reason
+    # Nor does it end otherwise where the launcher itself writes.
+    monkeypatch.setattr(Metadata, "keep", full)
+    task = _run(pipeline, tmp_path)["a"]
+    assert task.state == "failed"
+    assert task.reason == "OSError: [Errno 28] No space left on device"
 
 
 def test_tasks_that_do_not_wait_for_each_other_run_side_by_side(
