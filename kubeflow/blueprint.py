@@ -108,10 +108,13 @@ class Blueprint:
         schema.write(schema.curated(self.labels, self.config.evaluation.slices), _SCHEMAS)
 
     def to_json(self) -> str:
-        """Serializes the blueprint; equal blueprints give equal texts."""
+        """Serializes the blueprint; equal blueprints give equal texts.
+
+        The labels stand in it once: Linux takes no environment variable of more than 128 KiB.
+        """
         return json.dumps(
             {
-                "config": self.config.model_dump(mode="json"),
+                "config": self.config.model_dump(mode="json", exclude={"data": {"labels"}}),
                 "span": dataclasses.asdict(self.span),
                 "labels": list(self.labels),
             },
@@ -122,6 +125,7 @@ class Blueprint:
     def from_json(cls, text: str) -> Blueprint:
         """Reads what `to_json` wrote."""
         parts = json.loads(text)
+        parts["config"]["data"]["labels"] = parts["labels"]
         span = {**parts["span"], "splits": tuple(parts["span"]["splits"])}
         return cls(
             config.validate(parts["config"], VARIABLE), spans.Span(**span), tuple(parts["labels"])

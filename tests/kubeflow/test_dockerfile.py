@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from kubeflow import compile as compiler
-from tests.kubeflow.conftest import settings
+from tests.kubeflow.conftest import Compiled
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKERFILE = REPOSITORY / "kubeflow" / "Dockerfile"
@@ -25,6 +27,32 @@ from kubeflow import local_launcher
 print(pathlib.Path(task.log).read_text(), file=sys.stderr)
 print(task.state)
 """
+
+IMPORTS = """
+import sys
+from tfx.utils import import_utils
+for path in sys.argv[1:]:
+    import_utils.import_class_by_path(path)
+    print(path)
+"""
+# With the nodes that not every graph has; the Report is in all.
+SHAPES: list[dict[str, Any]] = [
+    {"trainer": {"mode": "head"}, "tuner": {"trials": 2}, "export": {"tflite": "int8"}},
+    {"trainer": {"mode": "finetune"}},
+    {"trainer": {"mode": "scratch"}},
+]
+
+
+def _imported(spec: dict[str, Any]) -> set[str]:
+    """Returns the paths of the classes and functions that the containers of a pipeline import."""
+    containers = (one["container"] for one in spec["deploymentSpec"]["executors"].values())
+    arguments = [argument for container in containers for argument in container["args"]]
+    options = ("--executor_class_path", "--driver_class_path")
+    classes = {path for key, path in itertools.pairwise(arguments) if key in options}
+    tasks = spec["root"]["dag"]["tasks"].values()
+    given = [item for task in tasks for item in task["inputs"].get("parameters", {}).items()]
+    functions = ("run_fn", "tuner_fn", "preprocessing_fn")
+    return classes | {one["runtimeValue"]["constant"] for key, one in given if key in functions}
 
 
 def _lines() -> list[str]:
@@ -57,7 +85,9 @@ def test_no_distribution_of_the_lock_brings_a_package_of_our_names() -> None:
 
 
 @pytest.mark.slow
-def test_what_it_installs_runs_a_compiled_step(tmp_path: Path) -> None:
+def test_what_it_installs_runs_a_compiled_step(
+    tmp_path: Path, compiled: Callable[..., Compiled]
+) -> None:
     venv, project = tmp_path / "venv", tmp_path / "project"
     ignored = shutil.ignore_patterns(".*", "runs", "data", "tests", "__pycache__", "*.egg-info")
     shutil.copytree(REPOSITORY, project, ignore=ignored)
@@ -69,17 +99,22 @@ def test_what_it_installs_runs_a_compiled_step(tmp_path: Path) -> None:
         command[0] = str(Path(sys.executable).with_name("uv"))
         subprocess.run(command, check=True, cwd=project, env={**os.environ, "VIRTUAL_ENV": ""})
 
-    spec = next(yaml.safe_load_all(compiler.compile_for_kubeflow(settings())))
+    spec, _ = compiled()
     tasks = spec["root"]["dag"]["tasks"]
     spec["root"]["dag"]["tasks"] = {"schema-gen": tasks["schema-gen"]}
     file = tmp_path / "pipeline.yaml"
     file.write_text(yaml.safe_dump(spec), "utf-8")
-    (tmp_path / "elsewhere").mkdir()
-    done = subprocess.run(
-        [str(venv / "bin" / "python"), "-c", ONE_STEP, str(file), str(tmp_path / "dry")],
-        cwd=tmp_path / "elsewhere",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def run_there(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(venv / "bin" / "python"), "-c", program, *arguments]
+        return subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)
+
+    done = run_there(ONE_STEP, str(file), str(tmp_path / "dry"))
     assert done.stdout.strip() == "succeeded", done.stderr[-3000:]
+    paths = sorted(set().union(*(_imported(compiled(**shape)[0]) for shape in SHAPES)))
+    nodes = ("tuner.executor", "trainer.tuning", "edge_gate", "report", "production_model")
+    assert all([path for path in paths if node in path] for node in nodes)
+    done = run_there(IMPORTS, *paths)
+    assert done.stdout.split() == paths, done.stderr[-3000:]

@@ -257,3 +257,6 @@ def test_a_blueprint_survives_its_serialization(container: Callable[..., Contain
     container()
     text = os.environ[VARIABLE]
     assert Blueprint.from_json(text).to_json() == text
+    # Thousands of class names must fit into the one environment variable.
+    assert text.count('"cat"') == 1
+    assert Blueprint.from_json(text).config.data.labels == tuple(LABELS)
