@@ -249,17 +249,20 @@ def test_a_span_that_is_being_copied_is_not_started(
     assert stub.kept["runs"] == []
     assert "span 0: its files still change" in capsys.readouterr().err
 
+    looks: list[list[str]] = []
+
     def look() -> None:
         looks.append(_started(stub))
 
-    looks: list[list[str]] = []
-    waits = _between_looks(
-        monkeypatch,
-        lambda: (look(), file.write_text("a longer part")),
-        lambda: (look(), file.with_name("y.tfrecord").touch()),
-        look,
-        look,
-    )
+    def grow() -> None:
+        look()
+        file.write_text("a longer part")
+
+    def add() -> None:
+        look()
+        file.with_name("y.tfrecord").touch()
+
+    waits = _between_looks(monkeypatch, grow, add, look, look)
     cli.main([*command, "--every", "7"])
     assert looks == [[], [], [], ["span-0"]]
     assert waits == [7] * 5
