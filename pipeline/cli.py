@@ -187,8 +187,6 @@ def _serve(options: argparse.Namespace) -> int:
     if not options.models_config and not base_path:
         settings = config.load(options.config or _DEFAULT_CONFIG)
         base_path, name = settings.model_store, name or settings.name
-    if base_path and not config.is_remote(base_path) and not Path(base_path).is_dir():
-        print(f"retrain: {base_path} is not there yet; waiting for a version", file=sys.stderr)
     prepare_tensorflow()
     from components import model_config
     from serving import errors, server

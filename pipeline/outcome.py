@@ -79,7 +79,7 @@ def read(
         # What was pushed is pushed, whatever became of its report.
         unreported, error = (f"the report could not be made: {_message(error)}",), None
     written = _written(history, run, "evaluator", "evaluation", FILE_NAME)
-    scorecard = Scorecard.from_json(written) if written and error is None else None
+    scorecard = Scorecard.from_json(written) if written else None
     pushed = history.output(run, "pusher", "pushed_model")
     version = path = None
     verdict, reasons = _unsuccessful(components, error)

@@ -96,6 +96,10 @@ class Models:
     def start(self) -> None:
         """Begins to watch; returns once each version that is there was tried."""
         self.poll()
+        with self._lock:
+            waiting = [entry.model for entry in self._entries.values() if not entry.statuses]
+        for model in waiting:
+            _log.warning("%s: no version in %s yet; waiting for one", model.name, model.base_path)
         self._thread.start()
 
     def stop(self) -> None:

@@ -102,8 +102,7 @@ def _centred(backbone: keras.Model, head: keras.Model, sample: Sequence[tf.Tenso
     exact = np.concatenate([embed(image[tf.newaxis]).numpy() for image in sample])
     rounded = predict(_converted(embed, "int8", sample), np.stack(sample))
     shift = (rounded - exact).mean(axis=0, keepdims=True)
-    centred = keras.models.clone_model(head)
-    centred.set_weights(head.get_weights())
+    centred = finetuning.copy(head)
     dense = next(layer for layer in centred.layers if isinstance(layer, keras.layers.Dense))
     # What comes before it, a normalisation and dropout, is affine.
     before = keras.Model(centred.inputs, dense.input)

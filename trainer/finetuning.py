@@ -22,6 +22,13 @@ def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
     return keras.Model(images, head(backbone(images, training=False)), name="classifier")
 
 
+def copy(model: keras.Model) -> keras.Model:
+    """Makes a model of the same layers and weights, in variables of its own."""
+    copied = keras.models.clone_model(model)
+    copied.set_weights(model.get_weights())
+    return copied
+
+
 def parts(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
     """Returns the backbone and the head that `join` put together; None of another model."""
     models = [layer for layer in model.layers if isinstance(layer, keras.Model)]

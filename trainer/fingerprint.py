@@ -45,7 +45,7 @@ def digest(
     for source in sources:
         found = _sources(root.joinpath(source), source)
         if not found:
-            raise FileNotFoundError(f"{package}/{source} holds no Python source")
+            raise FileNotFoundError(f"{package}/{source} holds none of {', '.join(_KINDS)}")
         for name, content in found:
             hasher.update(name.encode() + b"\0" + content + b"\0")
     return hasher.hexdigest()[:16]

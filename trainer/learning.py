@@ -265,10 +265,8 @@ def _network(job: Job, top: keras.Model | None) -> keras.Model:
         return cnn.build(job.size, len(job.labels), options)
     base = backbone(job)
     finetuning.unfreeze(base, job.options["finetune"]["unfreeze"])
-    # Made anew, as a strategy takes only variables that were made in its scope.
-    head = keras.models.clone_model(top)
-    head.set_weights(top.get_weights())
-    return finetuning.join(base, head)
+    # A copy, as a strategy takes only variables that were made in its scope.
+    return finetuning.join(base, finetuning.copy(top))
 
 
 def backbone(job: Job) -> keras.Model:

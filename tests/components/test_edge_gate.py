@@ -14,7 +14,7 @@ from tfx.types import standard_artifacts
 from components.edge_gate.component import PARITY_FILE as FILE
 from components.edge_gate.component import EdgeRefusedError, Executor, Parity
 from tests.conftest import Transformed
-from tests.trainer import test_modes
+from tests.training import run
 
 PARITY = Parity(
     images=200, agreement=0.95, accuracy=0.9, edge_accuracy=0.87, bytes=400, edge_bytes=100
@@ -38,7 +38,7 @@ def test_a_better_conversion_is_no_drop() -> None:
 
 @pytest.mark.slow
 def test_a_trained_model_is_measured_on_test(transformed: Transformed, tmp_path: Path) -> None:
-    trained = test_modes._run(
+    trained = run(
         transformed, tmp_path, trainer={"mode": "scratch"}, export={"tflite": "float16"}
     )
     shutil.copytree(trained, tmp_path / "artifact" / "Format-Serving")

@@ -21,6 +21,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.options import Options
+from serving.server import Server
 from tests.serving.conftest import (
     MODEL,
     Client,
@@ -77,6 +78,20 @@ def test_new_versions_under_load_cost_no_request(
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_a_server_without_a_version_says_what_it_waits_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "models"
+    told = f"{MODEL}: no version in {folder} yet; waiting for one"
+    options = Options(port=0, grpc_port=0, model_base_path=str(folder), model_name=MODEL)
+    Server(options).stop()
+    assert told in caplog.messages
+    caplog.clear()
+    write_model(folder / "2", 2)
+    Server(options).stop()
+    assert told not in caplog.messages
 
 
 def test_a_version_that_does_not_load_takes_nothing_away(

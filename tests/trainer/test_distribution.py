@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import training
 from tests.conftest import Transformed
-from tests.trainer import test_modes
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +46,7 @@ def test_two_processes_end_with_the_same_weights(
     transformed: Transformed, tmp_path: Path, mode: str
 ) -> None:
     trainer = {"mode": mode, "epochs": 2}
-    job = test_modes._job(transformed, tmp_path, trainer=trainer)
+    job = training.job(transformed, trainer=trainer)
     task = tmp_path / "job.pickle"
     task.write_bytes(pickle.dumps((job, transformed.files, str(tmp_path))))
     cluster = {"worker": [f"localhost:{_free_port()}" for _ in range(2)]}

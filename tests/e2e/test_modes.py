@@ -2,91 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import Config
-from pipeline.config.training import Trainer
 from tests.conftest import LABELS, SIZE, Record, Transformed
+from tests.training import run, served
 from trainer import calibration, edge, image_input, images, learning, train
 from trainer.backbones import catalog
-from trainer.learning import Job
 
 pytestmark = pytest.mark.slow
-
-SMALL_CNN = {
-    "blocks": [{"filters": 8, "convolutions": 1}],
-    "dense": [],
-}
-SECTION: dict[str, Any] = {
-    "epochs": 1,
-    "batch_size": 4,
-    "hidden_units": None,
-    "cnn": SMALL_CNN,
-    "finetune": {"epochs": 1, "batch_size": 4},
-}
-
-
-def _job(transformed: Transformed, folder: Path, **changes: Any) -> dict[str, Any]:
-    trainer = {**SECTION, **changes.pop("trainer", {})}
-    config = Config(name="test", data={"root": "/data"}, export=changes.pop("export", {}))
-    recipe = transformed.recipe
-    job = Job(
-        labels=recipe.labels,
-        embedding=recipe.embedding,
-        size=SIZE,
-        crop=recipe.crop,
-        backbone=recipe.backbone,
-        weights=recipe.weights,
-        options=Trainer(**trainer).model_dump(mode="json"),
-        export=config.export.model_dump(mode="json"),
-        fingerprint="",
-    )
-    return dataclasses.asdict(dataclasses.replace(job, **changes))
-
-
-def _run(
-    transformed: Transformed,
-    folder: Path,
-    hyperparameters: dict[str, Any] | None = None,
-    **changes: Any,
-) -> Path:
-    train.run_fn(
-        SimpleNamespace(
-            custom_config=_job(transformed, folder, **changes),
-            hyperparameters=hyperparameters,
-            train_files=[transformed.files],
-            eval_files=[transformed.files],
-            transform_output=transformed.graph,
-            model_run_dir=str(folder / "trainer/model_run/7"),
-            serving_model_dir=str(folder / "model"),
-        )  # type: ignore[arg-type]
-    )
-    return folder / "model"
-
-
-def _served(model: Path, transformed: Transformed, record: Record) -> list[np.ndarray]:
-    """What each signature says of every picture: JPEG, PNG, GIF, BMP, grey, RGBA, odd sizes."""
-    signatures = tf.saved_model.load(str(model)).signatures
-    pictures = list(transformed.images.values())
-    raw = tf.constant([record(image) for image in pictures])
-    by_image = {
-        e.features.feature["image/encoded"].bytes_list.value[0]: e for e in transformed.examples
-    }
-    examples = tf.constant([by_image[image].SerializeToString() for image in pictures])
-    return [
-        signatures["serving_default"](image_bytes=tf.constant(pictures))["probabilities"].numpy(),
-        signatures["serving_examples"](examples=raw)["probabilities"].numpy(),
-        signatures["classify"](inputs=raw)["scores"].numpy(),
-        signatures["evaluation"](examples=examples)["probabilities"].numpy(),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +36,7 @@ def test_what_is_served_is_what_was_trained(
     monkeypatch.setattr(
         train, "_scorer", lambda job, done, graph: trained.append(done) or scorer(job, done, graph)
     )
-    model = _run(transformed, tmp_path, trainer={"mode": mode, "calibrate": calibrate})
+    model = run(transformed, tmp_path, trainer={"mode": mode, "calibrate": calibrate})
     (done,) = trained
     # The training path: tf.data's decoding, the Keras model, the temperature, softmax.
     table = image_input.ImageTable([transformed.files], tmp_path)
@@ -122,7 +51,7 @@ def test_what_is_served_is_what_was_trained(
     rows = dict(zip(table.read(np.arange(len(table))), ours, strict=True))
     expected = np.stack([rows[image] for image in transformed.images.values()])
     assert np.abs(expected[0] - expected[1:]).max() > 1e-4
-    for answer in _served(model, transformed, record):
+    for answer in served(model, transformed, record):
         np.testing.assert_allclose(answer, expected, atol=1e-4)
     logs = tmp_path / "trainer/model_run/7"
     assert (logs / "augmented.png").stat().st_size > 100
@@ -140,9 +69,9 @@ def test_a_model_that_could_not_be_written_is_not_learnt_again(
     changes = {"mode": "scratch", "epochs": 2}
     with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
         patch.setattr(train.export, "save", _full)
-        _run(transformed, tmp_path, trainer=changes)
+        run(transformed, tmp_path, trainer=changes)
     assert "Epoch 2/2" in capfd.readouterr().out
-    assert (_run(transformed, tmp_path, trainer=changes) / "saved_model.pb").exists()
+    assert (run(transformed, tmp_path, trainer=changes) / "saved_model.pb").exists()
     told = capfd.readouterr().out
     assert "goes on after epoch 2" in told
     assert "Epoch 2/2" not in told
@@ -157,7 +86,7 @@ def test_what_the_tuner_found_comes_before_the_config(
     transformed: Transformed, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = {"values": {"learning_rate": 0.01, "epochs": 3}}
-    _run(transformed, tmp_path, hyperparameters=found, trainer={"mode": "head"})
+    run(transformed, tmp_path, hyperparameters=found, trainer={"mode": "head"})
     assert "Epoch 3/3" in capfd.readouterr().out
 
 
@@ -167,7 +96,7 @@ def test_two_runs_with_one_seed_give_one_model(
 ) -> None:
     changes = {"mode": mode, "epochs": 2, "augmentation": {"rotation": 20, "mixup": 0.2}}
     answers = [
-        _served(_run(transformed, tmp_path / name, trainer=changes), transformed, record)[0]
+        served(run(transformed, tmp_path / name, trainer=changes), transformed, record)[0]
         for name in ("one", "two")
     ]
     np.testing.assert_array_equal(*answers)
@@ -186,12 +115,12 @@ def test_mixed_precision_serves_in_float32(
     monkeypatch.setattr(
         learning, "learn", lambda *given: trained.append(learn(*given)) or trained[0]
     )
-    model = _run(transformed, tmp_path, trainer={"mode": "scratch", "precision": precision})
+    model = run(transformed, tmp_path, trainer={"mode": "scratch", "precision": precision})
     (done,) = trained
     assert {layer.compute_dtype for layer in done.model.layers} == {"float32"}
     temperature = calibration.temperature(done.logits, done.labels)
     expected = tf.nn.softmax(done.logits / temperature).numpy()
-    for answer in _served(model, transformed, record):
+    for answer in served(model, transformed, record):
         # What calibration was fitted on is what is served, whatever the order of the rows.
         np.testing.assert_allclose(np.sort(answer, axis=0), np.sort(expected, axis=0), atol=1e-4)
 
@@ -216,8 +145,8 @@ def test_a_keras_application_trains_exports_and_serves(
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:
         patch.setattr(learning, "EmbeddingTable", lambda *args: _Embedded(transformed, name, size))
-        model = _run(transformed, tmp_path, trainer=trainer, **changes)
-    for answer in _served(model, transformed, record):
+        model = run(transformed, tmp_path, trainer=trainer, **changes)
+    for answer in served(model, transformed, record):
         assert answer.shape == (len(transformed.images), len(LABELS))
         np.testing.assert_allclose(answer.sum(axis=1), 1, atol=1e-5)
 
@@ -248,7 +177,7 @@ class _Embedded:
 def test_the_edge_model_is_what_its_description_says(
     transformed: Transformed, record: Record, tmp_path: Path, kind: str
 ) -> None:
-    model = _run(transformed, tmp_path, trainer={"mode": "scratch"}, export={"tflite": kind})
+    model = run(transformed, tmp_path, trainer={"mode": "scratch"}, export={"tflite": kind})
     description = json.loads((model / edge.DESCRIPTION).read_text("utf-8"))
     assert description["labels"] == list(LABELS)
     content = (model / edge.FILE).read_bytes()
@@ -257,6 +186,6 @@ def test_the_edge_model_is_what_its_description_says(
     assert given["shape"].tolist() == description["input"]["shape"] == [1, SIZE, SIZE, 3]
     pictures = tf.constant(list(transformed.images.values()))
     pixels = images.load(pictures, SIZE, description["crop"]).numpy()
-    expected = _served(model, transformed, record)[0]
+    expected = served(model, transformed, record)[0]
     tolerance = {"float16": 1e-2, "int8": 5e-2}[kind]
     np.testing.assert_allclose(edge.predict(content, pixels), expected, atol=tolerance)

@@ -1,0 +1,82 @@
+"""Runs the Trainer on a few pictures, and asks what it exported."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.config import Config
+from pipeline.config.training import Trainer
+from tests.conftest import SIZE, Record, Transformed
+from trainer import train
+from trainer.learning import Job
+
+_SECTION: dict[str, Any] = {
+    "epochs": 1,
+    "batch_size": 4,
+    "hidden_units": None,
+    "cnn": {"blocks": [{"filters": 8, "convolutions": 1}], "dense": []},
+    "finetune": {"epochs": 1, "batch_size": 4},
+}
+
+
+def job(transformed: Transformed, **changes: Any) -> dict[str, Any]:
+    """What Trainer is given, with changes to `Job`, or to the sections `trainer` and `export`."""
+    trainer = {**_SECTION, **changes.pop("trainer", {})}
+    config = Config(name="test", data={"root": "/data"}, export=changes.pop("export", {}))
+    recipe = transformed.recipe
+    made = Job(
+        labels=recipe.labels,
+        embedding=recipe.embedding,
+        size=SIZE,
+        crop=recipe.crop,
+        backbone=recipe.backbone,
+        weights=recipe.weights,
+        options=Trainer(**trainer).model_dump(mode="json"),
+        export=config.export.model_dump(mode="json"),
+        fingerprint="",
+    )
+    return dataclasses.asdict(dataclasses.replace(made, **changes))
+
+
+def run(
+    transformed: Transformed,
+    folder: Path,
+    hyperparameters: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Path:
+    """Trains as Trainer does; returns the folder of the exported model."""
+    train.run_fn(
+        SimpleNamespace(
+            custom_config=job(transformed, **changes),
+            hyperparameters=hyperparameters,
+            train_files=[transformed.files],
+            eval_files=[transformed.files],
+            transform_output=transformed.graph,
+            model_run_dir=str(folder / "trainer/model_run/7"),
+            serving_model_dir=str(folder / "model"),
+        )  # type: ignore[arg-type]
+    )
+    return folder / "model"
+
+
+def served(model: Path, transformed: Transformed, record: Record) -> list[np.ndarray]:
+    """What each signature says of every picture: JPEG, PNG, GIF, BMP, grey, RGBA, odd sizes."""
+    signatures = tf.saved_model.load(str(model)).signatures
+    pictures = list(transformed.images.values())
+    raw = tf.constant([record(image) for image in pictures])
+    by_image = {
+        e.features.feature["image/encoded"].bytes_list.value[0]: e for e in transformed.examples
+    }
+    examples = tf.constant([by_image[image].SerializeToString() for image in pictures])
+    return [
+        signatures["serving_default"](image_bytes=tf.constant(pictures))["probabilities"].numpy(),
+        signatures["serving_examples"](examples=raw)["probabilities"].numpy(),
+        signatures["classify"](inputs=raw)["scores"].numpy(),
+        signatures["evaluation"](examples=examples)["probabilities"].numpy(),
+    ]
