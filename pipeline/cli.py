@@ -182,20 +182,20 @@ def _serve(options: argparse.Namespace) -> int:
     ]
     if len(given) > 1:
         raise config.ConfigError(f"{' and '.join(given)}: give one of them")
-    base_path, name = options.model_base_path, options.model_name
-    settings = None
-    if not options.models_config and not base_path:
-        settings = config.load(options.config or _DEFAULT_CONFIG)
-        base_path, name = settings.model_store, name or settings.name
+    if options.model_name and not options.model_base_path:
+        raise config.ConfigError("--model-name: give --model-base-path with it")
+    store = None
+    if not options.models_config and not options.model_base_path:
+        store = config.load(options.config or _DEFAULT_CONFIG).model_store
     prepare_tensorflow()
     from components import model_config
     from serving import errors, server
 
-    if settings is not None and not config.is_remote(settings.output) and name == settings.name:
+    if store is not None:
         # Through the file that `retrain rollback` writes.
-        model_config.ensure(settings.model_store)
-        options.models_config = model_config.path(settings.model_store)
-    told = serve_options.from_arguments(options, base_path=base_path, name=name)
+        model_config.ensure(store)
+        options.models_config = model_config.path(store)
+    told = serve_options.from_arguments(options)
     try:
         server.run(told, as_json=options.json)
     except (errors.RefusedError, OSError) as error:
@@ -208,10 +208,12 @@ def _predict(options: argparse.Namespace) -> int:
     from serving import client
 
     name = options.model_name
+    if name and not options.url:
+        raise config.ConfigError("--model-name: give --url with it")
     settings = None
     if options.url is None or options.config is not None:
         settings = config.load(options.config or _DEFAULT_CONFIG)
-        name = name or settings.name
+        name = name or settings.model_name
     version = None
     try:
         if options.url is not None:
@@ -287,7 +289,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_share,
         default=0.1,
         metavar="SHARE",
-        help="share of train that becomes val where there is no val folder (default: 0.1)",
+        help="share of train that becomes val, in a source that has train and test but no val"
+        " (default: 0.1)",
     )
     ingest.add_argument(
         "--max-side",
@@ -342,7 +345,7 @@ def _parser() -> argparse.ArgumentParser:
         "predict",
         parents=[common],
         help="label images",
-        description="Labels images by the newest pushed model, or by a server's.",
+        description="Labels images by the model in production, or by a server's.",
     )
     predict.add_argument(
         "images", nargs="+", metavar="IMAGE", help="files, folders, or - for standard input"

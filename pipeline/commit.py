@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 _SECONDS = 10
+_CHANGED = " + changes"
 
 
 @functools.cache
@@ -21,7 +22,12 @@ def commit() -> str:
         changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", here.parent)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return f"{head} + changes" if changed else head
+    return f"{head}{_CHANGED}" if changed else head
+
+
+def is_clean(state: str) -> bool:
+    """Tells whether what `commit` returned names one state of the code, and no other."""
+    return bool(state) and not state.endswith(_CHANGED)
 
 
 def _git(folder: Path, *arguments: str | Path) -> str:

@@ -20,6 +20,7 @@ from components.report.component import OPTIONS_KEY
 from components.report.judgement import LOWER_IS_BETTER, METRICS
 from components.report.page import Interval
 from pipeline import outcome, past_runs
+from pipeline.commit import is_clean
 from pipeline.config import ConfigError
 from pipeline.history import History
 
@@ -262,4 +263,7 @@ def _show_settings(found: Comparison, console: Console) -> None:
     for setting in found.settings:
         values = f"{json.dumps(setting.first)} -> {json.dumps(setting.second)}"
         console.print(f"{setting.key}: {values}", highlight=False, markup=False)
-    console.print("" if found.settings or one != other else "Config and code are the same.\n")
+    same = "" if found.settings or one != other else "The config is the same.\n"
+    if same and is_clean(one):
+        same = "Config and code are the same.\n"
+    console.print(same)

@@ -22,6 +22,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import execution_result_pb2
 
+from components import model_config
 from pipeline import build, outcome, run_report, schema
 from pipeline.config import Config, ConfigError, is_remote
 from pipeline.history import NOT_RUN, RESULT, ComponentRun, History
@@ -53,12 +54,16 @@ def run(
             tells how far they are.
 
     Raises:
-        ConfigError: the output is remote, another run is writing to it, or the backbone's weights
-            cannot be had.
+        ConfigError: the output is remote, another run is writing to it, the model store's config
+            file is none, or the backbone's weights cannot be had.
         KeyboardInterrupt: the run was interrupted; what it has finished will be re-used.
     """
     if is_remote(config.output):
         raise ConfigError(f"output: found {config.output}; allowed for a run here: a local path")
+    try:
+        model_config.pinned(config.model_store)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     Path(config.output).mkdir(parents=True, exist_ok=True)
     with _only_run(config):
         schema_file = schema.write(
@@ -83,7 +88,8 @@ def run(
         if error is not None:
             _record(build.metadata_file(config), run_id, error)
         ended = outcome.read(history, run_id, nodes, error, log)
-        return dataclasses.replace(ended, page=_page(config, history, ended))
+        pinned = model_config.pinned(config.model_store) if ended.verdict == "pushed" else None
+        return dataclasses.replace(ended, page=_page(config, history, ended), pinned=pinned)
 
 
 def _record(database: str, run: str, error: Exception) -> None:

@@ -41,6 +41,7 @@ class Outcome:
         drift: how the span compares with the one before; None if that was not reached.
         page: the report's file; None if it was not reached.
         edge: how the TensorFlow Lite model compares; None where there is none.
+        pinned: the version that a rollback keeps in production; None if the newest is served.
     """
 
     verdict: str
@@ -55,6 +56,7 @@ class Outcome:
     drift: DriftReport | None = None
     page: str | None = None
     edge: Parity | None = None
+    pinned: int | None = None
 
 
 def read(

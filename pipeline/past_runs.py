@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from components.pusher import component as pusher
@@ -103,11 +104,11 @@ def show(runs: Sequence[Outcome], console: Console) -> None:
     for run in runs:
         plain = _plain(run)
         accuracy = plain["accuracy"]
-        verdict = " ".join([run.verdict, *run.reasons[:1]]) if not run.scorecard else run.verdict
+        verdict = " ".join([run.verdict, *run.reasons[:1]])
         table.add_row(
             run.run,
             _text(plain["span"]),
-            verdict,
+            escape(verdict),
             _text(run.version),
             "" if accuracy is None else f"{accuracy:.4f}",
         )

@@ -165,12 +165,16 @@ def _traces(outcome: Outcome) -> list[str]:
 def _next(outcome: Outcome) -> list[str]:
     if outcome.verdict == "pushed" and outcome.path is not None:
         store, _, version = outcome.path.rpartition("/")
-        name = store.rpartition("/")[2]
+        lines = [f"Version {version} is in {outcome.path}"]
+        if outcome.pinned is not None and outcome.pinned != outcome.version:
+            lines += [
+                f"Version {outcome.pinned} is served all the same, until: retrain rollback --clear"
+            ]
+        return [*lines, "Next, serve it:", f"  {_serving_command(store)}"]
+    if outcome.verdict == "refused" and _state(outcome, "edge-gate") == "failed":
         return [
-            f"Version {version} is in {outcome.path}",
-            "Next, serve it:",
-            f"  docker run --rm -p 8501:8501 -v {store}:/models/{name}"
-            f" -e MODEL_NAME={name} tensorflow/serving",
+            "Nothing was pushed. Next: raise export.calibration_images, take export.tflite float16,"
+            " or mend export's bounds."
         ]
     if outcome.verdict == "refused" and outcome.scorecard is not None and outcome.scorecard.blessed:
         return [
@@ -184,3 +188,16 @@ def _next(outcome: Outcome) -> list[str]:
     if outcome.verdict == "refused":
         return ["Nothing was trained. Next: mend the data, or the config's data section."]
     return [f"Nothing was pushed. The log has the cause: {outcome.log}"]
+
+
+def _state(outcome: Outcome, component: str) -> str | None:
+    return next((one.state for one in outcome.components if one.id == component), None)
+
+
+def _serving_command(store: str) -> str:
+    """Returns the command for a TF Serving that follows the store, rollbacks included."""
+    follow = f"--model_config_file={store}.config --model_config_file_poll_wait_seconds=1"
+    if "://" in store:
+        return f"tensorflow_model_server --rest_api_port=8501 {follow}"
+    models = store.rpartition("/")[0]
+    return f"docker run --rm -p 8501:8501 -v {models}:{models}:ro tensorflow/serving:2.16.1 {follow}"

@@ -17,15 +17,14 @@ def main() -> int:
     arguments = parser.parse_args()
     if (arguments.model_base_path is None) == (arguments.models_config is None):
         parser.error("give one of --model-base-path and --models-config")
+    if arguments.model_name and arguments.models_config:
+        parser.error("--model-name: give --model-base-path with it")
     # Heavy, and only needed once the arguments are known to be right.
     from serving import server
     from serving.errors import RefusedError
 
-    told = options.from_arguments(
-        arguments, base_path=arguments.model_base_path, name=arguments.model_name
-    )
     try:
-        server.run(told, as_json=arguments.json)
+        server.run(options.from_arguments(arguments), as_json=arguments.json)
     except (RefusedError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2

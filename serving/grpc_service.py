@@ -150,12 +150,17 @@ def server(inference: Inference, host: str, port: int, max_bytes: int) -> tuple[
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(inference), made)
     try:
-        bound = made.add_insecure_port(f"{host}:{port}")
+        bound = made.add_insecure_port(f"{bracketed(host)}:{port}")
     except RuntimeError:
         bound = 0
     if bound == 0:
         raise OSError(f"gRPC port {port} on {host} cannot be had; is something listening there?")
     return made, bound
+
+
+def bracketed(host: str) -> str:
+    """Writes a host as it stands before a port: an IPv6 address in brackets (RFC 3986)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _wait(pending: Pending, context: grpc.ServicerContext, seconds: float) -> Any:

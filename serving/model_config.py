@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
@@ -60,17 +60,31 @@ class Model:
         return dict(list(ordered.items())[:count])
 
 
-def read(path: Path) -> tuple[Model, ...]:
-    """Reads a model config file: a ModelServerConfig in protobuf's text format.
+def read(path: str) -> str:
+    """Reads a model config file, local or on any file system that TensorFlow knows.
 
     Raises:
-        RefusedError: it cannot be read, or says what `models` refuses.
+        RefusedError: it cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        with tf.io.gfile.GFile(path) as file:
+            text: str = file.read()
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        reason = error.message if isinstance(error, tf.errors.OpError) else "it is not UTF-8 text"
         raise invalid(f"{path}: cannot be read: {reason}") from None
+    return text
+
+
+def parse(text: str, path: str) -> tuple[Model, ...]:
+    """Reads the models out of a model config: a ModelServerConfig in protobuf's text format.
+
+    Args:
+        text: what the file holds.
+        path: the file, for messages.
+
+    Raises:
+        RefusedError: the text is none, or says what `models` refuses.
+    """
     try:
         config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     except text_format.ParseError as error:

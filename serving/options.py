@@ -31,7 +31,7 @@ class Options:
         drain_seconds: how long a stopping server lets requests finish.
     """
 
-    models_config: Path | None = None
+    models_config: str | None = None
     model_name: str = "default"
     model_base_path: str | None = None
     host: str = "127.0.0.1"
@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder with a numbered folder for each version; new ones are served as they come",
     )
-    what.add_argument("--model-name", metavar="NAME", help="the model's name in requests")
+    what.add_argument(
+        "--model-name", metavar="NAME", help="the model's name in requests, with --model-base-path"
+    )
     what.add_argument(
         "--models-config",
         metavar="FILE",
@@ -110,21 +112,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def from_arguments(
-    arguments: argparse.Namespace, *, base_path: str | None, name: str | None
-) -> Options:
-    """Makes options of a command line.
-
-    Args:
-        arguments: parsed by a parser that `add_arguments` prepared.
-        base_path: the model's folder, from the command line or elsewhere.
-        name: the model's name, likewise.
-    """
+def from_arguments(arguments: argparse.Namespace) -> Options:
+    """Makes options of a command line, parsed by a parser that `add_arguments` prepared."""
     parameters = arguments.batching_parameters_file
     return Options(
-        models_config=Path(arguments.models_config) if arguments.models_config else None,
-        model_name=name or Options.model_name,
-        model_base_path=base_path,
+        models_config=arguments.models_config or None,
+        model_name=arguments.model_name or Options.model_name,
+        model_base_path=arguments.model_base_path,
         host=arguments.host,
         port=arguments.port,
         grpc_port=arguments.grpc_port,

@@ -10,7 +10,6 @@ import socket
 import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 from types import FrameType
 
 import tensorflow as tf
@@ -47,7 +46,10 @@ class Server:
             OSError: a port cannot be had.
         """
         self._options = options
-        configured = _configured(options)
+        # Once, so that a change while models load is one to follow.
+        path = options.models_config
+        self._config = "" if path is None else model_config.read(path)
+        configured = _configured(options, self._config)
         parameters = _parameters(options)
         listening = _listen(options.host, options.port)
         self.port: int = listening.getsockname()[1]
@@ -98,14 +100,16 @@ class Server:
         path = self._options.models_config
         if path is None:
             return
-        seen = _stamp(path)
         while not self._stopped.wait(POLL_SECONDS):
-            now = _stamp(path)
-            if now is None or now == seen:
-                continue
-            seen = now
             try:
-                self.models.configure(model_config.read(path), strict=False)
+                now = model_config.read(path)
+            except RefusedError:
+                continue  # it may be on its way, or unreachable for a moment
+            if now == self._config:
+                continue
+            self._config = now
+            try:
+                self.models.configure(model_config.parse(now, path), strict=False)
             except RefusedError as error:
                 _log.error("the old model config stays: %s", error.message)
             else:
@@ -160,6 +164,7 @@ def _ready(server: Server, options: Options, as_json: bool) -> str:
                 "pid": os.getpid(),
             }
         )
+    host = grpc_service.bracketed(host)
     return (
         f"serving {', '.join(names) or 'nothing'}:"
         f" REST http://{host}:{server.port}/v1/models/{names[0] if names else ''},"
@@ -167,9 +172,9 @@ def _ready(server: Server, options: Options, as_json: bool) -> str:
     )
 
 
-def _configured(options: Options) -> tuple[Model, ...]:
+def _configured(options: Options, config: str) -> tuple[Model, ...]:
     if options.models_config is not None:
-        return model_config.read(options.models_config)
+        return model_config.parse(config, options.models_config)
     if options.model_base_path is None:
         raise invalid("found neither a model's folder nor a model config file; one is needed")
     return (Model(options.model_name, options.model_base_path),)
@@ -224,11 +229,3 @@ def _uvicorn(inference: Inference, options: Options) -> uvicorn.Config:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(options.drain_seconds) or 1,
     )
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -27,7 +27,7 @@ from trainer import (
     optimization,
     preprocessing,
 )
-from trainer.backbones import registry
+from trainer.backbones import catalog, registry
 from trainer.fitting import fit
 from trainer.image_input import ImageTable
 from trainer.input import Batches, EmbeddingTable
@@ -119,13 +119,24 @@ def check(job: Job) -> None:
     """Refuses what could not be learnt, before anything has run.
 
     Raises:
-        ValueError: a class weight is of no class, or the images are too small for the CNN.
+        ValueError: a class weight is of no class, the images are too small for the network, or no
+            layer of the backbone is called as `trainer.finetune.unfreeze` says.
     """
     _class_weights(job, np.empty(0, np.int64))
     if job.options["mode"] == "scratch":
         # In this scope Keras only notes which variables there would be.
         with keras.StatelessScope():
             _network(job, None)
+        return
+    assert job.backbone is not None
+    named = job.options["finetune"]["unfreeze"] if job.options["mode"] == "finetune" else None
+    network = registry.get(job.backbone)
+    if job.backbone == catalog.FILE.name:
+        if isinstance(named, str):
+            finetuning.unfreeze(network.build(job.size, job.weights), named)
+    elif isinstance(named, str) or job.size != network.input_size(job.weights):
+        with keras.StatelessScope():
+            finetuning.unfreeze(network.build(job.size, "none"), named or 0.0)
 
 
 def learn(job: Job, files: Files) -> Trained:

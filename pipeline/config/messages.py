@@ -63,6 +63,14 @@ def properties(parent: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {key: dict(_dereferenced(child)) for key, child in parent.get("properties", {}).items()}
 
 
+def _values(parent: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns the JSON schema of what a mapping of free names holds; None of anything else."""
+    choices = [choice for choice in parent.get("anyOf", [parent]) if choice.get("type") != "null"]
+    # Of several, pydantic says which it tried before it names a key.
+    values = choices[0].get("additionalProperties") if len(choices) == 1 else None
+    return dict(_dereferenced(values)) if isinstance(values, dict) else None
+
+
 def _dereferenced(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Follows a reference into the schema's definitions; keys beside it win."""
     if "$ref" not in part:
@@ -86,10 +94,11 @@ def lines(error: ValidationError, origin: str, overridden: Collection[str]) -> I
                 found_at = dict(_dereferenced(items))
                 continue
             # What follows the last key is pydantic's own, such as a member of a union.
-            if part not in properties(found_at):
+            child = properties(found_at).get(str(part)) or _values(found_at)
+            if child is None:
                 break
             keys.append(str(part))
-            found_at = properties(found_at)[str(part)]
+            found_at = child
         if unknown:
             message = f"unknown key; {_allowed_keys(str(location[-1]), keys, found_at)}"
             keys.append(str(location[-1]))

@@ -50,8 +50,8 @@ class Push(Section):
     keep: int = Field(5, ge=1, description="How many versions stay in the model store.")
     model_store: Location | None = Field(
         None,
-        description="Folder of versions that TF Serving watches. If left out, models/{name} in"
-        " output.",
+        description="Folder of versions that TF Serving watches; its own name is the model's in"
+        " requests. {name} stands for the pipeline's name. If left out, models/{name} in output.",
         examples=["models/images"],
     )
 
@@ -69,7 +69,8 @@ class Config(Section):
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]{0,127}$",
-        description="Name of the pipeline and of the model that it pushes.",
+        description="Name of the pipeline and, unless push.model_store says otherwise, of the model"
+        " that it pushes.",
         json_schema_extra={
             "allowed": "up to 128 lower-case letters, digits, hyphens and underscores,"
             " the first a letter or digit"
@@ -109,6 +110,13 @@ class Config(Section):
             raise ValueError(f"found {shown(value)}; allowed: no braces other than {{name}}")
         return put
 
+    @field_validator("push")
+    @classmethod
+    def _put_name_in_store(cls, value: Push, info: ValidationInfo) -> Push:
+        if value.model_store is None:
+            return value
+        return value.model_copy(update={"model_store": cls._put_name(value.model_store, info)})
+
     @field_validator("tuner")
     @classmethod
     def _head_to_tune(cls, value: Tuner | None, info: ValidationInfo) -> Tuner | None:
@@ -123,6 +131,11 @@ class Config(Section):
     def model_store(self) -> str:
         """Folder that holds the pushed versions."""
         return self.push.model_store or f"{self.output}/models/{self.name}"
+
+    @property
+    def model_name(self) -> str:
+        """The model's name in requests."""
+        return self.model_store.rstrip("/").rpartition("/")[2]
 
     @property
     def image_size(self) -> int | None:

@@ -251,20 +251,36 @@ def test_config_commit_and_card_are_kept_with_the_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trainer", "told"),
+    ("changes", "told"),
     [
-        ({"class_weights": {"nobody": 2.0}}, "trainer.class_weights: nobody: no such class"),
         (
-            {"mode": "scratch", "cnn": {"blocks": [{"filters": 4, "pool_size": 20}] * 2}},
+            {"trainer": {"class_weights": {"nobody": 2.0}}},
+            "trainer.class_weights: nobody: no such class",
+        ),
+        (
+            {
+                "trainer": {
+                    "mode": "scratch",
+                    "cnn": {"blocks": [{"filters": 4, "pool_size": 20}] * 2},
+                }
+            },
             "trainer.cnn.blocks: images of 32 pixels are too small for block 2",
+        ),
+        (
+            {"trainer": {"mode": "finetune", "finetune": {"unfreeze": "blok6"}}},
+            "trainer.finetune.unfreeze: no layer of efficientnet_lite0 starts with blok6",
+        ),
+        (
+            {"backbone": {"name": "InceptionV3", "weights": "none"}, "image": {"size": 64}},
+            "InceptionV3 at 64 pixels: ",
         ),
     ],
 )
 def test_what_could_not_be_learnt_is_told_before_anything_runs(
-    tmp_path: Path, trainer: dict[str, Any], told: str
+    tmp_path: Path, changes: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
-        _graph(tmp_path, trainer=trainer)
+        _graph(tmp_path, **changes)
 
 
 def test_another_bound_of_the_edge_gate_trains_nothing_anew(tmp_path: Path) -> None:

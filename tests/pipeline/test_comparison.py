@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from collections.abc import Sequence
@@ -115,6 +116,24 @@ def test_it_is_told_as_json_and_to_people(history: History) -> None:
     for text in ("trainer.epochs: 3 -> 9", "better", "0 wrong that A gets right, and 12", "[b]"):
         assert text in shown.getvalue()
     assert "2 more; --json has all" in shown.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("commit", "told"),
+    [
+        ("", "The config is the same."),
+        ("0a1b + changes", "The config is the same."),
+        ("0a1b", "Config and code are the same."),
+    ],
+)
+def test_code_is_said_to_be_the_same_only_where_that_is_known(
+    history: History, commit: str, told: str
+) -> None:
+    found = comparison.compare(history, "good", "later")
+    shown = io.StringIO()
+    found = dataclasses.replace(found, commits=(commit, commit))
+    comparison.show(found, Console(file=shown, width=160))
+    assert told in shown.getvalue()
 
 
 def test_a_run_that_was_not_evaluated_cannot_be_compared(history: History) -> None:

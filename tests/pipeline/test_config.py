@@ -78,6 +78,15 @@ def test_local_paths_become_absolute_and_uris_stay(tmp_path):
     assert loaded.output == "/elsewhere/cats-runs"
 
 
+def test_a_model_is_called_as_its_store(tmp_path):
+    assert _load(tmp_path, _smallest(output="/runs")).model_name == "cats"
+    loaded = _load(tmp_path, _smallest(push={"model_store": "models/{name}-tabby/"}))
+    assert loaded.model_store == str(Path.cwd() / "models" / "cats-tabby")
+    assert loaded.model_name == "cats-tabby"
+    message = _message(tmp_path, _smallest(push={"model_store": "models/{nmae}"}))
+    assert 'found "models/{nmae}"; allowed: no braces other than {name}' in message
+
+
 def test_the_current_directory_must_not_look_like_a_pattern(tmp_path, monkeypatch):
     (tmp_path / "[new]").mkdir()
     monkeypatch.chdir(tmp_path / "[new]")
@@ -225,6 +234,14 @@ WRONG = [
         " value; allowed: features with a few values, such as image/source",
     ),
     ({"evaluation": {"slices": "a"}}, 'evaluation.slices: found "a"; allowed: a list of text'),
+    (
+        {"kubeflow": {"steps": {"trainer": {"memory": "8Gi"}}}},
+        'kubeflow.steps.trainer.memory: found "8Gi"; allowed: a number',
+    ),
+    (
+        {"kubeflow": {"steps": {"trainer": {"memroy": 8.0}}}},
+        "kubeflow.steps.trainer.memroy: unknown key; did you mean kubeflow.steps.trainer.memory?",
+    ),
     ({"push": {"keep": 0}}, "push.keep: found 0; allowed: a whole number from 1"),
     ({"push": 5}, "push: found 5; allowed: a mapping with keep"),
     (

@@ -51,3 +51,12 @@ def test_each_run_has_its_verdict(tmp_path: Path) -> None:
     shown = io.StringIO()
     past_runs.show(runs, Console(file=shown, width=120))
     assert "failed in trainer" in shown.getvalue()
+
+
+def test_a_reason_with_brackets_is_shown_as_it_is(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "metadata.db")
+    refusal = json.dumps({"resultMessage": "DataRefusedError: class [/b] has no image"})
+    recorder.record("run-1", "data-gate", State.FAILED, __execution_result__=refusal)
+    shown = io.StringIO()
+    past_runs.show(past_runs.read(_config(tmp_path)), Console(file=shown, width=120))
+    assert "refused class [/b] has no image" in shown.getvalue()

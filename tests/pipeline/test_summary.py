@@ -121,7 +121,21 @@ def test_a_push_is_shown_with_metrics_by_class_and_how_to_serve_it() -> None:
     text = _shown(PUSHED)
     for wanted in ("pushed", "0.8750", "0.7500", "größe [x]", "trainer", "/models/digits/17"):
         assert wanted in text
-    assert "-v /runs/digits/models/digits:/models/digits" in text
+    assert "-v /runs/digits/models:/runs/digits/models:ro tensorflow/serving:2.16.1" in text
+    # The file that a rollback writes.
+    assert "--model_config_file=/runs/digits/models/digits.config" in text
+    assert "rollback" not in text
+
+
+def test_a_push_behind_a_rollback_is_not_said_to_be_served() -> None:
+    text = _shown(dataclasses.replace(PUSHED, pinned=16))
+    assert "Version 16 is served all the same, until: retrain rollback --clear" in text
+
+
+def test_a_remote_store_is_served_without_a_volume() -> None:
+    text = _shown(dataclasses.replace(PUSHED, path="gs://b/models/digits/17"))
+    assert "--model_config_file=gs://b/models/digits.config" in text
+    assert "docker" not in text
 
 
 def test_a_refusal_is_shown_with_its_reasons() -> None:
@@ -134,6 +148,13 @@ def test_a_refusal_is_shown_with_its_reasons() -> None:
 def test_data_that_was_refused_is_not_said_to_have_been_judged() -> None:
     text = _shown(dataclasses.replace(REFUSED, scorecard=None))
     assert "Nothing was trained" in text
+
+
+def test_a_model_that_edges_cannot_have_is_not_said_to_be_bad_data() -> None:
+    gate = ComponentRun("edge-gate", "failed", 0.0, 1.0, "")
+    text = _shown(dataclasses.replace(REFUSED, components=(*REFUSED.components, gate)))
+    assert "export.calibration_images" in text
+    assert "0.8750" in text
 
 
 def test_a_failure_is_shown_with_what_went_wrong_and_the_log() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
+
 import grpc
 import pytest
 import tensorflow as tf
@@ -14,9 +17,12 @@ from tensorflow_serving.apis import (
     model_management_pb2,
     model_pb2,
     predict_pb2,
+    prediction_service_pb2_grpc,
     regression_pb2,
 )
 
+from serving.options import Options
+from serving.server import Server
 from tests.serving.conftest import MODEL, Client
 
 
@@ -145,3 +151,26 @@ def test_a_config_that_labels_what_is_not_there_is_refused_and_changes_nothing(
     assert error.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     response = client.predictions.Predict(_predict(_spec(label="canary"), x=[0.0]), timeout=30)
     assert response.model_spec.version.value == 3
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
+def test_it_listens_on_an_ipv6_address(models: Path) -> None:
+    options = Options(
+        host="::1", port=0, grpc_port=0, model_name=MODEL, model_base_path=str(models)
+    )
+    server = Server(options)
+    try:
+        with grpc.insecure_channel(f"[::1]:{server.grpc_port}") as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            assert stub.Predict(_predict(_spec(), x=[1.0]), timeout=60).outputs
+    finally:
+        server.stop()

@@ -45,7 +45,8 @@ def test_the_real_server_is_among_those_tested() -> None:
 
 
 def test_the_model_config_has_both_labels() -> None:
-    (model,) = model_config.read(CONFIGS / "models.config")
+    file = str(CONFIGS / "models.config")
+    (model,) = model_config.parse(model_config.read(file), file)
     assert set(model.labels) == {"stable", "canary"}
     # Both labels must find their version loaded.
     assert len(model.aspired(["1", "2", "3"])) == 2
@@ -91,7 +92,8 @@ def test_the_parts_name_each_other() -> None:
     (container,) = pod["spec"]["containers"]
     names = {port["name"] for port in container["ports"]}
     assert {port["targetPort"] for port in _resource("Service")["spec"]["ports"]} == names
-    (model,) = model_config.read(CONFIGS / "models.config")
+    file = str(CONFIGS / "models.config")
+    (model,) = model_config.parse(model_config.read(file), file)
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert model.base_path in mounts
     assert model.name in container["readinessProbe"]["httpGet"]["path"]

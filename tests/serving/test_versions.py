@@ -16,10 +16,12 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from serving.models import Models
 from serving.options import Options
 from serving.server import Server
 from tests.serving.conftest import (
@@ -146,7 +148,7 @@ def test_a_version_that_is_removed_while_it_warms_up_takes_nothing_away(
 def test_labels_move_with_the_config_file(serve: Serve, models: Path, tmp_path: Path) -> None:
     file = tmp_path / "models.config"
     file.write_text(model_config(models, {"stable": 2}))
-    client = serve(Options(models_config=file))
+    client = serve(Options(models_config=str(file)))
     stable = f"/v1/models/{MODEL}/labels/stable:predict"
     assert _constant(client, stable) == 2
     file.write_text(model_config(models, {"stable": 3}))
@@ -176,6 +178,27 @@ def _ask(port: int, x: float) -> float:
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         return float(json.loads(answer.read())["predictions"][0])
+
+
+def test_a_config_that_changes_while_models_load_is_followed(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "models.config"
+    file.write_text(model_config(models, {"stable": 2}))
+    start = Models.start
+
+    def change(started: Models) -> None:
+        start(started)
+        file.write_text(model_config(models, {"stable": 3}))
+
+    monkeypatch.setattr(Models, "start", change)
+    server = Server(Options(models_config=str(file), port=0, grpc_port=0))
+    client = Client(server, grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}"))
+    try:
+        _until(lambda: _constant(client, f"/v1/models/{MODEL}/labels/stable:predict") == 3)
+    finally:
+        client.channel.close()
+        server.stop()
 
 
 def test_sigterm_lets_requests_finish_and_ends_with_code_0(models: Path) -> None:

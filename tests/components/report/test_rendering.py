@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html.parser
 import re
 from collections.abc import Mapping
@@ -86,6 +87,13 @@ def test_a_metric_that_falls_as_it_should_is_better(make_page: MakePage) -> None
     assert tones["macro_precision"] == "worse"
     assert tones["top_3_accuracy"] == "level"
     assert rendering._strips([Metric("accuracy", 0.9)]) == {"accuracy": None}
+
+
+def test_mistakes_whose_images_are_gone_are_not_said_to_be_none(make_page: MakePage) -> None:
+    page = dataclasses.replace(make_page(), mistakes=())
+    text = rendering.render(page)
+    assert f"<p>{page.wrong} of {page.test_images} test images are misclassified." in text
+    assert "classified right" not in text
 
 
 def test_what_a_run_did_not_reach_is_not_on_its_page(make_page: MakePage) -> None:
