@@ -214,6 +214,15 @@ def test_one_class_alone_is_refused_unless_the_labels_list_others(
     assert _write(source, root).images == 3
 
 
+def test_labels_are_read_as_a_run_reads_them(tmp_path: Path) -> None:
+    file = tmp_path / "labels.txt"
+    file.write_text("größe \ncat\n\n", encoding="utf-8-sig")
+    assert span_writer.settle_labels(tmp_path, ("cat",)) == ("größe", "cat")
+    file.write_text("cat\n\ndog\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="found a blank name for class 1"):
+        span_writer.settle_labels(tmp_path, ("cat",))
+
+
 def test_labels_stay_as_they_are(tmp_path: Path, picture: Picture) -> None:
     root = tmp_path / "data"
     root.mkdir()
