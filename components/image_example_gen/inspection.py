@@ -103,7 +103,9 @@ def _inspect(records: Sequence[bytes], checks: Checks) -> list[Clean | Refused]:
                 found[position] = Refused(error.reason, error.detail)
 
     for batch in _alike(decoded()):
-        pixels = np.stack([one.pixels for one in batch])
+        arrays = [one.pixels for one in batch]
+        # A large image comes alone, and is not copied.
+        pixels = np.stack(arrays) if len(batch) > 1 else arrays[0][None]
         lumas = measures.luma(pixels)
         numbers = measures.measure(pixels, lumas, [len(one.encoded) for one in batch])
         sketches = similarity.sketch(lumas)
