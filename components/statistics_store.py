@@ -6,6 +6,7 @@ whole or not at all: it is written under a hidden name and takes its own by rena
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 
@@ -30,6 +31,12 @@ def before(store: str, span: int) -> int | None:
 def path(store: str, span: int) -> str:
     """Returns the file of a span's statistics."""
     return os.path.join(store, f"span-{span}.pb")
+
+
+def digest(store: str, span: int) -> str:
+    """Identifies the content of a span's statistics."""
+    with fileio.open(path(store, span), "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def publish(statistics: str, store: str, span: int) -> None:

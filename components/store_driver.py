@@ -1,4 +1,4 @@
-"""What drivers share that look at the model store before their component runs."""
+"""What drivers share that look at a store before their component runs."""
 
 from __future__ import annotations
 

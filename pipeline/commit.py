@@ -14,10 +14,12 @@ _CHANGED = " + changes"
 def commit() -> str:
     """Returns the git commit of the code, with " + changes" if files differ from it.
 
-    "" where the code is not in a git checkout, as in a container, or there is no git.
+    "" where git does not know the code, as in a container or installed into the environment of
+    another repository, or there is no git.
     """
     here = Path(__file__).parent
     try:
+        _git(here, "ls-files", "--error-unmatch", "--", Path(__file__).name)
         head = _git(here, "rev-parse", "HEAD")
         changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", here.parent)
     except (OSError, subprocess.SubprocessError):

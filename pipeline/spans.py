@@ -209,6 +209,8 @@ def _check_example(
                 f"{where}: {feature}: found {len(example[feature])} values; allowed: one"
             )
     encoded, label, text = (next(iter(example.get(f, [])), None) for f in (_IMAGE, _LABEL, _TEXT))
+    if text == b"":  # which stands for none, as when the images come in
+        text = None
     if not isinstance(encoded, bytes) or not encoded.startswith(_IMAGE_STARTS):
         found = "nothing" if encoded is None else "something else"
         raise ConfigError(

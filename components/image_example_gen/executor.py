@@ -228,8 +228,9 @@ def _batches(records: Iterable[bytes]) -> Iterator[list[bytes]]:
 class _Inspect(beam.DoFn):
     """Reads a file and yields a verdict for each record, by the file's key.
 
-    A verdict is a plain tuple: number in the file, split, reason, detail, class id, measures; the
-    reason is empty if the record is clean, and only then what follows it means something.
+    A verdict is a plain tuple: number in the file, the record's checksum, split, reason, detail,
+    class id, measures; the reason is empty if the record is clean, and only then what follows it
+    means something.
     """
 
     def __init__(self, checks: Checks, cut: Cut | None) -> None:
@@ -243,12 +244,14 @@ class _Inspect(beam.DoFn):
         damage: list[str] = []
         number = 0
         for batch in _batches(_until_damage(path, damage)):
-            for verdict in inspection.inspect(batch, self._checks):
+            verdicts = inspection.inspect(batch, self._checks)
+            for record, verdict in zip(batch, verdicts, strict=True):
+                which = (number, tfrecord_file.masked_checksum(record))
                 if isinstance(verdict, inspection.Refused):
-                    yield key, (number, given, verdict.reason, verdict.detail, -1, ())
+                    yield key, (*which, given, verdict.reason, verdict.detail, -1, ())
                 else:
                     split = self._cut.split(verdict.key) if self._cut else given
-                    yield key, (number, split, "", "", verdict.label, tuple(verdict.measures))
+                    yield key, (*which, split, "", "", verdict.label, tuple(verdict.measures))
                     yield from _prints((key, number), split, verdict)
                 number += 1
             progress.count("checked", len(batch))
@@ -302,7 +305,9 @@ class _Send(beam.DoFn):
         for place, record in enumerate(_until_damage(path, [])):
             if place not in verdicts:
                 raise RuntimeError(f"{path} grew while it was read")
-            _, split, reason, detail, label, numbers = verdicts.pop(place)
+            _, checksum, split, reason, detail, label, numbers = verdicts.pop(place)
+            if checksum != tfrecord_file.masked_checksum(record):
+                raise RuntimeError(f"{path} changed while it was read")
             if place in removed:
                 key, other = removed[place]
                 reason, detail = LEAKED, f"a copy of record {other} of {names[key]}"

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from components.image_example_gen import labels, measures, similarity
 from components.image_example_gen.checks import (
@@ -103,7 +103,9 @@ def _inspect(records: Sequence[bytes], checks: Checks) -> list[Clean | Refused]:
                 found[position] = Refused(error.reason, error.detail)
 
     for batch in _alike(decoded()):
-        pixels = np.stack([one.pixels for one in batch])
+        arrays = [one.pixels for one in batch]
+        # A large image comes alone, and is not copied.
+        pixels = np.stack(arrays) if len(batch) > 1 else arrays[0][None]
         lumas = measures.luma(pixels)
         numbers = measures.measure(pixels, lumas, [len(one.encoded) for one in batch])
         sketches = similarity.sketch(lumas)
@@ -212,7 +214,7 @@ def _header(encoded: bytes) -> Image.Image | None:
         return Image.open(io.BytesIO(encoded))
     except Image.DecompressionBombError as error:
         raise RefusedError(TOO_LARGE, _one_line(str(error))) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError):
+    except Exception:  # odd and damaged files make Pillow's plug-ins raise anything
         return None
 
 

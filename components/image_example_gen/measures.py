@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ Floats = npt.NDArray[np.float32]
 # ITU-R BT.601: what JPEG calls Y.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _LEVELS = 256
+# Measuring takes some 40 bytes a pixel, so more pixels of one image would only cost memory.
+_MOST_PIXELS = 1 << 24
 
 
 class Measures(NamedTuple):
@@ -55,18 +58,22 @@ def luma(pixels: npt.NDArray[np.uint8]) -> Floats:
         pixels: uint8 [batch, height, width, 3], RGB.
 
     Returns:
-        float32 [batch, height, width].
+        float32 [batch, height, width]; of large images fewer rows and columns, see `measure`.
     """
-    weighted: Floats = pixels @ (_LUMA / np.float32(255))
+    weighted: Floats = _thinned(pixels) @ (_LUMA / np.float32(255))
     return weighted
 
 
 def measure(pixels: npt.NDArray[np.uint8], lumas: Floats, sizes: list[int]) -> list[Measures]:
     """Measures a batch of images of one size.
 
+    Of images of more than 16 megapixels only every n-th row and column is looked at, so that no
+    more than these are left. Height, width and aspect stay those of the whole image; the sharpness
+    is that of the smaller one.
+
     Args:
         pixels: uint8 [batch, height, width, 3], RGB.
-        lumas: float32 [batch, height, width]; see `luma`.
+        lumas: what `luma` returns of the pixels.
         sizes: bytes of each encoded image.
 
     Returns:
@@ -79,6 +86,7 @@ def measure(pixels: npt.NDArray[np.uint8], lumas: Floats, sizes: list[int]) -> l
             2003, here of channels in [0, 1].
     """
     _, height, width, _ = pixels.shape
+    pixels = _thinned(pixels)
     columns = zip(
         lumas.mean(axis=(1, 2), dtype=np.float64).tolist(),
         lumas.std(axis=(1, 2), dtype=np.float64).tolist(),
@@ -89,6 +97,12 @@ def measure(pixels: npt.NDArray[np.uint8], lumas: Floats, sizes: list[int]) -> l
         strict=True,
     )
     return [Measures(height, width, width / height, *row) for row in columns]
+
+
+def _thinned(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    _, height, width, _ = pixels.shape
+    step = math.ceil(math.sqrt(height * width / _MOST_PIXELS))
+    return pixels[:, ::step, ::step]
 
 
 def _sharpness(lumas: Floats) -> npt.NDArray[np.float64]:

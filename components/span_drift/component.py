@@ -13,6 +13,8 @@ from tfx import types
 from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.dsl.io import fileio
+from tfx.orchestration.portable import data_types
+from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact_utils, channel_utils, component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel
 
@@ -20,14 +22,18 @@ from components import statistics_store
 from components.image_example_gen import measures, report
 from components.span_drift import comparison
 from components.span_drift.report import FILE_NAME, DriftReport
+from components.store_driver import StoreDriver
 
 EXAMPLES_KEY = "examples"
 STATISTICS_KEY = "statistics"
 DRIFT_KEY = "drift"
 STORE_KEY = "statistics_store"
+PREVIOUS_KEY = "previous"
+PREVIOUS_DIGEST_KEY = "previous_digest"
 MAX_DIVERGENCE_KEY = "max_divergence"
 MAX_LABEL_DISTANCE_KEY = "max_label_distance"
 SPLIT = "train"
+NO_SPAN = -1
 
 
 class SpanDriftSpec(component_spec.ComponentSpec):
@@ -35,6 +41,8 @@ class SpanDriftSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         STORE_KEY: component_spec.ExecutionParameter(type=str),
+        PREVIOUS_KEY: component_spec.ExecutionParameter(type=int),
+        PREVIOUS_DIGEST_KEY: component_spec.ExecutionParameter(type=str),
         MAX_DIVERGENCE_KEY: component_spec.ExecutionParameter(type=float),
         MAX_LABEL_DISTANCE_KEY: component_spec.ExecutionParameter(type=float),
     }
@@ -51,6 +59,23 @@ def statistics_file(statistics: list[types.Artifact]) -> str:
     return os.path.join(folder, DEFAULT_FILE_NAME)
 
 
+class Driver(StoreDriver):
+    """Looks up the span to compare with, so that it becomes part of the cache key."""
+
+    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+        """Returns the number of the last span before that passed the gate, and a digest of it."""
+        examples = artifact_utils.get_single_instance(execution_info.input_dict[EXAMPLES_KEY])
+        store = execution_info.exec_properties[STORE_KEY]
+        previous = statistics_store.before(store, report.read(examples.uri).span)
+        output = driver_output_pb2.DriverOutput()
+        found = output.exec_properties
+        found[PREVIOUS_KEY].int_value = NO_SPAN if previous is None else previous
+        found[PREVIOUS_DIGEST_KEY].string_value = (
+            "" if previous is None else statistics_store.digest(store, previous)
+        )
+        return output
+
+
 class Executor(base_executor.BaseExecutor):
     """Writes the report of what drifted."""
 
@@ -60,11 +85,11 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Compares the train split with that of the last span before that passed the gate."""
+        """Compares the train split with that of the span which the driver found."""
         examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
         span = report.read(examples.uri).span
-        store = exec_properties[STORE_KEY]
-        previous = statistics_store.before(store, span)
+        store, number = exec_properties[STORE_KEY], exec_properties[PREVIOUS_KEY]
+        previous = None if number == NO_SPAN else number
         changes = []
         if previous is not None:
             changes = comparison.changes(
@@ -85,6 +110,7 @@ class SpanDrift(base_component.BaseComponent):
 
     SPEC_CLASS = SpanDriftSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    DRIVER_CLASS = Driver
 
     def __init__(
         self,
@@ -108,6 +134,8 @@ class SpanDrift(base_component.BaseComponent):
                 examples=examples,
                 statistics=statistics,
                 statistics_store=statistics_store,
+                previous=NO_SPAN,
+                previous_digest="",
                 max_divergence=max_divergence,
                 max_label_distance=max_label_distance,
                 drift=channel_utils.as_channel([standard_artifacts.ExampleAnomalies()]),

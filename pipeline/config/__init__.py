@@ -8,7 +8,15 @@ them. Nothing heavy is imported here, so a mistake in a config is told at once.
 from pipeline.config.data import MEASURED, Data, Image, Splits
 from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
 from pipeline.config.kubeflow import Kubeflow, Step
-from pipeline.config.loading import check_weights, load, parse, read_labels, resolve, validate
+from pipeline.config.loading import (
+    check_weights,
+    load,
+    parse,
+    read_label_file,
+    read_labels,
+    resolve,
+    validate,
+)
 from pipeline.config.messages import allowed, properties, schema
 from pipeline.config.root import Beam, Config, Push
 from pipeline.config.serving import Serving
@@ -39,6 +47,7 @@ __all__ = [
     "load",
     "parse",
     "properties",
+    "read_label_file",
     "read_labels",
     "resolve",
     "schema",

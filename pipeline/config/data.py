@@ -34,9 +34,11 @@ def _check_folder_of_spans(value: str) -> str:
 
 
 def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuses a list of class names that is empty, or has a blank name or one twice."""
-    if not labels:
-        raise ValueError("found no name; allowed: one or more names")
+    """Refuses fewer than two class names, a blank one and one that stands twice."""
+    # With one class there is nothing to learn, and no confusion for the Evaluator to count.
+    if len(labels) < 2:
+        found = f"1 name, {shown(labels[0])}" if labels else "no name"
+        raise ValueError(f"found {found}; allowed: two or more names")
     first: dict[str, int] = {}
     for number, label in enumerate(labels):
         if not label.strip():

@@ -103,12 +103,23 @@ def read_labels(config: Config) -> tuple[str, ...]:
     """Returns the class names, in the order of their ids.
 
     Raises:
-        ConfigError: the file of names is missing or empty, or holds a blank name or one name twice.
+        ConfigError: as `read_label_file` does.
     """
     labels = config.data.labels
     if isinstance(labels, tuple):
         return labels
-    path = labels if labels is not None else f"{config.data.root.rstrip('/')}/labels.txt"
+    return read_label_file(labels or f"{config.data.root.rstrip('/')}/labels.txt")
+
+
+def read_label_file(path: str) -> tuple[str, ...]:
+    """Returns the class names of a file that has one a line, in the order of their ids.
+
+    Blanks around a name and blank lines at the end do not count.
+
+    Raises:
+        ConfigError: the file is missing or no text, or holds fewer than two names, a blank one or
+            one twice.
+    """
     try:
         names = tuple(line.strip() for line in _text(path).rstrip().splitlines())
     except FileNotFoundError:

@@ -14,7 +14,7 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.config import ConfigError
+from pipeline.config import ConfigError, read_label_file
 from pipeline.config.data import check_labels
 from pipeline.ingest import part
 from pipeline.ingest.sources import Origin
@@ -63,8 +63,9 @@ def settle_labels(root: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
     """Returns the label list of a data root: its `labels.txt`, or the source's class names.
 
     Raises:
-        ConfigError: the source has a class that the file does not list, or a class name cannot
-            stand in it. Class ids must not move between spans, so the list is never changed here.
+        ConfigError: the source has a class that the file does not list, its class names cannot
+            stand in one, or the file is none that a run would read. Class ids must not move
+            between spans, so the list is never changed here.
     """
     file = root / "labels.txt"
     if not file.exists():
@@ -72,7 +73,7 @@ def settle_labels(root: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
             return check_labels(labels)
         except ValueError as error:
             raise ConfigError(f"class names: {error}") from error
-    known = tuple(line.strip() for line in file.read_text("utf-8").splitlines() if line.strip())
+    known = read_label_file(str(file))
     unknown = sorted(set(labels) - set(known))
     if unknown:
         raise ConfigError(

@@ -11,7 +11,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 # Which files TensorFlow decodes to the very pixels that Pillow sees.
 _FIT = {
@@ -24,6 +24,16 @@ _LOSSY = frozenset({"JPEG", "MPO", "WEBP", "HEIF", "AVIF"})
 # High enough that a second compression is hard to see or to measure.
 _JPEG_QUALITY = 95
 _ORIENTATION = 0x0112
+# By EXIF's orientation; whatever else it says, the pixels stay as they are.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 MAX_PIXELS = 89_478_485
 """Pillow's own limit: a quarter of a gigabyte of pixels with three channels."""
 
@@ -70,23 +80,21 @@ def prepare(encoded: bytes, max_side: int | None) -> Prepared:
             if width * height > MAX_PIXELS:
                 raise RejectedError(f"{width} x {height} pixels; allowed: {MAX_PIXELS}")
             picture.load()
-            turned = picture.getexif().get(_ORIENTATION, 1) not in (0, 1)
+            turn = _turn(picture)
             large = max_side is not None and max(width, height) > max_side
-            if mode in _FIT.get(kind, ()) and not turned and not large:
+            if mode in _FIT.get(kind, ()) and turn is None and not large:
                 name = "jpeg" if kind == "MPO" else kind.lower()
                 return Prepared(encoded, name, height, width)
-            return _encoded_anew(picture, max_side if large else None)
+            return _encoded_anew(picture, turn, max_side if large else None)
     except Image.DecompressionBombError as error:
         raise RejectedError(f"too many pixels; allowed: {MAX_PIXELS}") from error
     except UnidentifiedImageError as error:
         raise RejectedError("no image of a known format") from error
-    except RejectedError:
+    except (RejectedError, MemoryError):  # the latter says nothing of the file
         raise
-    # Damaged files make Pillow's plug-ins raise nearly anything.
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    # Odd and damaged files make Pillow's plug-ins raise anything.
+    except Exception as error:
         raise RejectedError(f"not a readable image: {_one_line(error)}") from error
-    except (TypeError, KeyError, IndexError, OverflowError, ArithmeticError) as error:
-        raise RejectedError(f"a damaged image: {_one_line(error)}") from error
 
 
 def _opened(encoded: bytes) -> Image.Image:
@@ -96,9 +104,19 @@ def _opened(encoded: bytes) -> Image.Image:
         return Image.open(io.BytesIO(encoded))
 
 
-def _encoded_anew(picture: Image.Image, max_side: int | None) -> Prepared:
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """Returns the turn that EXIF asks for; none where it cannot be read, as the pixels are fine."""
+    try:
+        return _TURNS.get(picture.getexif().get(_ORIENTATION))
+    except Exception:  # of too few bytes, or a value of another kind
+        return None
+
+
+def _encoded_anew(
+    picture: Image.Image, turn: Image.Transpose | None, max_side: int | None
+) -> Prepared:
     lossy = picture.format in _LOSSY
-    upright = _eight_bits(ImageOps.exif_transpose(picture) or picture)
+    upright = _eight_bits(picture.copy() if turn is None else picture.transpose(turn))
     if max_side is not None:
         upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

@@ -173,7 +173,7 @@ def test_a_parameter_goes_to_the_steps_that_depend_on_it_and_to_no_other(
 def test_a_custom_driver_runs_before_the_cache_is_asked(spec: dict[str, Any]) -> None:
     nodes = compiler.blueprint(settings()).graph().components
     steps = {node.id for node in nodes if node.driver_class is not BaseDriver}
-    assert steps >= {"example-gen", "production-model", "pusher"}
+    assert steps >= {"example-gen", "span-drift", "production-model", "pusher"}
     assert {f"{step}-precheck" for step in steps} == _prechecks(spec)
     for step in steps:
         precheck = _tasks(spec)[f"{step}-precheck"]

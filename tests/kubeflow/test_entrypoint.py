@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from components.image_example_gen.report import FILE_NAME, Report
 from kubeflow import entrypoint
 from kubeflow.blueprint import VARIABLE, Blueprint
 from tests.conftest import Record
@@ -213,6 +214,26 @@ def test_the_driver_of_production_reads_the_store_that_a_parameter_names(
     (tmp_path / "other" / "17").mkdir(parents=True)
     _, newest = pod.run("production-model-precheck", push_model_store=str(tmp_path / "other"))
     assert json.loads(newest["parameterValues"]["driver_output"])["parameters"]["version"] == 17
+
+
+def test_the_driver_of_drift_reads_the_span_from_an_input_at_a_mounted_uri(
+    container: Callable[..., Container], tmp_path: Path
+) -> None:
+    pod = container(output=str(tmp_path / "out"))
+    uri = f"{URI}/before/examples"
+    pod.path(uri).mkdir(parents=True)
+    (pod.path(uri) / FILE_NAME).write_text(Report(2, {}, {}, {}).as_json(), "utf-8")
+    examples = {"examples": {"name": "7", "uri": uri, "type": NO_TYPE, "metadata": {}}}
+
+    def found() -> dict[str, Any]:
+        _, output = pod.run("span-drift-precheck", examples)
+        parameters: dict[str, Any] = json.loads(output["parameterValues"]["driver_output"])
+        return parameters["parameters"]
+
+    assert found() == {}
+    (tmp_path / "out" / "statistics").mkdir(parents=True)
+    (tmp_path / "out" / "statistics" / "span-1.pb").write_bytes(b"statistics")
+    assert found()["previous"] == 1
 
 
 def test_no_model_in_production_is_an_empty_artifact(

@@ -27,19 +27,26 @@ def test_code_without_git_has_no_name(code: Path) -> None:
     assert commit.commit() == ""
 
 
-def test_a_commit_is_named_and_so_are_changes_to_it(code: Path) -> None:
+def _committed(root: Path) -> None:
+    """Commits all that a folder holds, as the first commit of its repository."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
+    who = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for arguments in (("init",), ("add", "."), (*who, "commit", "-m", "first")):
+        subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True)
 
-    def git(*arguments: str) -> None:
-        who = ("-c", "user.name=a", "-c", "user.email=a@b")
-        subprocess.run(["git", *who, *arguments], cwd=code, check=True, capture_output=True)
 
-    file = code / "pipeline" / "build.py"
+def test_code_that_is_installed_into_another_repository_has_no_name(code: Path) -> None:
+    (code / "pipeline" / "commit.py").touch()
+    (code / ".gitignore").write_text("pipeline\n")
+    _committed(code)
+    assert commit.commit() == ""
+
+
+def test_a_commit_is_named_and_so_are_changes_to_it(code: Path) -> None:
+    file = code / "pipeline" / "commit.py"
     file.write_text("one")
-    git("init")
-    git("add", ".")
-    git("commit", "-m", "first")
+    _committed(code)
     named = commit.commit()
     assert re.fullmatch("[0-9a-f]{40}", named)
     file.write_text("two")

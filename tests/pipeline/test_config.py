@@ -139,7 +139,11 @@ WRONG = [
         {"data": {"root": "d/span-{SPAN}"}},
         'data.root: found "d/span-{SPAN}"; allowed: the folder that holds the spans, without { }',
     ),
-    ({"data": {"root": "d", "labels": []}}, "data.labels: found no name; allowed: one or more"),
+    ({"data": {"root": "d", "labels": []}}, "data.labels: found no name; allowed: two or more"),
+    (
+        {"data": {"root": "d", "labels": ["cat"]}},
+        'data.labels: found 1 name, "cat"; allowed: two or more names',
+    ),
     (
         {"data": {"root": "d", "labels": ["a", "b", "a"]}},
         'data.labels: found "a" for class 0 and again for class 2; allowed: each name once',
@@ -367,7 +371,8 @@ def test_labels_come_from_the_list_the_file_or_the_root(tmp_path):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "labels.txt: found no name; allowed: one or more names"),
+        (b"", "labels.txt: found no name; allowed: two or more names"),
+        (b"cat\n\n", 'labels.txt: found 1 name, "cat"; allowed: two or more names'),
         (b"a\n\nb\n", "labels.txt: found a blank name for class 1; allowed: no blank ones"),
         (b"a\nb\na\n", 'labels.txt: found "a" for class 0 and again for class 2'),
         (b"\xff", "data.labels: labels.txt cannot be read: 'utf-8' codec"),

@@ -190,11 +190,12 @@ def test_spans_and_flat_data_do_not_mix(tmp_path, beside):
         _example(2, "owl"),
         _example(2, None),
         _example(None, "owl"),
+        _example(2, ""),
         _example(image=b"\xff\xd8\xff JPEG"),
         _example(image=b"GIF89a"),
         _example(image=b"BM"),
     ],
-    ids=["both labels", "number only", "text only", "JPEG", "GIF", "BMP"],
+    ids=["both labels", "number only", "text only", "number and empty text", "JPEG", "GIF", "BMP"],
 )
 def test_records_that_fit(tmp_path, record):
     _write(tmp_path / "a.tfrecord", [record])
@@ -213,7 +214,10 @@ def test_records_that_fit(tmp_path, record):
             _example(None, "dogs"),
             'image/class/text: found "dogs"; allowed: cat, dog, owl; did you mean dog?',
         ),
-        (_example(None, ""), 'image/class/text: found ""; allowed: cat, dog, owl'),
+        (
+            _example(None, ""),
+            "found neither image/class/label nor image/class/text; allowed: either or both",
+        ),
         (
             _example(1, "cat"),
             'image/class/text: found "cat" with image/class/label 1, which is "dog"; allowed: a'

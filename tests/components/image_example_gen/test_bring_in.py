@@ -95,6 +95,7 @@ HOSTILE = {
     "truncated BMP": _record(_picture(64, 48, kind="BMP")[:-300], 0),
     "undecodable": _record(b"a text named .jpg", 0),
     "undecodable WebP": _record(_picture(kind="WEBP"), 0),
+    "undecodable DDS": _record(b"DDS \x7c\0\0\0" + bytes(120), 0),
     "too-small": _record(_picture(7, 40), 0),
     "too-large": _record(_picture(200, 200), 0),
     "wrong-channels": _record(_picture(mode="CMYK", kind="JPEG"), 0),

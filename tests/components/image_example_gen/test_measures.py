@@ -61,3 +61,14 @@ def test_a_batch_is_measured_as_each_alone() -> None:
     together = measures.measure(pixels, measures.luma(pixels), [1, 2, 3, 4, 5])
     for one, image, size in zip(together, pixels, range(1, 6), strict=True):
         assert one == pytest.approx(_measure(image)._replace(bytes=size), rel=1e-5)
+
+
+def test_of_large_images_fewer_pixels_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Twice as large each way, so that leaving out pixels gives the small one.
+    small = np.random.default_rng(2).integers(0, 256, (20, 30, 3))
+    expected = _measure(small)
+    large = small.repeat(2, axis=0).repeat(2, axis=1)
+    monkeypatch.setattr(measures, "_MOST_PIXELS", 20 * 30)
+    assert _measure(small) == expected
+    assert _measure(large) == pytest.approx(expected._replace(height=40, width=60))
+    assert measures.luma(large[None].astype(np.uint8)).shape == (1, 20, 30)

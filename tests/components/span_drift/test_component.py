@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import tensorflow_data_validation as tfdv
-from tfx.types import standard_artifacts
+from tfx.types import channel_utils, standard_artifacts
 
 from components import statistics_store
 from components.image_example_gen import report
@@ -30,6 +32,25 @@ def _statistics(file: Path, *, brightness: float = 0.5, cats: float = 0.5, side:
     return file
 
 
+def _drive(folder: Path, span: int) -> dict[str, Any]:
+    """Returns the execution properties after the driver has run."""
+    examples = standard_artifacts.Examples()
+    examples.uri = str(folder)
+    (folder / report.FILE_NAME).write_text(report.Report(span, {}, {}, {}).as_json(), "utf-8")
+    properties = {
+        "statistics_store": str(folder / "store"),
+        "max_divergence": 0.1,
+        "max_label_distance": 0.1,
+    }
+    found = component.Driver(None).run(
+        SimpleNamespace(input_dict={"examples": [examples]}, exec_properties=properties)
+    )
+    return properties | {
+        key: getattr(value, value.WhichOneof("value"))
+        for key, value in found.exec_properties.items()
+    }
+
+
 def _compare(folder: Path, span: int) -> DriftReport:
     """Runs the component on the statistics in `folder/Split-train`."""
     examples, statistics = standard_artifacts.Examples(), standard_artifacts.ExampleStatistics()
@@ -37,15 +58,10 @@ def _compare(folder: Path, span: int) -> DriftReport:
     examples.uri, statistics.uri, drift.uri = str(folder), str(folder), str(folder / "drift")
     statistics.split_names = '["train"]'
     (folder / "drift").mkdir()
-    (folder / report.FILE_NAME).write_text(report.Report(span, {}, {}, {}).as_json(), "utf-8")
     component.Executor().Do(
         {"examples": [examples], "statistics": [statistics]},
         {"drift": [drift]},
-        {
-            "statistics_store": str(folder / "store"),
-            "max_divergence": 0.1,
-            "max_label_distance": 0.1,
-        },
+        _drive(folder, span),
     )
     return DriftReport.from_json((folder / "drift" / component.FILE_NAME).read_text("utf-8"))
 
@@ -69,6 +85,39 @@ def test_what_moved_is_named_from_what_to_what(tmp_path: Path) -> None:
     assert (label.feature, label.value) == ("image/class/text", 0.25)
     assert label.what in ("share of cat", "share of größe")
     assert {label.before, label.after} in ({0.25, 0.5}, {0.75, 0.5})
+
+
+def test_another_span_before_is_not_served_from_the_cache(tmp_path: Path) -> None:
+    first = _drive(tmp_path, 2)
+    assert (first["previous"], first["previous_digest"]) == (component.NO_SPAN, "")
+    store, file = str(tmp_path / "store"), str(tmp_path / "a.pb")
+    seen = [first]
+    # Its own statistics and those of later spans do not count; another span before does, and so
+    # does the same one with other data.
+    for span, content, changes in (
+        (2, b"one", False),
+        (3, b"one", False),
+        (0, b"one", True),
+        (0, b"two", True),
+        (1, b"two", True),
+    ):
+        Path(file).write_bytes(content)
+        statistics_store.publish(file, store, span)
+        found = _drive(tmp_path, 2)
+        assert (found not in seen) == changes
+        seen.append(found)
+    assert [found["previous"] for found in seen] == [-1, -1, -1, 0, 0, 1]
+
+
+def test_the_component_asks_this_driver(tmp_path: Path) -> None:
+    node = component.SpanDrift(
+        examples=channel_utils.as_channel([standard_artifacts.Examples()]),
+        statistics=channel_utils.as_channel([standard_artifacts.ExampleStatistics()]),
+        statistics_store=str(tmp_path),
+        max_divergence=0.1,
+        max_label_distance=0.1,
+    )
+    assert node.driver_class is component.Driver
 
 
 def test_spans_alike_do_not_drift(tmp_path: Path) -> None:

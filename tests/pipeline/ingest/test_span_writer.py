@@ -169,13 +169,13 @@ def test_a_folder_without_folders_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_image_is_rejected_and_listed(tmp_path: Path, picture: Picture) -> None:
-    source = _folder(tmp_path / "in", picture, "a")
+    source = _folder(tmp_path / "in", picture, "a", "b")
     (source / "a" / "notes.txt").write_text("no image")
     (source / "a" / "empty.png").write_bytes(b"")
     (source / "a" / "half.png").write_bytes(picture(200, 200)[:-3000])
     (source / "a" / "half.jpg").write_bytes(picture(200, 200, kind="JPEG")[:-900])
     written = _write(sources.folder(source, 0.1), tmp_path / "data")
-    assert written.images == 3
+    assert written.images == 6
     rejected = {
         "a/notes.txt",
         "a/empty.png",
@@ -192,11 +192,35 @@ def test_what_is_no_image_is_rejected_and_listed(tmp_path: Path, picture: Pictur
 
 
 def test_no_usable_image_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "in" / "a").mkdir(parents=True)
-    (tmp_path / "in" / "a" / "x.png").write_bytes(b"no image")
+    for label in ("a", "b"):
+        (tmp_path / "in" / label).mkdir(parents=True)
+        (tmp_path / "in" / label / "x.png").write_bytes(b"no image")
     with pytest.raises(ConfigError, match=r"a/x\.png"):
         _write(sources.folder(tmp_path / "in", 0.1), tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+def test_one_class_alone_is_refused_unless_the_labels_list_others(
+    tmp_path: Path, picture: Picture
+) -> None:
+    source = sources.folder(_folder(tmp_path / "in", picture, "a"), 0.1)
+    root = tmp_path / "data"
+    with pytest.raises(ConfigError) as caught:
+        _write(source, root)
+    assert str(caught.value) == 'class names: found 1 name, "a"; allowed: two or more names'
+    assert not root.exists()
+    root.mkdir()
+    (root / "labels.txt").write_text("b\na\n", encoding="utf-8")
+    assert _write(source, root).images == 3
+
+
+def test_labels_are_read_as_a_run_reads_them(tmp_path: Path) -> None:
+    file = tmp_path / "labels.txt"
+    file.write_text("größe \ncat\n\n", encoding="utf-8-sig")
+    assert span_writer.settle_labels(tmp_path, ("cat",)) == ("größe", "cat")
+    file.write_text("cat\n\ndog\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="found a blank name for class 1"):
+        span_writer.settle_labels(tmp_path, ("cat",))
 
 
 def test_labels_stay_as_they_are(tmp_path: Path, picture: Picture) -> None:

@@ -103,12 +103,12 @@ def test_the_command_takes_a_table(
     tmp_path: Path, picture: Picture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.png").write_bytes(picture())
-    file = _csv(tmp_path, "path,label", "a.png,cat", "b.png,cat")
+    file = _csv(tmp_path, "path,label", "a.png,cat", "b.png,dog")
     output = tmp_path / "data"
     assert cli.main(["ingest", str(file), "--output", str(output)]) == 1
     printed = capsys.readouterr()
     span = output / "span-0"
     assert printed.out == f"{span}: 1 images, 1 rejected (see {span}/_rejects.csv)\n"
     assert "b.png: cannot be read: No such file or directory" in printed.err
-    assert (output / "labels.txt").read_text("utf-8") == "cat\n"
+    assert (output / "labels.txt").read_text("utf-8") == "cat\ndog\n"
     assert cli.main(["ingest", str(tmp_path / "none.csv"), "--output", str(output)]) == 2

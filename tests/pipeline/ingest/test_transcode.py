@@ -92,18 +92,17 @@ def test_large_images_become_smaller_and_keep_their_shape(picture: Picture) -> N
     assert _shown(prepared.encoded).shape == (75, 100, 3)
 
 
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+
 def bomb(side: int = 30_000) -> bytes:
     """Returns a PNG of a megabyte or less whose header and rows announce side x side pixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        checksum = zlib.crc32(kind + content)
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
-
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
     rows = zlib.compress(bytes((side // 8 + 1) * 100))
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    )
+    chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 @pytest.mark.parametrize("side", [10_000, 30_000])
@@ -116,14 +115,56 @@ def test_a_bomb_is_refused_by_its_header(side: int, monkeypatch: pytest.MonkeyPa
         transcode.prepare(bomb(side), None)
 
 
+_WITH_EXIF = ("PNG", "JPEG", "WEBP")
+_EXIF = b"Exif\0\0"
+
+
+@pytest.mark.parametrize("kind", _WITH_EXIF)
+@pytest.mark.parametrize("exif", [b"II*\0", b"MM\0*\0\0\0", b"II*\0\x08\0\0\0\1\0\x12\1"])
+def test_where_exif_cannot_be_read_nothing_is_turned(
+    picture: Picture, kind: str, exif: bytes
+) -> None:
+    # Without a resolution of its own, a JPEG has its EXIF read when it is opened.
+    odd = picture(kind=kind, exif=_EXIF + exif, dpi=(72, 72))
+    assert exif in odd
+    prepared = transcode.prepare(odd, None)
+    plain = transcode.prepare(picture(kind=kind), None)
+    assert (_shown(prepared.encoded) == _shown(plain.encoded)).all()
+
+
+def test_a_turn_does_not_need_the_rest_of_exif(picture: Picture) -> None:
+    # A number too large for its tag, which Pillow reads and cannot write.
+    entries = struct.pack("<HHII", 0x0103, 4, 1, 70_000) + struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    exif = b"II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+    prepared = transcode.prepare(picture(40, 30, kind="JPEG", exif=_EXIF + exif), None)
+    assert (prepared.width, prepared.height) == (30, 40)
+
+
+def test_what_pillow_stumbles_over_is_rejected(picture: Picture) -> None:
+    png = picture()
+    dds = b"DDS " + struct.pack("<I", 124) + bytes(120)
+    for odd in (png[:-12] + _chunk(b"gAMA", b"\0") + png[-12:], dds):
+        with pytest.raises(transcode.RejectedError, match="not a readable image: ."):
+            transcode.prepare(odd, None)
+
+
 _KINDS = st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
+_EXIFS = st.builds(
+    lambda start, rest: _EXIF + start + rest,
+    st.sampled_from([b"", b"II*\0", b"MM\0*"]),
+    st.binary(max_size=40),
+)
+_FILES = st.one_of(
+    st.builds(_picture, st.integers(1, 40), st.integers(1, 40), kind=_KINDS),
+    st.builds(_picture, kind=st.sampled_from(_WITH_EXIF), exif=_EXIFS, dpi=st.just((72, 72))),
+)
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.builds(_picture, st.integers(1, 40), st.integers(1, 40), kind=_KINDS),
+    _FILES,
     st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=4),
-    st.integers(0, 10**6),
+    st.one_of(st.just(-1), st.integers(0, 10**6)),  # -1 is the whole file
 )
 def test_a_damaged_file_is_rejected_or_decodes(
     encoded: bytes, changes: list[tuple[int, int]], end: int
