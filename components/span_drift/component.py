@@ -20,6 +20,7 @@ from components import statistics_store
 from components.image_example_gen import measures, report
 from components.span_drift import comparison
 from components.span_drift.report import FILE_NAME, DriftReport
+from trainer import fingerprint
 
 EXAMPLES_KEY = "examples"
 STATISTICS_KEY = "statistics"
@@ -27,6 +28,7 @@ DRIFT_KEY = "drift"
 STORE_KEY = "statistics_store"
 MAX_DIVERGENCE_KEY = "max_divergence"
 MAX_LABEL_DISTANCE_KEY = "max_label_distance"
+CODE_KEY = "code"
 SPLIT = "train"
 
 
@@ -37,6 +39,7 @@ class SpanDriftSpec(component_spec.ComponentSpec):
         STORE_KEY: component_spec.ExecutionParameter(type=str),
         MAX_DIVERGENCE_KEY: component_spec.ExecutionParameter(type=float),
         MAX_LABEL_DISTANCE_KEY: component_spec.ExecutionParameter(type=float),
+        CODE_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -110,6 +113,8 @@ class SpanDrift(base_component.BaseComponent):
                 statistics_store=statistics_store,
                 max_divergence=max_divergence,
                 max_label_distance=max_label_distance,
+                # Unused, but a change of the code must not be answered from the cache.
+                code=fingerprint.digest(("span_drift", "statistics_store.py"), {}, "components"),
                 drift=channel_utils.as_channel([standard_artifacts.ExampleAnomalies()]),
             )
         )
