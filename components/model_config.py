@@ -1,7 +1,9 @@
 """TF Serving's model config file of a model store: which of its versions is served.
 
 It lies beside the store, as `{store}.config`. TF Serving, started with `--model_config_file` and
-`--model_config_file_poll_wait_seconds`, follows it; so does the development server.
+`--model_config_file_poll_wait_seconds`, follows it; so does the development server. People may add
+models, labels and policies to it, so a change concerns the store's own entry alone; only comments
+are lost, which protobuf does not keep.
 """
 
 from __future__ import annotations
@@ -29,19 +31,30 @@ def ensure(store: str) -> None:
 def pin(store: str, version: int) -> None:
     """Has one version served until `clear` or another `pin`.
 
-    The file gives it no label: TF Serving checks labels before it loads anything, and turns away
-    the whole file where one names a version that is not served yet (model_servers/server_core.cc,
+    It is given no label: TF Serving checks labels before it loads anything, and turns away the
+    whole file where one names a version that is not served yet (model_servers/server_core.cc,
     UpdateModelVersionLabelMap), which a version to go back to never is.
+
+    Raises:
+        ValueError: the file is no config of TF Serving.
     """
-    config = _config(store)
-    (entry,) = config.model_config_list.config
-    entry.model_version_policy.specific.versions.append(version)
+    config = _read(store)
+    _entry(config, store).model_version_policy.specific.versions[:] = [version]
     _write(store, config)
 
 
 def clear(store: str) -> None:
-    """Has the newest version served."""
-    _write(store, _config(store))
+    """Has the newest version served.
+
+    Raises:
+        ValueError: the file is no config of TF Serving.
+    """
+    config = _read(store)
+    entry = _entry(config, store)
+    # Every other policy serves the newest version too.
+    if entry.model_version_policy.HasField("specific"):
+        entry.ClearField("model_version_policy")
+    _write(store, config)
 
 
 def pinned(store: str) -> int | None:
@@ -50,19 +63,8 @@ def pinned(store: str) -> int | None:
     Raises:
         ValueError: the file is no config of TF Serving.
     """
-    if not tf.io.gfile.exists(path(store)):
-        return None
-    with tf.io.gfile.GFile(path(store)) as file:
-        text = file.read()
-    try:
-        config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-    except text_format.ParseError as error:
-        raise ValueError(f"{path(store)}: not a model config of TF Serving: {error}") from None
-    for entry in config.model_config_list.config:
-        versions = entry.model_version_policy.specific.versions
-        if entry.name == _name(store) and versions:
-            return int(max(versions))
-    return None
+    versions = _entry(_read(store), store).model_version_policy.specific.versions
+    return int(max(versions)) if versions else None
 
 
 def in_production(store: str) -> int | None:
@@ -71,18 +73,32 @@ def in_production(store: str) -> int | None:
     return version if version in model_store.versions(store) else model_store.newest(store)
 
 
-def _config(store: str) -> model_server_config_pb2.ModelServerConfig:
+def _read(store: str) -> model_server_config_pb2.ModelServerConfig:
+    """Returns what the config file holds; nothing where there is none yet."""
     config = model_server_config_pb2.ModelServerConfig()
-    # TF Serving takes no relative path.
-    base_path = store if "://" in store else os.path.abspath(store)
-    config.model_config_list.config.add(
-        name=_name(store), base_path=base_path, model_platform="tensorflow"
-    )
+    if tf.io.gfile.exists(path(store)):
+        with tf.io.gfile.GFile(path(store)) as file:
+            text = file.read()
+        try:
+            text_format.Parse(text, config)
+        except text_format.ParseError as error:
+            raise ValueError(f"{path(store)}: not a model config of TF Serving: {error}") from None
     return config
 
 
-def _name(store: str) -> str:
-    return store.rpartition("/")[2]
+def _entry(
+    config: model_server_config_pb2.ModelServerConfig, store: str
+) -> model_server_config_pb2.ModelConfig:
+    """Returns the store's own entry in a config; one is added where there is none."""
+    name = store.rpartition("/")[2]
+    for entry in config.model_config_list.config:
+        if entry.name == name:
+            return entry
+    # TF Serving takes no relative path.
+    base_path = store if "://" in store else os.path.abspath(store)
+    return config.model_config_list.config.add(
+        name=name, base_path=base_path, model_platform="tensorflow"
+    )
 
 
 def _write(store: str, config: model_server_config_pb2.ModelServerConfig) -> None:

@@ -4,12 +4,18 @@ A version appears whole or not at all. In a file system it is copied under a hid
 Serving and `versions` pass over, and takes its own by renaming. An object store cannot rename, so
 there `saved_model.pb` comes last and goes first: TF Serving loads no folder without it and tries
 again (tensorflow/serving, core/aspired_versions_manager.cc), and `versions` passes over it.
+
+Who publishes waits for others who do. An object store knows no locks: there, one at a time may.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
+import os
 import time
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -23,8 +29,7 @@ def versions(store: str) -> tuple[int, ...]:
     if not tf.io.gfile.isdir(store):
         return ()
     names = (name.rstrip("/") for name in tf.io.gfile.listdir(store))
-    # Only names that are the number's own: TF Serving would look for 7 in a folder named 007.
-    found = sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
+    found = sorted(int(name) for name in names if _is_number(name))
     return tuple(version for version in found if _is_whole(store, version))
 
 
@@ -44,7 +49,9 @@ def standing(model: str, store: str) -> int | None:
     return last if last is not None and digest(path(store, last)) == digest(model) else None
 
 
-def publish(model: str, store: str, keep: int, needed: int | None = None) -> int:
+def publish(
+    model: str, store: str, keep: int, needed: Callable[[], int | None] = lambda: None
+) -> int:
     """Puts a model into the store as its newest version.
 
     A model that is equal, byte for byte, to the newest version is not stored a second time.
@@ -53,27 +60,29 @@ def publish(model: str, store: str, keep: int, needed: int | None = None) -> int
         model: a SavedModel's folder.
         store: the store's folder; it is made if need be.
         keep: how many versions stay, the new one included; older ones are deleted.
-        needed: a version that stays whatever its age, as it is being served.
+        needed: tells the version that stays whatever its age, as it is being served; asked when
+            one is about to go, as another may be served by then.
 
     Returns:
         The version under which the model now stands: the Unix time, or one more than the newest
         where the clock is behind it.
     """
     tf.io.gfile.makedirs(store)
-    _remove_partial(store)
-    version = standing(model, store)
-    if version is None:
-        version = max(int(time.time()), (newest(store) or 0) + 1)
-        if _can_rename(store):
-            partial = f"{store}/.{version}{_PARTIAL}"
-            _copy(model, partial)
-            tf.io.gfile.rename(partial, path(store, version))
-        else:
-            _copy(model, path(store, version))
-    for old in versions(store)[:-keep]:
-        if old != needed:
-            _retire(store, old)
-    return version
+    with _locked(store):
+        _remove_partial(store)
+        version = standing(model, store)
+        if version is None:
+            version = max(int(time.time()), (newest(store) or 0) + 1)
+            if _can_rename(store):
+                partial = f"{store}/.{version}{_PARTIAL}"
+                _copy(model, partial)
+                tf.io.gfile.rename(partial, path(store, version))
+            else:
+                _copy(model, path(store, version))
+        for old in versions(store)[:-keep]:
+            if old != needed():
+                _retire(store, old)
+        return version
 
 
 def labels(store: str, version: int) -> tuple[str, ...]:
@@ -111,6 +120,23 @@ def _files(folder: str) -> list[str]:
         for directory, _, names in tf.io.gfile.walk(folder)
         for name in names
     )
+
+
+@contextlib.contextmanager
+def _locked(store: str) -> Iterator[None]:
+    """Waits for others who publish into a local store; the kernel frees a killed one's lock."""
+    if not _can_rename(store):
+        yield
+        return
+    folder, name = os.path.split(os.path.realpath(store))
+    with open(os.path.join(folder, f".{name}.lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _is_number(name: str) -> bool:
+    """Tells whether a folder is a version by its name: 007 is none, as 7 has its own."""
+    return name.isdecimal() and name == str(int(name))
 
 
 def _can_rename(location: str) -> bool:
@@ -152,5 +178,5 @@ def digest(folder: str) -> str:
 def _remove_partial(store: str) -> None:
     for name in (child.rstrip("/") for child in tf.io.gfile.listdir(store)):
         hidden = name.startswith(".") and name.endswith(_PARTIAL)
-        if hidden or (name.isdecimal() and not _is_whole(store, int(name))):
+        if hidden or (_is_number(name) and not _is_whole(store, int(name))):
             tf.io.gfile.rmtree(f"{store}/{name}")

@@ -27,12 +27,14 @@ from components.span_drift.component import (
     statistics_file,
 )
 from components.span_drift.report import FILE_NAME, DriftReport
+from trainer import fingerprint
 
 ANOMALIES_KEY = "anomalies"
 EXAMPLES_KEY = "examples"
 MAX_QUARANTINED_KEY = "max_quarantined"
 MIN_CLASS_IMAGES_KEY = "min_class_images"
 DRIFT_ACTION_KEY = "drift_action"
+CODE_KEY = "code"
 STOP = "stop"
 
 # Features that the schema does not name are never read, so they can do no harm.
@@ -51,6 +53,7 @@ class DataGateSpec(component_spec.ComponentSpec):
         MIN_CLASS_IMAGES_KEY: component_spec.ExecutionParameter(type=int),
         DRIFT_ACTION_KEY: component_spec.ExecutionParameter(type=str),
         STORE_KEY: component_spec.ExecutionParameter(type=str),
+        CODE_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -154,5 +157,7 @@ class DataGate(base_component.BaseComponent):
                 max_quarantined=max_quarantined,
                 min_class_images=min_class_images,
                 drift_action=drift_action,
+                # Unused, but a change of the gate's code must not be answered from the cache.
+                code=fingerprint.digest(("data_gate", "statistics_store.py"), {}, "components"),
             )
         )

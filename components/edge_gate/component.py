@@ -17,11 +17,12 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 from tfx.utils import io_utils, path_utils
 
-from trainer import edge, export, images, preprocessing
+from trainer import edge, export, fingerprint, images, preprocessing
 
 PARITY_FILE, PARITY_KEY = "parity.json", "parity"
 _EXAMPLES, _MODEL = "examples", "model"
 _MIN_AGREEMENT, _MAX_DROP = "min_agreement", "max_accuracy_drop"
+_CODE = "code"
 _SPLIT = "test"
 _BATCH = 64
 
@@ -124,6 +125,7 @@ class EdgeGateSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         _MIN_AGREEMENT: component_spec.ExecutionParameter(type=float),
         _MAX_DROP: component_spec.ExecutionParameter(type=float),
+        _CODE: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         _EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -188,6 +190,8 @@ class EdgeGate(base_component.BaseComponent):
                 model=model,
                 min_agreement=float(min_agreement),
                 max_accuracy_drop=float(max_accuracy_drop),
+                # Unused, but a change of the gate's code must not be answered from the cache.
+                code=fingerprint.digest(("edge_gate",), {}, "components"),
                 parity=Channel(type=standard_artifacts.ModelEvaluation),
             )
         )

@@ -18,10 +18,12 @@ from tfx.utils import json_utils, path_utils
 
 from components import model_config, model_store
 from components.store_driver import StoreDriver
+from trainer import fingerprint
 
 STORE_KEY = "model_store"
 LABELS_KEY = "labels"
 VERSION_KEY = "version"
+CODE_KEY = "code"
 MODEL_KEY = "model"
 NO_VERSION = 0
 
@@ -33,6 +35,7 @@ class ProductionModelSpec(component_spec.ComponentSpec):
         STORE_KEY: component_spec.ExecutionParameter(type=str),
         VERSION_KEY: component_spec.ExecutionParameter(type=int),
         LABELS_KEY: component_spec.ExecutionParameter(type=str),
+        CODE_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict[str, component_spec.ChannelParameter] = {}
     OUTPUTS = {MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model)}
@@ -116,6 +119,10 @@ class ProductionModel(base_component.BaseComponent):
                     STORE_KEY: model_store,
                     VERSION_KEY: NO_VERSION,
                     LABELS_KEY: json_utils.dumps(list(labels)),
+                    # Unused, but a change of the code must not be answered from the cache.
+                    CODE_KEY: fingerprint.digest(
+                        ("production_model", "model_store.py"), {}, "components"
+                    ),
                     MODEL_KEY: channel_utils.as_channel([standard_artifacts.Model()]),
                 }
             )

@@ -75,7 +75,7 @@ class Executor(tfx_executor.Executor):
             self.GetModelPath(input_dict),
             store,
             options[_KEEP],
-            needed=model_config.pinned(store),
+            needed=lambda: model_config.pinned(store),
         )
         model_config.ensure(store)
         self._MarkPushed(

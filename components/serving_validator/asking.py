@@ -16,7 +16,8 @@ from components.serving_validator.checks import Answers
 from components.serving_validator.server_process import MODEL, RunningServer, ServerError, post
 
 _SECONDS = 60.0
-_BATCH = 16
+_BATCH_IMAGES = 16
+_BATCH_BYTES = 8 * 2**20
 _OUTPUTS = ("probabilities", "label", "score")
 SIGNATURES = {"serving_default": "image_bytes", "serving_examples": "examples"}
 
@@ -36,7 +37,9 @@ def answers(
     Raises:
         ServerError: a request is not answered, or not with the contract's outputs.
     """
-    with grpc.insecure_channel(server.grpc) as channel:
+    # As REST does: a proxy would look for this machine's server on its own.
+    direct = [("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(server.grpc, options=direct) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         ways: dict[str, Callable[[str, list[bytes]], Rows]] = {
             "REST": lambda signature, batch: _by_rest(server, signature, batch),
@@ -44,11 +47,7 @@ def answers(
         }
         for signature, values in zip(SIGNATURES, (images, examples), strict=True):
             for way, ask in ways.items():
-                rows = [
-                    row
-                    for start in range(0, len(values), _BATCH)
-                    for row in ask(signature, list(values[start : start + _BATCH]))
-                ]
+                rows = [row for batch in batches(values) for row in ask(signature, batch)]
                 probabilities, labels, scores = zip(*rows, strict=True)
                 yield Answers(
                     f"{way} {signature}",
@@ -56,6 +55,20 @@ def answers(
                     labels,
                     np.array(scores, np.float64),
                 )
+
+
+def batches(values: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Cuts values into requests of at most 8 MiB, or of one value where it alone is larger."""
+    batch: list[bytes] = []
+    size = 0
+    for value in values:
+        if batch and (len(batch) == _BATCH_IMAGES or size + len(value) > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(value)
+        size += len(value)
+    if batch:
+        yield batch
 
 
 def milliseconds(server: RunningServer, images: Sequence[bytes]) -> tuple[float, ...]:

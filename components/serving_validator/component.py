@@ -26,7 +26,7 @@ from tfx.utils import io_utils, json_utils, path_utils
 
 from components.serving_validator import asking, checks, server_process
 from components.serving_validator.checks import Bounds, Floats, Measured
-from trainer import export, preprocessing
+from trainer import export, fingerprint, preprocessing
 
 MODEL_KEY = "model"
 EXAMPLES_KEY = "examples"
@@ -82,10 +82,11 @@ def validate(
     """
     images = [_image(example) for example in examples]
     raw = [_example(image) for image in images]
+    largest = max(map(len, images))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as aside:
         io_utils.copy_dir(model, f"{folder}/1")
         try:
-            with server_process.serving(folder, log) as server:
+            with server_process.serving(folder, log, largest) as server:
                 # While the server loads the model, this process does too.
                 evaluated = aside.submit(_evaluated, model, examples)
                 server.wait(bounds.load_seconds)
@@ -160,7 +161,16 @@ class ServingValidator(base_component.BaseComponent):
             labels: class names; the index in this list is the class id.
             bounds: what the server must keep to.
         """
-        options = {"labels": list(labels), "bounds": dataclasses.asdict(bounds)}
+        options = {
+            "labels": list(labels),
+            "bounds": dataclasses.asdict(bounds),
+            # Unused, but a change of the code that asks or of the server that answers must not be
+            # answered from the cache.
+            "code": [
+                fingerprint.digest(("serving_validator",), {}, "components"),
+                fingerprint.digest(("",), {}, "serving"),
+            ],
+        }
         super().__init__(
             ServingValidatorSpec(
                 model=model,

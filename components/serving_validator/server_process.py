@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 import shutil
 import socket
@@ -80,17 +81,18 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def serving(base_path: str, log: Path) -> Iterator[RunningServer]:
+def serving(base_path: str, log: Path, image_bytes: int) -> Iterator[RunningServer]:
     """Serves the newest version in a folder; the process is stopped whatever happens.
 
     Args:
         base_path: folder of numbered versions, local.
         log: file for all that the server prints.
+        image_bytes: size of the largest image that it must take.
     """
     port, grpc_port = _free_ports(2)
     with log.open("wb") as printed:
         process = subprocess.Popen(
-            [*_tied_to_us(), *_command(base_path, port, grpc_port)],
+            [*_tied_to_us(), *_command(base_path, port, grpc_port, image_bytes)],
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=subprocess.STDOUT,
@@ -128,7 +130,7 @@ def _read(request: urllib.request.Request, seconds: float) -> Any:
         raise ServerError(f"the server gave no answer: {error}") from error
 
 
-def _command(base_path: str, port: int, grpc_port: int) -> list[str]:
+def _command(base_path: str, port: int, grpc_port: int, image_bytes: int) -> list[str]:
     binary = shutil.which(_BINARY)
     if binary is not None:
         return [
@@ -145,7 +147,14 @@ def _command(base_path: str, port: int, grpc_port: int) -> list[str]:
         *(sys.executable, "-m", "serving"),
         *("--model-base-path", base_path, "--model-name", MODEL),
         *("--port", str(port), "--grpc-port", str(grpc_port)),
+        *_limit(image_bytes),
     ]
+
+
+def _limit(image_bytes: int) -> list[str]:
+    """Raises our own server's limit where an image, in base64 a third larger, would not fit."""
+    needed = math.ceil(image_bytes * 4 / 3 / 2**20) + 1  # 1 MiB is for the words around it
+    return ["--max-request-mb", str(needed)] if needed > _REQUEST_MB else []
 
 
 def _tied_to_us() -> list[str]:

@@ -23,6 +23,7 @@ from components.image_example_gen import measures, report
 from components.span_drift import comparison
 from components.span_drift.report import FILE_NAME, DriftReport
 from components.store_driver import StoreDriver
+from trainer import fingerprint
 
 EXAMPLES_KEY = "examples"
 STATISTICS_KEY = "statistics"
@@ -32,6 +33,7 @@ PREVIOUS_KEY = "previous"
 PREVIOUS_DIGEST_KEY = "previous_digest"
 MAX_DIVERGENCE_KEY = "max_divergence"
 MAX_LABEL_DISTANCE_KEY = "max_label_distance"
+CODE_KEY = "code"
 SPLIT = "train"
 NO_SPAN = -1
 
@@ -45,6 +47,7 @@ class SpanDriftSpec(component_spec.ComponentSpec):
         PREVIOUS_DIGEST_KEY: component_spec.ExecutionParameter(type=str),
         MAX_DIVERGENCE_KEY: component_spec.ExecutionParameter(type=float),
         MAX_LABEL_DISTANCE_KEY: component_spec.ExecutionParameter(type=float),
+        CODE_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -138,6 +141,8 @@ class SpanDrift(base_component.BaseComponent):
                 previous_digest="",
                 max_divergence=max_divergence,
                 max_label_distance=max_label_distance,
+                # Unused, but a change of the code must not be answered from the cache.
+                code=fingerprint.digest(("span_drift", "statistics_store.py"), {}, "components"),
                 drift=channel_utils.as_channel([standard_artifacts.ExampleAnomalies()]),
             )
         )

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -217,8 +218,41 @@ def test_a_version_that_is_served_stays_whatever_its_age(tmp_path: Path) -> None
     store = tmp_path / "store"
     for version in (3, 20, 100):
         _model(store / str(version), str(version))
-    new = model_store.publish(_model(tmp_path / "a"), str(store), keep=1, needed=20)
+    new = model_store.publish(_model(tmp_path / "a"), str(store), keep=1, needed=lambda: 20)
     assert model_store.versions(str(store)) == (20, new)
+
+
+def test_publishers_wait_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = str(tmp_path / "store")
+    models = [_model(tmp_path / name, name) for name in ("a", "b")]
+    halfway, go_on = threading.Event(), threading.Event()
+    copy = tf.io.gfile.copy
+
+    def held(source: str, target: str, overwrite: bool = False) -> None:
+        copy(source, target, overwrite=overwrite)
+        halfway.set()
+        go_on.wait(60)
+
+    monkeypatch.setattr(tf.io.gfile, "copy", held)
+    first, second = (
+        threading.Thread(target=model_store.publish, args=(model, store, 3)) for model in models
+    )
+    first.start()
+    assert halfway.wait(60)
+    # Unless it waits, it deletes what the first has copied so far.
+    second.start()
+    second.join(0.3)
+    go_on.set()
+    for publisher in (first, second):
+        publisher.join(60)
+    found = [_content(model_store.path(store, one)) for one in model_store.versions(store)]
+    assert found == [_content(model) for model in models]
+    # Nothing but versions lies in the store.
+    assert sorted(child.name for child in Path(store).iterdir()) == [
+        str(version) for version in model_store.versions(store)
+    ]
 
 
 class _ObjectStore:
@@ -274,3 +308,14 @@ def test_in_an_object_store_half_a_version_does_not_count_and_is_cleared_away(
     second = model_store.publish(_model(tmp_path / "c", "c"), store, keep=2)
     children = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(store))
     assert children == [str(first), str(second)]
+
+
+def test_in_an_object_store_a_folder_that_is_no_version_is_left_alone(
+    tmp_path: Path, objects: _ObjectStore
+) -> None:
+    store = f"ram://other-{tmp_path.name}/digits"
+    tf.io.gfile.makedirs(f"{store}/007")
+    with tf.io.gfile.GFile(f"{store}/007/saved_model.pb", "w") as file:
+        file.write("a person's")
+    model_store.publish(_model(tmp_path / "a"), store, keep=1)
+    assert tf.io.gfile.exists(f"{store}/007/saved_model.pb")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 from tfx.components.pusher import component as tfx_pusher
 from tfx.types import channel_utils, standard_artifacts
 from tfx.utils import path_utils
 
-from components import model_store
+from components import model_config, model_store
 from components.pusher.component import Executor, Pusher
 
 
@@ -76,6 +77,24 @@ def test_as_many_versions_stay_as_were_asked_for(tmp_path: Path, keep: int) -> N
     for content in ("a", "b", "c"):
         _push(tmp_path, blessed=True, content=content, keep=keep)
     assert len(model_store.versions(str(tmp_path / "store"))) == keep
+
+
+def test_a_version_that_is_pinned_while_another_is_pushed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = str(tmp_path / "store")
+    _push(tmp_path, blessed=True, content="a", keep=1)
+    (first,) = model_store.versions(store)
+    copy = tf.io.gfile.copy
+
+    def rolled_back(source: str, target: str, overwrite: bool = False) -> None:
+        model_config.pin(store, first)
+        copy(source, target, overwrite=overwrite)
+
+    monkeypatch.setattr(tf.io.gfile, "copy", rolled_back)
+    pushed = _push(tmp_path, blessed=True, content="b", keep=1)
+    second = int(pushed.get_string_custom_property("pushed_version"))
+    assert model_store.versions(store) == (first, second)
 
 
 def test_the_component_is_tfx_s_with_this_executor(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_tf_serving_s_own_server_is_taken_where_it_is_on_the_path(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     log = tmp_path / "log"
     with (
-        server_process.serving("/the/models", log) as server,
+        server_process.serving("/the/models", log, 0) as server,
         pytest.raises(server_process.ServerError, match="the server ended with code 3"),
     ):
         server.wait(60)
