@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from pipeline import config, spans
+from pipeline.commit import commit
 from pipeline.config import Config, ConfigError, guess, is_remote
 
 if TYPE_CHECKING:
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
 # The environment variable in which a container finds the blueprint. The environment is not part of
 # Kubeflow's cache key, so a change of one step's config leaves the other steps cached.
 VARIABLE = "RETRAIN_BLUEPRINT"
+# A number or `latest`.
+SPAN = "data.span"
 _SCHEMAS = "/tmp/retrain"
 _CHANGEABLE = (
     "data.root",
-    "data.span",
+    SPAN,
     "data.window",
     "trainer.epochs",
     "trainer.learning_rate",
@@ -45,11 +49,13 @@ class Blueprint:
         config: the config.
         span: how spans are laid out; its number and paths follow the config's.
         labels: class names; the index in this list is the class id.
+        commit: that of the code that compiles; a container has no checkout to ask.
     """
 
     config: Config
     span: spans.Span
     labels: tuple[str, ...]
+    commit: str
 
     def parameters(self) -> dict[str, Any]:
         """Maps the config keys that can be changed from run to run to their values."""
@@ -81,7 +87,12 @@ class Blueprint:
         return dataclasses.replace(self, config=changed)
 
     def graph(self) -> Pipeline:
-        """Wires the graph; nothing is written."""
+        """Wires the graph; nothing is written.
+
+        Raises:
+            ConfigError: the backbone or its weights cannot be used, or what is asked for cannot be
+                learnt.
+        """
         # Heavy, and a container whose parameters are as compiled does without.
         from pipeline import build
 
@@ -92,7 +103,12 @@ class Blueprint:
             path=f"{root}/span-{number}" if self.span.numbered else root,
             number=0 if number == "latest" else number,
         )
-        return build.create_pipeline(self.config, span, self.labels, self.schema_file)
+        try:
+            return build.create_pipeline(
+                self.config, span, self.labels, self.schema_file, self.commit
+            )
+        except (ValueError, FileNotFoundError) as error:  # of the backbone's weights
+            raise ConfigError(str(error)) from error
 
     @property
     def schema_file(self) -> str:
@@ -117,6 +133,7 @@ class Blueprint:
                 "config": self.config.model_dump(mode="json", exclude={"data": {"labels"}}),
                 "span": dataclasses.asdict(self.span),
                 "labels": list(self.labels),
+                "commit": self.commit,
             },
             sort_keys=True,
         )
@@ -128,7 +145,10 @@ class Blueprint:
         parts["config"]["data"]["labels"] = parts["labels"]
         span = {**parts["span"], "splits": tuple(parts["span"]["splits"])}
         return cls(
-            config.validate(parts["config"], VARIABLE), spans.Span(**span), tuple(parts["labels"])
+            config.validate(parts["config"], VARIABLE),
+            spans.Span(**span),
+            tuple(parts["labels"]),
+            parts["commit"],
         )
 
 
@@ -136,7 +156,8 @@ def blueprint(settings: Config) -> Blueprint:
     """Makes the blueprint of a config, without looking at anything that is not on this machine.
 
     Raises:
-        ConfigError: the labels or the layout of the data cannot be known here.
+        ConfigError: the labels or the layout of the data cannot be known here, or a path is of this
+            machine and not of the cluster's containers.
     """
     if not isinstance(settings.data.labels, tuple) and is_remote(
         settings.data.labels or settings.data.root
@@ -150,6 +171,7 @@ def blueprint(settings: Config) -> Blueprint:
     cluster = settings.kubeflow
     root = cluster.data_root or settings.data.root
     output = (cluster.output or settings.output).replace("{name}", settings.name)
+    _check_paths(settings, (root, output))
     store = settings.push.model_store or f"{output}/models/{settings.name}"
     inside = settings.model_copy(
         update={
@@ -160,7 +182,8 @@ def blueprint(settings: Config) -> Blueprint:
             "kubeflow": type(cluster)(),
         }
     )
-    return Blueprint(inside, dataclasses.replace(span, base=root, path=root, number=0), labels)
+    span = dataclasses.replace(span, base=root, path=root, number=0)
+    return Blueprint(inside, span, labels, commit())
 
 
 def chosen(plan: Blueprint, texts: Sequence[str]) -> dict[str, Any]:
@@ -187,7 +210,7 @@ def chosen(plan: Blueprint, texts: Sequence[str]) -> dict[str, Any]:
         values[key] = config.parse(value, f"--parameter {key}")
     plan.changed(values)
     return {
-        name_of(key): str(value) if isinstance(compiled[key], str) else value
+        name_of(key): str(value) if is_text(key, compiled[key]) else value
         for key, value in values.items()
     }
 
@@ -197,6 +220,11 @@ def name_of(key: str) -> str:
     return key.replace(".", "_")
 
 
+def is_text(key: str, value: object) -> bool:
+    """Tells whether a runtime parameter is text; a span is, whose values include `latest`."""
+    return key == SPAN or isinstance(value, str)
+
+
 def _layout(settings: Config) -> spans.Span:
     """Returns how spans are laid out: as they are on this machine, or as the config says."""
     root = settings.data.root
@@ -204,6 +232,40 @@ def _layout(settings: Config) -> spans.Span:
         return spans.find(settings)
     names = spans.SPLITS if settings.kubeflow.split_folders else ()
     return spans.numbered(root, names)
+
+
+def _check_paths(settings: Config, folders: Sequence[str]) -> None:
+    """Refuses paths that are this machine's alone, where the cluster has folders of its own.
+
+    Without such folders the containers see what this machine sees, as those of a dry run do.
+
+    Args:
+        settings: the config.
+        folders: what `data.root` and `output` are in the containers.
+
+    Raises:
+        ConfigError: a local path is not below what the containers see.
+    """
+    cluster, backbone = settings.kubeflow, settings.backbone
+    if cluster.data_root is None and cluster.output is None:
+        return
+    steps = [cluster.every_step, *(cluster.steps or {}).values()]
+    volumes = [volume.path for step in steps if step for volume in step.volumes or ()]
+    local = [folder for folder in (*volumes, *folders) if not is_remote(folder)]
+    seen = tuple(dict.fromkeys(os.path.normpath(folder) for folder in local))
+    for key, path in {
+        "push.model_store": settings.push.model_store,
+        "backbone.path": backbone.path,
+        "backbone.weights": backbone.weights if "/" in backbone.weights else None,
+    }.items():
+        if path is None or is_remote(path):
+            continue
+        if not any(PurePath(os.path.normpath(path)).is_relative_to(folder) for folder in seen):
+            below = f", or a path below {' or '.join(seen)}" if seen else ""
+            raise ConfigError(
+                f"{key}: found {path}, which the cluster's containers do not see; allowed with"
+                f" kubeflow.output or kubeflow.data_root: gs://…{below}"
+            )
 
 
 def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -7,6 +7,7 @@ config and code give the same bytes; nothing is written elsewhere and no network
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from typing import Any
@@ -24,7 +25,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.utils import name_utils
 
 from kubeflow import acceptance, platform_spec
-from kubeflow.blueprint import VARIABLE, Blueprint, blueprint, name_of
+from kubeflow.blueprint import SPAN, VARIABLE, Blueprint, blueprint, is_text, name_of
 from pipeline.config import Config, ConfigError, Step, guess
 
 Spec = dict[str, Any]
@@ -35,7 +36,9 @@ DRIVER_OUTPUT = "driver_output"
 _PRECHECK = "precheck"
 _IMAGE = "retrain:latest"
 _GPU = "nvidia.com/gpu"
-_TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
+_NUMBERS = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE"}
+# Far enough for another property, and near enough to stay between the two ends of a bound.
+_STEP = 1e-6
 
 
 def compile_for_kubeflow(config: Config) -> str:
@@ -45,14 +48,18 @@ def compile_for_kubeflow(config: Config) -> str:
         YAML: the pipeline spec and, where the config needs it, the platform spec after it.
 
     Raises:
-        ConfigError: the config names a step that is not there, or cannot be compiled.
+        ConfigError: the config names a step that is not there, or cannot be compiled, or the
+            cluster would refuse what comes of it.
     """
     plan = blueprint(config)
     graph = plan.graph()
     spec = _spec(config, plan, graph)
     platform = _platform(config, spec)
     documents = [spec, platform] if platform else [spec]
-    acceptance.check(*documents)
+    try:
+        acceptance.check(*documents)
+    except acceptance.RefusedError as error:
+        raise ConfigError(f"the cluster would refuse this pipeline: {error}") from error
     return yaml.safe_dump_all(documents, sort_keys=True, width=100, allow_unicode=True)
 
 
@@ -147,8 +154,11 @@ def _add_parameters(spec: Spec, plan: Blueprint, graph: Pipeline) -> None:
     declared: Spec = {}
     for key, value in values.items():
         name = name_of(key)
-        after = {n.id: n.exec_properties for n in _other(plan, key, value).graph().components}
-        kind = "STRING" if key == "data.span" else _TYPES[type(value)]
+        other = _other(plan, key, value)
+        if other is None:
+            continue
+        after = {node.id: node.exec_properties for node in other.graph().components}
+        kind = "STRING" if is_text(key, value) else _NUMBERS[type(value)]
         for node in (node for node in before if after[node] != before[node]):
             inputs = spec["components"][node]["inputDefinitions"].setdefault("parameters", {})
             if name in inputs:
@@ -166,23 +176,23 @@ def _add_parameters(spec: Spec, plan: Blueprint, graph: Pipeline) -> None:
         spec["root"]["inputDefinitions"] = {"parameters": declared}
 
 
-def _other(plan: Blueprint, key: str, value: Any) -> Blueprint:
-    """Returns the blueprint with another allowed value for a key, to see what depends on it."""
-    if key == "data.span":
+def _other(plan: Blueprint, key: str, value: Any) -> Blueprint | None:
+    """Returns the blueprint with another value for a key, to see what depends on it.
+
+    None if no other is allowed, as for `max` beside a `min` of 1.
+    """
+    candidates: list[Any]
+    if key == SPAN:
         candidates = [0 if value == "latest" else value + 1]
     elif isinstance(value, str):
         candidates = [f"{value}-other"]
-    elif isinstance(value, int):
-        candidates = [value + 1, value - 1]
     else:
-        candidates = [value / 2, (value + 1) / 2]
-    error: ConfigError | None = None
+        step = 1 if isinstance(value, int) else _STEP
+        candidates = [value + step, value - step]
     for candidate in candidates:
-        try:
+        with contextlib.suppress(ConfigError):
             return plan.changed({key: candidate})
-        except ConfigError as refused:
-            error = refused
-    raise ValueError(f"no other value of {key} is allowed") from error
+    return None
 
 
 def _set_up(spec: Spec, node: base_node.BaseNode, plan: Blueprint, step: Step) -> None:

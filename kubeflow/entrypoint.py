@@ -162,7 +162,7 @@ def run(arguments: Arguments) -> None:
 
 def _take_runtime_parameters(arguments: Arguments, values: Json) -> None:
     """Takes the runtime parameters out of the step's parameters and acts on those that differ."""
-    from kubeflow.blueprint import VARIABLE, Blueprint, name_of
+    from kubeflow.blueprint import SPAN, VARIABLE, Blueprint, name_of
 
     plan = Blueprint.from_json(os.environ[VARIABLE])
     from pipeline.config import parse as parse_value
@@ -172,7 +172,7 @@ def _take_runtime_parameters(arguments: Arguments, values: Json) -> None:
         if name_of(key) not in values:
             continue
         value = values.pop(name_of(key))
-        if key == "data.span":
+        if key == SPAN:
             value = parse_value(value, key)
         elif isinstance(compiled, int):
             value = int(value)  # Kubeflow knows one kind of number

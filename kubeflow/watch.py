@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kubeflow import compile as compiler
-from kubeflow.blueprint import name_of
+from kubeflow.blueprint import SPAN, name_of
 from kubeflow.host import Host, HostError
 from pipeline import spans
 from pipeline.config import Config, ConfigError
 
-_SPAN = "data.span"
 # Seconds between the two looks of a watcher that looks once: longer than copying pauses for.
 _SETTLING = 10.0
 
@@ -62,7 +61,8 @@ def submissions(
 
     Raises:
         HostError: at the start, the host cannot be reached or refuses; with `once`, ever.
-        ConfigError: the config cannot be compiled; with `once`, also if `data.root` holds no span.
+        ConfigError: at the start, the config cannot be compiled with the span that is there; with
+            `once`, ever, and if `data.root` holds no span.
     """
 
     @contextlib.contextmanager
@@ -76,7 +76,7 @@ def submissions(
 
     latest = config.model_copy(update={"data": config.data.model_copy(update={"span": "latest"})})
     host = Host(address, namespace)
-    text: str | None = None
+    starting = True
     known: int | None = None
     before: _Look | None = None
     while True:
@@ -84,12 +84,13 @@ def submissions(
         submitted: Submitted | None = None
         with going_on():
             look = _look(latest)
-        if look and text is None:
-            # How spans are laid out is part of it, so that it waits for the first one.
-            text = compiler.compile_for_kubeflow(latest)
-        if look and text and look[0] != known:
+        if look and starting:
+            # Whoever started it with a wrong config is still there to be told.
+            compiler.compile_for_kubeflow(latest)
+        starting = False
+        if look and look[0] != known:
             with going_on():
-                submitted = _submit(host, latest, text, look[0], settled=look == before)
+                submitted = _submit(host, latest, look[0], settled=look == before)
         if submitted:
             known = submitted.span
             yield submitted
@@ -115,7 +116,7 @@ def _look(latest: Config) -> _Look:
         raise ConfigError(f"data.root: {span.path} cannot be listed: {error.message}") from error
 
 
-def _submit(host: Host, config: Config, text: str, span: int, *, settled: bool) -> Submitted | None:
+def _submit(host: Host, config: Config, span: int, *, settled: bool) -> Submitted | None:
     name = compiler.pipeline_name(config)
     run_name = f"{name}-span-{span}"
     there = host.runs(name, run_name)
@@ -123,7 +124,9 @@ def _submit(host: Host, config: Config, text: str, span: int, *, settled: bool) 
         return Submitted(span, there[0], new=False)
     if not settled:
         return None
-    parameters = {name_of(_SPAN): str(span)}
+    # Anew for each span: its class names and split folders may be others than those before.
+    text = compiler.compile_for_kubeflow(config)
+    parameters = {name_of(SPAN): str(span)}
     root = config.kubeflow.pipeline_root
     run = host.submit(host.upload(name, text), name, run_name, parameters, root)
     return Submitted(span, run, new=True)

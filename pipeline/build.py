@@ -30,7 +30,6 @@ from components.serving_validator.checks import Bounds
 from components.span_drift import SpanDrift
 from components.transform import Transform
 from pipeline import evaluation
-from pipeline.commit import commit
 from pipeline.config import Config, ConfigError, Data, Splits
 from pipeline.schema import curated
 from pipeline.spans import SPLITS, Span
@@ -38,7 +37,7 @@ from trainer import fingerprint, learning, preprocessing
 
 
 def create_pipeline(
-    config: Config, span: Span, labels: Sequence[str], schema_file: str
+    config: Config, span: Span, labels: Sequence[str], schema_file: str, commit: str
 ) -> Pipeline:
     """Wires the components; nothing runs and nothing is written.
 
@@ -47,6 +46,7 @@ def create_pipeline(
         span: where the data lies and whether it comes in split folders.
         labels: class names; the index in this list is the class id.
         schema_file: the curated schema as text; see `pipeline.schema`.
+        commit: the code's, for the report; see `pipeline.commit`.
     """
     backbone, weights = config.backbone.source
     recipe = preprocessing.recipe(
@@ -192,7 +192,7 @@ def create_pipeline(
         labels=labels,
         card=config.card.model_dump(),
         config=config.model_dump(mode="json"),
-        commit=commit(),
+        commit=commit,
     ).with_id("report")
 
     return Pipeline(

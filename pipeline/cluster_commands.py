@@ -12,7 +12,10 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 _DONE, _REFUSED = 0, 1
 
@@ -87,7 +90,7 @@ def add(
         "--name", help="the schedule's name (default: the pipeline's); the same name replaces"
     )
     schedule.add_argument(
-        "--max-concurrency", type=_positive, default=1, metavar="N", help="runs at once (default 1)"
+        "--max-concurrency", type=_positive, metavar="N", help="runs at once (default: 1)"
     )
     actions = schedule.add_mutually_exclusive_group(required=True)
     actions.add_argument(
@@ -110,10 +113,23 @@ def add(
     watching.set_defaults(command=_watch)
 
 
-def _compile(options: argparse.Namespace) -> int:
-    from pipeline.config import ConfigError, load
+def _settings(options: argparse.Namespace) -> Config:
+    """Reads the config of what is to be compiled.
+
+    Raises:
+        ConfigError: see `load` and `check_weights`.
+    """
+    from pipeline.config import check_weights, load
 
     settings = load(options.config, options.set)
+    check_weights(settings)
+    return settings
+
+
+def _compile(options: argparse.Namespace) -> int:
+    from pipeline.config import ConfigError
+
+    settings = _settings(options)
     if options.dry_run_in and options.target != "kubeflow":
         raise ConfigError("--dry-run-in: only --target kubeflow can run here")
     if options.parameter and not options.dry_run_in:
@@ -144,7 +160,7 @@ def _compile(options: argparse.Namespace) -> int:
 
 
 def _dry_run(text: str, folder: Path, values: dict[str, Any], as_json: bool) -> int:
-    from kubeflow import local_launcher
+    from kubeflow import local_driver, local_launcher
     from pipeline.config import ConfigError
 
     def show(task: local_launcher.TaskRun) -> None:
@@ -155,6 +171,8 @@ def _dry_run(text: str, folder: Path, values: dict[str, Any], as_json: bool) -> 
         tasks = local_launcher.run(text, folder.absolute(), values, show)
     except local_launcher.BusyError as error:
         raise ConfigError(f"--dry-run-in: {error}") from error
+    except local_driver.ParameterError as error:
+        raise ConfigError(f"--parameter: {error}") from error
     failed = [task for task in tasks if task.state == local_launcher.FAILED]
     if as_json:
         print(json.dumps({"succeeded": not failed, "tasks": [vars(task) for task in tasks]}))
@@ -180,9 +198,7 @@ def _prepare() -> None:
 
 
 def _submit(options: argparse.Namespace) -> int:
-    from pipeline.config import load
-
-    settings = load(options.config, options.set)
+    settings = _settings(options)
     _prepare()
     with _refusals():
         from kubeflow import compile as compiler
@@ -202,13 +218,20 @@ def _submit(options: argparse.Namespace) -> int:
 def _schedule(options: argparse.Namespace) -> int:
     from pipeline.config import ConfigError, load
 
-    settings = load(options.config, options.set)
+    making = options.cron is not None
+    for flag, given in (
+        ("--parameter", options.parameter),
+        ("--max-concurrency", options.max_concurrency),
+    ):
+        if given and not making:
+            raise ConfigError(f"{flag}: allowed only with --cron, which makes the schedule")
+    settings = _settings(options) if making else load(options.config, options.set)
     _prepare()
     with _refusals():
         from kubeflow.blueprint import blueprint, chosen
         from kubeflow.host import Host, six_fields
 
-        cron = six_fields(options.cron) if options.cron else None
+        cron = six_fields(options.cron) if making else None
         from kubeflow import compile as compiler
 
         pipeline = compiler.pipeline_name(settings)
@@ -224,7 +247,7 @@ def _schedule(options: argparse.Namespace) -> int:
                 cron,
                 values,
                 settings.kubeflow.pipeline_root,
-                options.max_concurrency,
+                options.max_concurrency or 1,
             )
             state = "runs" if schedule.enabled else "stays paused; after --resume it runs"
             message = (
@@ -265,9 +288,7 @@ def _schedule(options: argparse.Namespace) -> int:
 
 
 def _watch(options: argparse.Namespace) -> int:
-    from pipeline.config import load
-
-    settings = load(options.config, options.set)
+    settings = _settings(options)
     _prepare()
     from kubeflow import watch
 

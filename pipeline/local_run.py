@@ -24,6 +24,7 @@ from tfx.proto.orchestration import execution_result_pb2
 
 from components import model_config
 from pipeline import build, outcome, run_report, schema
+from pipeline.commit import commit
 from pipeline.config import Config, ConfigError, is_remote
 from pipeline.history import NOT_RUN, RESULT, ComponentRun, History
 from pipeline.spans import Span
@@ -117,7 +118,7 @@ def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) 
     data = config.data.model_copy(update={"span": span.number})
     config = config.model_copy(update={"data": data})
     try:
-        return build.create_pipeline(config, span, labels, schema_file)
+        return build.create_pipeline(config, span, labels, schema_file, commit())
     except (ValueError, FileNotFoundError) as error:  # of the backbone's weights
         raise ConfigError(str(error)) from error
 

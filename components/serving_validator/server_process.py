@@ -23,6 +23,7 @@ _BINARY = "tensorflow_model_server"
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 10.0
 _LOG_CHARACTERS = 300
+_REQUEST_MB = 64  # what our own server takes by default
 # The server is on this machine, which a proxy would look for on its own.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -127,8 +127,8 @@ class Kubeflow(Section):
     )
     output: Location | None = Field(
         None,
-        description="output as the containers see it; the model store is models/{name} in it. If"
-        " left out, output itself.",
+        description="output as the containers see it; the model store is models/{name} in it,"
+        " unless push.model_store names another that they see too. If left out, output itself.",
         examples=["/mnt/retrain/runs/cifar10"],
     )
     split_folders: bool = Field(

@@ -34,7 +34,7 @@ def _properties() -> dict[str, dict[str, Any]]:
     span = Span(
         number=0, path="/data", base="/data", splits=(), patterns=patterns, numbered=False
     )
-    graph = build.create_pipeline(config, span, LABELS, "/schema.pbtxt")
+    graph = build.create_pipeline(config, span, LABELS, "/schema.pbtxt", commit="")
     return {node.id: dict(node.exec_properties) for node in graph.components}
 
 

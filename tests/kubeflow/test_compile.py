@@ -23,6 +23,8 @@ from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Model
 
 from kubeflow import compile as compiler
+from kubeflow import local_driver
+from kubeflow.blueprint import chosen
 from pipeline import build, cli
 from pipeline.config import ConfigError
 from tests.kubeflow.conftest import LABELS, Compiled, settings
@@ -150,6 +152,40 @@ def test_what_an_operator_changes_is_a_parameter_with_a_default(spec: dict[str, 
     }
 
 
+def test_what_is_chosen_for_any_bound_or_span_is_what_the_cluster_takes(
+    compiled: Callable[..., Compiled],
+) -> None:
+    sections = {
+        "data": {"root": "/mnt/nowhere/data", "labels": LABELS, "span": 3},
+        "evaluation": {
+            "thresholds": {
+                "accuracy": {"min": 0.75, "max": 1.0},
+                "macro_f1": {"min": 0.0, "max": 0.25},
+                # Below this minimum there is no other maximum.
+                "macro_recall": {"min": 1.0, "max": 1.0},
+                "regression": {"accuracy": {"max_drop": 0.0}},
+            }
+        },
+    }
+    spec, _ = compiled(**sections)
+    bounds = "evaluation.thresholds"
+    given = [
+        "data.span=4",
+        f"{bounds}.accuracy.min=0.5",
+        f"{bounds}.accuracy.max=0.9",
+        f"{bounds}.macro_f1.min=0.125",
+        f"{bounds}.macro_f1.max=0.5",
+        f"{bounds}.macro_recall.min=0.5",
+        f"{bounds}.regression.accuracy.max_drop=0.5",
+    ]
+    values = chosen(compiler.blueprint(settings(**sections)), given)
+    assert len(values) == len(given)
+    taken = local_driver.root_parameters(spec, values)
+    assert taken.items() >= values.items()
+    for name in values.keys() - {"data_span"}:
+        assert name in _tasks(spec)["evaluator"]["inputs"]["parameters"]
+
+
 def test_a_parameter_goes_to_the_steps_that_depend_on_it_and_to_no_other(
     spec: dict[str, Any],
 ) -> None:
@@ -261,6 +297,12 @@ def test_without_kubernetes_settings_there_is_one_document(
 def test_a_step_that_is_not_there_is_refused() -> None:
     config = settings(kubeflow={"steps": {"trianer": {"cpu": 1.0}}})
     with pytest.raises(ConfigError, match=r"kubeflow\.steps: found trianer.*did you mean trainer"):
+        compiler.compile_for_kubeflow(config)
+
+
+def test_what_the_cluster_would_refuse_is_told_of_the_config() -> None:
+    config = settings(kubeflow={"every_step": {"retry": {"times": 1, "wait": 10**12}}})
+    with pytest.raises(ConfigError, match="the cluster would refuse this pipeline: .*Duration"):
         compiler.compile_for_kubeflow(config)
 
 

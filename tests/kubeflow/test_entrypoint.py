@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from components.image_example_gen.report import FILE_NAME, Report
-from kubeflow import entrypoint
+from kubeflow import blueprint, entrypoint
 from kubeflow.blueprint import VARIABLE, Blueprint
 from tests.conftest import Record
 from tests.kubeflow.conftest import LABELS, Compiled
@@ -264,6 +264,23 @@ def test_a_parameter_that_differs_reaches_the_step_s_properties(
     assert (compiled["epochs"], compiled["learning_rate"]) == (40, 3e-4)
     assert (changed["epochs"], changed["learning_rate"]) == (3, 0.5)
     assert seen[0]["fingerprint"] != seen[1]["fingerprint"]
+
+
+def test_the_report_keeps_the_commit_that_was_compiled(
+    container: Callable[..., Container], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        "components.report.component.Executor.Do",
+        lambda _, inputs, outputs, properties: seen.append(json.loads(properties["options"])),
+    )
+    monkeypatch.setattr(blueprint, "commit", lambda: "0123abc")
+    pod = container()
+    monkeypatch.setattr(blueprint, "commit", lambda: "")  # as in an image
+    assert pod.run("report")[0] == 0
+    assert pod.run("report", trainer_epochs=3.0)[0] == 0
+    assert [options["config"]["trainer"]["epochs"] for options in seen] == [40, 3]
+    assert [options["commit"] for options in seen] == ["0123abc", "0123abc"]
 
 
 def test_only_known_object_stores_are_mapped(monkeypatch: pytest.MonkeyPatch) -> None:

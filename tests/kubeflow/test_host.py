@@ -16,7 +16,7 @@ from kubeflow import compile as compiler
 from kubeflow import watch
 from kubeflow.host import CronError, six_fields
 from pipeline import cli
-from pipeline.config import Config
+from pipeline.config import Config, load
 from tests.kubeflow import stub_host
 from tests.kubeflow.conftest import settings
 from tests.kubeflow.stub_host import Stub
@@ -306,6 +306,49 @@ def test_a_watcher_outlives_a_host_that_is_away_and_a_span_without_files(
     fail()
     _between_looks(monkeypatch, _nothing)
     assert cli.main([*command, "--once"]) == 2
+
+
+def test_each_span_is_compiled_with_the_labels_and_folders_of_its_time(
+    stub: Stub,
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    compiled: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    known = compiler.compile_for_kubeflow(load(config))
+
+    def compile_it(settings: Config) -> str:
+        plan = compiler.blueprint(settings)
+        compiled.append((plan.labels, plan.span.splits))
+        return known
+
+    monkeypatch.setattr(compiler, "compile_for_kubeflow", compile_it)
+    data = tmp_path / "data"
+    data.mkdir()
+    labels = data / "labels.txt"
+
+    def cut() -> None:
+        labels.write_text("cat\ndog\nowl\n")
+        for split in ("train", "val", "test"):
+            file = data / "span-1" / split / "x.tfrecord"
+            file.parent.mkdir(parents=True)
+            file.touch()
+
+    _between_looks(
+        monkeypatch,
+        lambda: _span(data, 0),
+        _nothing,
+        lambda: labels.write_text("cat\ndog\n"),
+        cut,
+        _nothing,
+    )
+    overrides = ["--set", f"data.root={data}", "--set", "data.labels=null"]
+    cli.main(["watch", "--config", config, *overrides])
+    assert _started(stub) == ["span-0", "span-1"]
+    assert compiled == [(("cat", "dog"), ()), (("cat", "dog", "owl"), ("train", "val", "test"))]
+    told = capsys.readouterr().err.splitlines()
+    assert f"retrain: data.labels: {labels} does not exist" in told[1]
 
 
 def test_a_watcher_whose_config_cannot_be_compiled_ends(
