@@ -200,4 +200,6 @@ def _serving_command(store: str) -> str:
     if "://" in store:
         return f"tensorflow_model_server --rest_api_port=8501 {follow}"
     models = store.rpartition("/")[0]
-    return f"docker run --rm -p 8501:8501 -v {models}:{models}:ro tensorflow/serving:2.16.1 {follow}"
+    return (
+        f"docker run --rm -p 8501:8501 -v {models}:{models}:ro tensorflow/serving:2.16.1 {follow}"
+    )

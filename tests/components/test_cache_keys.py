@@ -31,9 +31,7 @@ def _properties() -> dict[str, dict[str, Any]]:
         }
     )
     patterns = {"all": "*.tfrecord*"}
-    span = Span(
-        number=0, path="/data", base="/data", splits=(), patterns=patterns, numbered=False
-    )
+    span = Span(number=0, path="/data", base="/data", splits=(), patterns=patterns, numbered=False)
     graph = build.create_pipeline(config, span, LABELS, "/schema.pbtxt", commit="")
     return {node.id: dict(node.exec_properties) for node in graph.components}
 

@@ -38,9 +38,7 @@ def test_a_better_conversion_is_no_drop() -> None:
 
 @pytest.mark.slow
 def test_a_trained_model_is_measured_on_test(transformed: Transformed, tmp_path: Path) -> None:
-    trained = run(
-        transformed, tmp_path, trainer={"mode": "scratch"}, export={"tflite": "float16"}
-    )
+    trained = run(transformed, tmp_path, trainer={"mode": "scratch"}, export={"tflite": "float16"})
     shutil.copytree(trained, tmp_path / "artifact" / "Format-Serving")
     (tmp_path / "examples" / "Split-test").mkdir(parents=True)
     for path in tf.io.gfile.glob(transformed.files):

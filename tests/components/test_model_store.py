@@ -222,9 +222,7 @@ def test_a_version_that_is_served_stays_whatever_its_age(tmp_path: Path) -> None
     assert model_store.versions(str(store)) == (20, new)
 
 
-def test_publishers_wait_for_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_publishers_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = str(tmp_path / "store")
     models = [_model(tmp_path / name, name) for name in ("a", "b")]
     halfway, go_on = threading.Event(), threading.Event()

@@ -53,7 +53,7 @@ def test_a_path_that_containers_see_stays(key: str, path: str, kubeflow: dict[st
 
 def test_without_a_volume_only_a_uri_is_left(tmp_path: Path) -> None:
     buckets = {"data_root": "gs://bucket/data", "output": "gs://bucket/output"}
-    with pytest.raises(ConfigError, match="kubeflow.data_root: gs://…$"):
+    with pytest.raises(ConfigError, match=r"kubeflow\.data_root: gs://…$"):
         blueprint(settings(push={"model_store": str(tmp_path)}, kubeflow=buckets))
 
 

@@ -302,7 +302,7 @@ def test_a_step_that_is_not_there_is_refused() -> None:
 
 def test_what_the_cluster_would_refuse_is_told_of_the_config() -> None:
     config = settings(kubeflow={"every_step": {"retry": {"times": 1, "wait": 10**12}}})
-    with pytest.raises(ConfigError, match="the cluster would refuse this pipeline: .*Duration"):
+    with pytest.raises(ConfigError, match=r"the cluster would refuse this pipeline: .*Duration"):
         compiler.compile_for_kubeflow(config)
 
 

@@ -61,9 +61,7 @@ def test_an_empty_cron_is_refused(
 
 
 @pytest.mark.parametrize("action", ["--pause", "--resume", "--delete", "--list"])
-@pytest.mark.parametrize(
-    "given", [("--parameter", "trainer.epochs=3"), ("--max-concurrency", "1")]
-)
+@pytest.mark.parametrize("given", [("--parameter", "trainer.epochs=3"), ("--max-concurrency", "1")])
 def test_what_only_a_new_schedule_takes_is_refused_with_an_old_one(
     config: str, capsys: pytest.CaptureFixture[str], action: str, given: tuple[str, str]
 ) -> None:

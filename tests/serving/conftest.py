@@ -198,7 +198,9 @@ def _serve(kind: str) -> Iterator[Serve]:
 def ours(config: Path) -> Iterator[Client]:
     """The server that most tests share; it must answer after each of them."""
     for serve in _serve(OURS):
-        yield serve(Options(models_config=str(config), max_request_bytes=MOST_BYTES, body_seconds=2.0))
+        yield serve(
+            Options(models_config=str(config), max_request_bytes=MOST_BYTES, body_seconds=2.0)
+        )
 
 
 @pytest.fixture(scope="session")

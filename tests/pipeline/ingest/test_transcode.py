@@ -144,7 +144,7 @@ def test_what_pillow_stumbles_over_is_rejected(picture: Picture) -> None:
     png = picture()
     dds = b"DDS " + struct.pack("<I", 124) + bytes(120)
     for odd in (png[:-12] + _chunk(b"gAMA", b"\0") + png[-12:], dds):
-        with pytest.raises(transcode.RejectedError, match="not a readable image: ."):
+        with pytest.raises(transcode.RejectedError, match=r"not a readable image: ."):
             transcode.prepare(odd, None)
 
 
