@@ -63,8 +63,8 @@ def run(
         raise ConfigError(f"output: found {config.output}; allowed for a run here: a local path")
     try:
         model_config.pinned(config.model_store)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    except ValueError as wrong:
+        raise ConfigError(str(wrong)) from wrong
     Path(config.output).mkdir(parents=True, exist_ok=True)
     with _only_run(config):
         schema_file = schema.write(

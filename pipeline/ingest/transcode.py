@@ -107,7 +107,7 @@ def _opened(encoded: bytes) -> Image.Image:
 def _turn(picture: Image.Image) -> Image.Transpose | None:
     """Returns the turn that EXIF asks for; none where it cannot be read, as the pixels are fine."""
     try:
-        return _TURNS.get(picture.getexif().get(_ORIENTATION))
+        return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
     except Exception:  # of too few bytes, or a value of another kind
         return None
 
