@@ -34,7 +34,7 @@ def test_the_newest_is_served_until_a_version_is_pinned_and_after(tmp_path: Path
     model_config.pin(store, 7)
     assert _served(store) == [7]
     assert model_config.in_production(store) == model_config.pinned(store) == 7
-    (model,) = served.read(Path(model_config.path(store)))
+    (model,) = _models(store)
     # TF Serving refuses a file with a label for a version that it has not loaded yet.
     assert (model.name, model.base_path, model.labels) == ("digits", store, {})
     model_config.ensure(store)
