@@ -294,7 +294,7 @@ def _job(config: Config, labels: Sequence[str], recipe: preprocessing.Recipe) ->
         "weights": recipe.weights,
         "options": options,
         # What the EdgeGate asks for is no part of it, or another bound would train anew.
-        "export": config.export.model_dump(mode="json", include={"tflite", "calibration_images"}),
+        "export": config.export.model_dump(exclude={"min_agreement", "max_accuracy_drop"}),
     }
     try:
         learning.check(learning.Job.from_config({**job, "fingerprint": ""}))

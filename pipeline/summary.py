@@ -173,8 +173,8 @@ def _next(outcome: Outcome) -> list[str]:
         return [*lines, "Next, serve it:", f"  {_serving_command(store)}"]
     if outcome.verdict == "refused" and _state(outcome, "edge-gate") == "failed":
         return [
-            "Nothing was pushed. Next: raise export.calibration_images, take export.tflite float16,"
-            " or mend export's bounds."
+            "Nothing was pushed. Next: raise export.float_share or export.calibration_images, take"
+            " export.tflite float16, or mend export's bounds."
         ]
     if outcome.verdict == "refused" and outcome.scorecard is not None and outcome.scorecard.blessed:
         return [

@@ -29,12 +29,6 @@ def copy(model: keras.Model) -> keras.Model:
     return copied
 
 
-def parts(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
-    """Returns the backbone and the head that `join` put together; None of another model."""
-    models = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    return (models[0], models[1]) if len(models) == 2 else None
-
-
 def unfreeze(backbone: keras.Model, top: float | str) -> None:
     """Lets the top of a backbone learn, except its batch normalisation, and freezes the rest.
 

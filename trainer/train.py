@@ -97,6 +97,7 @@ def _export_to_edge(job: Job, trained: Trained, temperature: float, fn_args: FnA
         labels=job.labels,
         kind=job.export["tflite"],
         sample=sample_images(fn_args.train_files, job.export["calibration_images"]),
+        float_share=job.export["float_share"],
         crop=job.crop,
         directory=fn_args.serving_model_dir,
     )

@@ -42,6 +42,14 @@ class Export(Section):
         le=1_000,  # they are held as floats
         description="Images of train from which int8 learns the range of each activation.",
     )
+    float_share: float = Field(
+        0.005,
+        ge=0,
+        le=0.1,
+        description="Share of the weights in the first operations of an int8 model.tflite that stay"
+        " float32: on smooth images rounding these costs the most. 0 for accelerators that know"
+        " integers only.",
+    )
 
 
 class Push(Section):

@@ -1,0 +1,177 @@
+"""A float TensorFlow Lite model in int8, without what rounding its weights adds on average.
+
+Rounded weights shift the mean of what a layer puts out, and the shifts of the layers add up. Each
+is taken out of the layer's bias, which int8 models keep in 32 bits; see M. Nagel et al., "Data-Free
+Quantization Through Weight Equalization and Bias Correction", ICCV 2019. Here the means are those
+of a sample of images.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
+
+_Array = npt.NDArray[np.float32]
+
+_WEIGHTS, _BIAS = 1, 2  # where they stand among an operation's inputs
+# The axes along which weights share one step of int8: a dense layer has a single step, the others
+# have one for each channel that they put out; see TensorFlow Lite's "8-bit quantization
+# specification", and for the dense layer what TensorFlow 2.16 writes.
+_STEPS: dict[int, tuple[int, ...] | None] = {
+    schema.BuiltinOperator.CONV_2D: (1, 2, 3),
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D: (0, 1, 2),
+    schema.BuiltinOperator.FULLY_CONNECTED: None,
+}
+_LARGEST = 127  # of int8 weights, which are symmetric around 0
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """An operation with weights and bias.
+
+    Attributes:
+        operator: of the file.
+        code: what it does, one of `schema.BuiltinOperator`.
+        rounding: what int8 adds to its weights, in their shape: [out, height, width, in] of a
+            convolution, [1, height, width, out] of a depthwise one, [out, in] of a dense layer.
+        bias: float32 [out].
+    """
+
+    operator: Any
+    code: int
+    rounding: _Array
+    bias: _Array
+
+
+def quantize(
+    converter: tf.lite.TFLiteConverter, sample: Sequence[_Array], float_share: float
+) -> bytes:
+    """Converts a network to int8; pixels go in and probabilities come out as float32.
+
+    The first operations may stay float32: on smooth images, such as small ones that were enlarged,
+    they look for differences of about one step of a pixel, which rounding hides. See "Selective
+    quantization" in TensorFlow Lite's guide to its quantization debugger.
+
+    Args:
+        converter: holds a network of one input and one output.
+        sample: float32 [1, size, size, 3] each, from which the range of each activation is learnt.
+        float_share: as many of the first operations stay float32 as hold at most this share of the
+            weights.
+
+    Returns:
+        The file's content.
+    """
+
+    def inputs() -> Iterator[list[_Array]]:
+        return ([image] for image in sample)
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = inputs
+    debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=inputs)
+    exact = debugger.calibrated_model
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(exact))
+    (graph,) = model.subgraphs
+    count = _count_of_first(model, float_share)
+    layers = list(_layers(model, graph.operators[count:]))
+    for layer, shift in zip(layers, _shifts(exact, layers, sample), strict=True):
+        _set_bias(model, layer.operator, layer.bias - shift)
+    debugger.calibrated_model = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    debugger.options = tf.lite.experimental.QuantizationDebugOptions(
+        denylisted_nodes=[
+            graph.tensors[output].name.decode()
+            for operator in graph.operators[:count]
+            for output in operator.outputs
+        ]
+    )
+    content: bytes = debugger.get_nondebug_quantized_model()
+    return content
+
+
+def _count_of_first(model: Any, share: float) -> int:
+    """Counts the first operations that hold at most a share of the weights together."""
+    if not share:
+        return 0
+    (graph,) = model.subgraphs
+    sizes = [0 if buffer.data is None else len(buffer.data) for buffer in model.buffers]
+    weights = [
+        sum(sizes[graph.tensors[tensor].buffer] for tensor in operator.inputs if tensor >= 0)
+        for operator in graph.operators
+    ]
+    return int(np.searchsorted(np.cumsum(weights), share * sum(weights), side="right"))
+
+
+def _layers(model: Any, operators: Sequence[Any]) -> Iterator[_Layer]:
+    for operator in operators:
+        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if code not in _STEPS or len(operator.inputs) <= _BIAS or operator.inputs[_BIAS] < 0:
+            continue
+        weights, bias = (_constant(model, operator.inputs[place]) for place in (_WEIGHTS, _BIAS))
+        if weights is not None and bias is not None:
+            step = np.abs(weights).max(axis=_STEPS[code], keepdims=True) / _LARGEST
+            step[step == 0] = 1  # of weights that are all 0
+            yield _Layer(operator, code, np.round(weights / step) * step - weights, bias)
+
+
+def _constant(model: Any, tensor: int) -> _Array | None:
+    (graph,) = model.subgraphs
+    data = model.buffers[graph.tensors[tensor].buffer].data
+    if data is None:
+        return None
+    return np.frombuffer(bytes(data), np.float32).reshape(graph.tensors[tensor].shape)
+
+
+def _shifts(exact: bytes, layers: Sequence[_Layer], sample: Sequence[_Array]) -> list[_Array]:
+    """Returns by how much rounded weights shift each layer's output on average, float32 [out].
+
+    Each layer sees what it would in the float model.
+    """
+    interpreter = tf.lite.Interpreter(model_content=exact, experimental_preserve_all_tensors=True)
+    interpreter.allocate_tensors()
+    (pixels,) = interpreter.get_input_details()
+    shifts = [np.zeros_like(layer.bias) for layer in layers]
+    for image in sample:
+        interpreter.set_tensor(pixels["index"], image)
+        interpreter.invoke()
+        for number, layer in enumerate(layers):
+            added = _added(layer, interpreter.get_tensor(layer.operator.inputs[0]))
+            shifts[number] += added.reshape(-1, len(layer.bias)).mean(axis=0) / len(sample)
+    return shifts
+
+
+def _added(layer: _Layer, seen: _Array) -> _Array:
+    """Returns what rounded weights add to a layer's output."""
+    if layer.code == schema.BuiltinOperator.FULLY_CONNECTED:
+        return seen.reshape(-1, layer.rounding.shape[1]) @ layer.rounding.T
+    options = layer.operator.builtinOptions
+    where = {
+        "strides": [1, options.strideH, options.strideW, 1],
+        "padding": "SAME" if options.padding == schema.Padding.SAME else "VALID",
+        "dilations": [options.dilationHFactor, options.dilationWFactor],
+    }
+    added: _Array
+    if layer.code == schema.BuiltinOperator.CONV_2D:
+        added = tf.nn.conv2d(seen, layer.rounding.transpose(1, 2, 3, 0), **where).numpy()
+    else:
+        shape = (*layer.rounding.shape[1:3], seen.shape[-1], -1)
+        added = tf.nn.depthwise_conv2d(seen, layer.rounding.reshape(shape), **where).numpy()
+    return added
+
+
+def _set_bias(model: Any, operator: Any, bias: _Array) -> None:
+    """Gives an operation a bias of its own, as operations may share one."""
+    (graph,) = model.subgraphs
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(bias.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    tensor = copy.copy(graph.tensors[operator.inputs[_BIAS]])
+    tensor.buffer = len(model.buffers) - 1
+    graph.tensors.append(tensor)
+    operator.inputs[_BIAS] = len(graph.tensors) - 1
