@@ -86,7 +86,17 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
         ) from error
     if weights not in catalog.get(name).weights:
         _load(application, name, weights)
-    return keras.Model(images, application.output, name=name)
+    model = keras.Model(images, application.output, name=name)
+    if not any(_is_depthwise(layer) for layer in model.layers):
+        return model
+    copied = keras.models.clone_model(model, clone_function=_copied)
+    if weights != "none":
+        for layer in model.layers:
+            same = copied.get_layer(layer.name)
+            shapes = [variable.shape for variable in same.weights]
+            values = zip(layer.get_weights(), shapes, strict=True)
+            same.set_weights([value.reshape(shape) for value, shape in values])
+    return copied
 
 
 def checksum(name: str, weights: str) -> str:
@@ -113,6 +123,26 @@ def input_size(name: str, weights: str) -> int:
     with keras.StatelessScope():
         side = _application(name)(weights=None).input_shape[1]
     return int(side or _OPEN_SIZE)
+
+
+def _is_depthwise(layer: keras.Layer) -> bool:
+    return isinstance(layer, keras.layers.Conv2D) and 1 < layer.groups == layer.filters
+
+
+def _copied(layer: keras.Layer) -> keras.Layer:
+    """Copies a layer; a convolution of single channels by the name of groups becomes depthwise.
+
+    Keras compiles each that has groups with XLA, and such a model cannot be frozen. ConvNeXt has
+    them.
+    """
+    options = layer.get_config()
+    if not _is_depthwise(layer):
+        return type(layer).from_config(options)
+    for name in ("filters", "groups"):
+        del options[name]
+    for part in ("initializer", "regularizer", "constraint"):
+        options[f"depthwise_{part}"] = options.pop(f"kernel_{part}")
+    return keras.layers.DepthwiseConv2D.from_config(options)
 
 
 def _application(name: str) -> Any:

@@ -7,7 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from trainer import freezing
 from trainer.backbones import registry
 
 pytestmark = pytest.mark.slow
@@ -48,6 +50,21 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, two)
     with pytest.raises(ValueError, match="not the weights of VGG16"):
         registry.get("VGG16").build(32, path)
+
+
+def test_convnext_is_what_keras_has_and_can_be_frozen(tmp_path: Path) -> None:
+    path = str(tmp_path / "convnext.weights.h5")
+    keras.utils.set_random_seed(1)
+    application = keras.applications.ConvNeXtTiny(
+        include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg"
+    )
+    application.save_weights(path)
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    expected = application(pixels, training=False)
+    loaded = registry.get("ConvNeXtTiny").build(32, path)
+    np.testing.assert_allclose(loaded(pixels, training=False), expected, atol=1e-4)
+    frozen = freezing.freeze(loaded)
+    np.testing.assert_allclose(frozen(tf.constant(pixels)), expected, atol=1e-4)
 
 
 def test_wrong_weights_are_refused(tmp_path: Path) -> None:
