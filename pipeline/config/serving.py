@@ -33,7 +33,9 @@ class Serving(Section):
         examples=[1000],
     )
     memory_mb: _Positive | None = Field(
-        4096, description="Most memory that the server process may take, in MiB; null for any."
+        8192,
+        description="Most memory that the server process may take, in MiB; null for any. ResNet50"
+        " took about 5,300.",
     )
     load_seconds: float = Field(
         180, gt=0, description="Longest time from the server's start until the model is AVAILABLE."
