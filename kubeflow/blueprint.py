@@ -90,8 +90,7 @@ class Blueprint:
         """Wires the graph; nothing is written.
 
         Raises:
-            ConfigError: the backbone or its weights cannot be used, or what is asked for cannot be
-                learnt.
+            ConfigError: see `build.create_pipeline`.
         """
         # Heavy, and a container whose parameters are as compiled does without.
         from pipeline import build
@@ -103,12 +102,7 @@ class Blueprint:
             path=f"{root}/span-{number}" if self.span.numbered else root,
             number=0 if number == "latest" else number,
         )
-        try:
-            return build.create_pipeline(
-                self.config, span, self.labels, self.schema_file, self.commit
-            )
-        except (ValueError, FileNotFoundError) as error:  # of the backbone's weights
-            raise ConfigError(str(error)) from error
+        return build.create_pipeline(self.config, span, self.labels, self.schema_file, self.commit)
 
     @property
     def schema_file(self) -> str:

@@ -47,16 +47,12 @@ def create_pipeline(
         labels: class names; the index in this list is the class id.
         schema_file: the curated schema as text; see `pipeline.schema`.
         commit: the code's, for the report; see `pipeline.commit`.
+
+    Raises:
+        ConfigError: the backbone or its weights cannot be used, or what is asked for cannot be
+            learnt.
     """
-    backbone, weights = config.backbone.source
-    recipe = preprocessing.recipe(
-        size=config.image_size,
-        crop=config.image.crop,
-        backbone=None if config.trainer.mode == "scratch" else backbone,
-        weights=weights,
-        labels=labels,
-        slices=config.evaluation.slices,
-    )
+    recipe = _recipe(config, labels)
     store = config.model_store
 
     # A span of images comes in, split into train, val and test; what is amiss is set aside.
@@ -281,6 +277,21 @@ def _cut(splits: Splits) -> example_gen_pb2.Output:
             ]
         )
     )
+
+
+def _recipe(config: Config, labels: Sequence[str]) -> preprocessing.Recipe:
+    backbone, weights = config.backbone.source
+    try:
+        return preprocessing.recipe(
+            size=config.image_size,
+            crop=config.image.crop,
+            backbone=None if config.trainer.mode == "scratch" else backbone,
+            weights=weights,
+            labels=labels,
+            slices=config.evaluation.slices,
+        )
+    except (ValueError, FileNotFoundError) as error:
+        raise ConfigError(str(error)) from error
 
 
 def _job(config: Config, labels: Sequence[str], recipe: preprocessing.Recipe) -> dict[str, object]:

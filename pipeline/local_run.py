@@ -117,10 +117,7 @@ def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) 
     # The span that was checked is the one to use, even if another has arrived since.
     data = config.data.model_copy(update={"span": span.number})
     config = config.model_copy(update={"data": data})
-    try:
-        return build.create_pipeline(config, span, labels, schema_file, commit())
-    except (ValueError, FileNotFoundError) as error:  # of the backbone's weights
-        raise ConfigError(str(error)) from error
+    return build.create_pipeline(config, span, labels, schema_file, commit())
 
 
 def _page(config: Config, history: History, ended: outcome.Outcome) -> str | None:

@@ -36,13 +36,19 @@ def test_layers_can_be_seen_by_name() -> None:
     assert "block5_conv3" in names
 
 
-def test_weights_come_from_a_file(tmp_path: Path) -> None:
-    path = str(tmp_path / "mobile.weights.h5")
+def _saved(name: str, folder: Path) -> tuple[keras.Model, str]:
+    """Returns an application of Keras as it is made, and the file of its weights."""
+    path = str(folder / f"{name}.weights.h5")
     keras.utils.set_random_seed(1)
-    application = keras.applications.MobileNetV2(
+    application = getattr(keras.applications, name)(
         include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg"
     )
     application.save_weights(path)
+    return application, path
+
+
+def test_weights_come_from_a_file(tmp_path: Path) -> None:
+    application, path = _saved("MobileNetV2", tmp_path)
     backbone = registry.get("MobileNetV2")
     assert len(backbone.checksum(path)) == 64
     loaded = backbone.build(32, path)
@@ -53,12 +59,7 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
 
 
 def test_convnext_is_what_keras_has_and_can_be_frozen(tmp_path: Path) -> None:
-    path = str(tmp_path / "convnext.weights.h5")
-    keras.utils.set_random_seed(1)
-    application = keras.applications.ConvNeXtTiny(
-        include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg"
-    )
-    application.save_weights(path)
+    application, path = _saved("ConvNeXtTiny", tmp_path)
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     expected = application(pixels, training=False)
     loaded = registry.get("ConvNeXtTiny").build(32, path)
