@@ -4,10 +4,10 @@ from setuptools import find_packages, setup
 
 setup(
     name="retrain",
-    version="0.1.0",
+    version="0.2.0",
     description="A TFX pipeline that keeps an image classifier fresh.",
     packages=find_packages(
-        include=["pipeline*", "components*", "serving*", "trainer*", "kubeflow*"]
+        include=["retrain*", "pipeline*", "components*", "serving*", "trainer*", "kubeflow*"]
     ),
     package_data={"components.report": ["page.css", "page.html.j2"]},
     python_requires=">=3.10,<3.11",
@@ -63,5 +63,5 @@ setup(
             "uv",
         ],
     },
-    entry_points={"console_scripts": ["retrain = pipeline.cli:main"]},
+    entry_points={"console_scripts": ["retrain = retrain.__main__:main"]},
 )

@@ -28,7 +28,7 @@ from rich.table import Table
 from benchmarks import launch, sample
 from benchmarks.goals import GB, Goal, Side, judge
 from pipeline import config as configs
-from pipeline import spans
+from pipeline.data import spans
 
 _ROOT = Path(__file__).parents[1]
 _GOAL_IMAGES, _GOAL_SIZE = 6000, 224

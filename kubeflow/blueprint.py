@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from pipeline import config, spans
-from pipeline.commit import commit
+from pipeline import config
 from pipeline.config import Config, ConfigError, guess, is_remote
+from pipeline.data import spans
+from pipeline.history.commit import commit
 
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
@@ -93,7 +94,7 @@ class Blueprint:
             ConfigError: see `build.create_pipeline`.
         """
         # Heavy, and a container whose parameters are as compiled does without.
-        from pipeline import build
+        from pipeline.graph import build
 
         root, number = self.config.data.root, self.config.data.span
         span = dataclasses.replace(
@@ -107,13 +108,13 @@ class Blueprint:
     @property
     def schema_file(self) -> str:
         """The path at which a container that reads the curated schema must have written it."""
-        from pipeline import schema
+        from pipeline.graph import schema
 
         return schema.location(schema.curated(self.labels, self.config.evaluation.slices), _SCHEMAS)
 
     def write_schema(self) -> None:
         """Writes the curated schema to `schema_file`."""
-        from pipeline import schema
+        from pipeline.graph import schema
 
         schema.write(schema.curated(self.labels, self.config.evaluation.slices), _SCHEMAS)
 

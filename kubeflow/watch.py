@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from kubeflow import compile as compiler
 from kubeflow.blueprint import SPAN, name_of
 from kubeflow.host import Host, HostError
-from pipeline import spans
 from pipeline.config import Config, ConfigError
+from pipeline.data import spans
 
 # Seconds between the two looks of a watcher that looks once: longer than copying pauses for.
 _SETTLING = 10.0

@@ -1,1 +1,1 @@
-"""What runs: the typed config, the checks before a run, the graph and the command line."""
+"""What runs: the typed config, the graph, running it here, and what ran."""

@@ -127,7 +127,7 @@ def _transform(records: Sequence[bytes], recipe: Any, folder: Path) -> tuple[Any
     from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
     from tfx_bsl.public import tfxio
 
-    from pipeline import schema
+    from pipeline.graph import schema
     from trainer import preprocessing
 
     curated = schema.curated(recipe.labels, recipe.slices)

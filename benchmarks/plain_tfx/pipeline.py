@@ -29,7 +29,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2
 
 from benchmarks.plain_tfx import model
-from pipeline.history import History
+from pipeline.history.metadata import History
 
 _NAME = "plain"
 _SPLITS = ("train", "val", "test")

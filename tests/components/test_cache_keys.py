@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import build
 from pipeline.config import Config
-from pipeline.spans import Span
+from pipeline.data.spans import Span
+from pipeline.graph import build
 from tests.conftest import LABELS
 from trainer import fingerprint
 

@@ -15,7 +15,7 @@ from components.data_gate.component import DataRefusedError, Executor, sentences
 from components.image_example_gen.report import FILE_NAME, Report
 from components.span_drift.report import FILE_NAME as DRIFT_FILE
 from components.span_drift.report import Change, DriftReport
-from pipeline import schema
+from pipeline.graph import schema
 from tests.conftest import LABELS, Record
 
 CAME_IN = Report(

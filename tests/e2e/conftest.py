@@ -43,7 +43,7 @@ def retrain(*arguments: str) -> Finished:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pipeline", *arguments]
+    return [sys.executable, "-m", "retrain", *arguments]
 
 
 def spawn() -> dict[str, Any]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline import peek
+from pipeline.data import peek
 from tests.conftest import Picture
 from tests.e2e.conftest import command, make_workspace, spawn
-from tests.pipeline.ingest.test_transcode import bomb
+from tests.pipeline.data.ingest.test_transcode import bomb
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from pipeline.history import History
+from pipeline.history.metadata import History
 from tests.e2e.conftest import Finished, Workspace, command, make_workspace, spawn
 
 pytestmark = pytest.mark.slow

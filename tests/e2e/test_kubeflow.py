@@ -19,8 +19,8 @@ from components.report.page import Page
 from kubeflow import compile as compiler
 from kubeflow import entrypoint, local_launcher
 from kubeflow.local_launcher import TaskRun
-from pipeline import peek
 from pipeline.config import load
+from pipeline.data import peek
 from tests.e2e.conftest import Finished, Workspace, make_workspace
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ Tasks = dict[str, TaskRun]
 # `test_dockerfile.py` starts one as it stands in the YAML.
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor", "pipeline.build"]
+    ["tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor", "pipeline.graph.build"]
 )
 
 

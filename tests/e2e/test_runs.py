@@ -13,8 +13,9 @@ import tensorflow_model_analysis as tfma
 from components.evaluator import metrics
 from components.report.component import DATA_FILE, PAGE_FILE, REPORT_KEY
 from components.report.page import Page
-from pipeline import cli, peek
-from pipeline.history import History
+from pipeline.data import peek
+from pipeline.history.metadata import History
+from retrain.__main__ import main
 from tests.e2e.conftest import Finished, Workspace, make_workspace, retrain
 
 pytestmark = pytest.mark.slow
@@ -162,7 +163,7 @@ def look(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Look:
     """Runs a command that looks at runs, in this process; returns what it says as JSON."""
 
     def run(*arguments: str, config: Path = workspace.config) -> Any:
-        assert cli.main([*arguments, "--config", str(config), "--json"]) == 0
+        assert main([*arguments, "--config", str(config), "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
     return run

@@ -25,8 +25,9 @@ from tfx.types.standard_artifacts import Model
 from kubeflow import compile as compiler
 from kubeflow import local_driver
 from kubeflow.blueprint import chosen
-from pipeline import build, cli
 from pipeline.config import ConfigError
+from pipeline.graph import build
+from retrain.__main__ import main
 from tests.kubeflow.conftest import LABELS, Compiled, settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -106,7 +107,7 @@ def test_a_graph_with_a_resolver_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_command_gives_the_same_bytes_in_another_process_and_runs_them(tmp_path: Path) -> None:
     config, output = tmp_path / "config.yaml", tmp_path / "pipeline.yaml"
     config.write_text(yaml.safe_dump(settings().model_dump(mode="json")), "utf-8")
-    command = [sys.executable, "-m", "pipeline", "compile", "--config", str(config)]
+    command = [sys.executable, "-m", "retrain", "compile", "--config", str(config)]
     done = subprocess.run(
         [*command, "--output", str(output), "--dry-run-in", str(tmp_path / "dry"), "--json"],
         check=False,
@@ -133,7 +134,7 @@ def test_compiling_writes_the_file_and_nothing_else(
     (tmp_path / "retrain.yaml").write_text(
         yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8"
     )
-    assert cli.main(["compile"]) == 0
+    assert main(["compile"]) == 0
     assert {path.name for path in tmp_path.rglob("*")} == {"retrain.yaml", "pipeline.yaml"}
 
 

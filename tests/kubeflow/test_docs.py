@@ -11,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from pipeline import cli
+from retrain.__main__ import parser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY.joinpath("docs", "kubeflow.md").read_text("utf-8")
@@ -22,7 +22,7 @@ MANIFESTS = re.findall(r"<<'YAML'\n(.+?)^YAML$", PAGE, re.MULTILINE | re.DOTALL)
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_page_is_taken(command: str) -> None:
-    options = cli._parser().parse_args(shlex.split(command, comments=True))
+    options = parser().parse_args(shlex.split(command, comments=True))
     assert callable(options.command)
 
 
@@ -31,7 +31,7 @@ def test_the_cron_jobs_command_is_taken() -> None:
     pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     program, *arguments = pod["containers"][0]["command"]
     assert program == "retrain"
-    assert cli._parser().parse_args(arguments).once
+    assert parser().parse_args(arguments).once
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda text: yaml.safe_load(text)["kind"])

@@ -19,8 +19,8 @@ from components.evaluator import predictions, scorecard
 from components.evaluator.component import Evaluator, Executor
 from components.evaluator.predictions import Predictions
 from components.evaluator.scorecard import Scorecard
-from pipeline import evaluation
 from pipeline.config import Evaluation
+from pipeline.graph import evaluation
 from tests.conftest import LABELS as KNOWN
 from trainer.input import digest
 

@@ -1,0 +1,1 @@
+"""The images that come in: spans, what a TFRecord holds, and ingest."""

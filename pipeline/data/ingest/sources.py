@@ -1,0 +1,216 @@
+"""Where images come from: every source yields `Source` values and knows its class names."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipeline.config import ConfigError
+from pipeline.data.spans import SPLITS
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image before it is read. It can be pickled, as Beam sends it to where it is read.
+
+    Attributes:
+        name: where it came from, for `image/filename` and for messages.
+        label: its class name.
+        split: "train", "val" or "test"; None leaves the cut to the pipeline.
+        read: returns the encoded bytes.
+        val_share: probability with which an image of train is set aside for val; see `settled`.
+        slices: further features, name and text.
+    """
+
+    name: str
+    label: str
+    split: str | None
+    read: Callable[[], bytes]
+    val_share: float = 0.0
+    slices: tuple[tuple[str, str], ...] = ()
+
+
+class Origin(Protocol):
+    """All images of a source.
+
+    Attributes:
+        labels: the class names, in the order of their ids.
+        count: how many images there are; None if only reading will tell.
+    """
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...  # noqa: D102, as above
+
+    @property
+    def count(self) -> int | None: ...  # noqa: D102, as above
+
+    def parts(self, size: int) -> list[Callable[[], Iterable[Source]]]:
+        """Returns the images in parts of at most `size`; a part can be pickled, and lists them."""
+
+
+@dataclass(frozen=True)
+class SourceSet:
+    """Images that are listed before they are read, with the class names that occur, sorted."""
+
+    labels: tuple[str, ...]
+    images: tuple[Source, ...]
+
+    @property
+    def count(self) -> int | None:
+        """Counts the images."""
+        return len(self.images)
+
+    def parts(self, size: int) -> list[Callable[[], Iterable[Source]]]:
+        """Returns the images in parts of at most `size`."""
+        starts = range(0, len(self.images), size)
+        return [functools.partial(tuple, self.images[start : start + size]) for start in starts]
+
+
+def settled(image: Source, encoded: bytes) -> str | None:
+    """Returns the split of an image that was read.
+
+    A share of train is set aside for val by a hash of the image, so that an image is never in
+    another split next time.
+    """
+    if image.split != "train" or not image.val_share:
+        return image.split
+    hashed = int.from_bytes(hashlib.sha256(encoded).digest()[:8], "big") / 2**64
+    return "val" if hashed < image.val_share else "train"
+
+
+def digits() -> SourceSet:
+    """Returns scikit-learn's handwritten digits: 1,797 scans of 8x8 pixels, as grey PNGs.
+
+    They are the test set of E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits",
+    UCI Machine Learning Repository, with 17 grey levels.
+    """
+    from sklearn import datasets  # takes seconds, and only these come from there
+
+    bunch = datasets.load_digits()
+    images = tuple(
+        Source(f"digits/{number:04d}.png", str(target), None, functools.partial(_png, scan))
+        for number, (scan, target) in enumerate(zip(bunch.images, bunch.target, strict=True))
+    )
+    return SourceSet(tuple(str(digit) for digit in range(10)), images)
+
+
+def _png(scan: npt.NDArray[np.float64]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.rint(scan * (255 / 16)).astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def folder(root: Path, val_share: float) -> SourceSet:
+    """Returns the images of a folder of class folders.
+
+    Every file counts, and what cannot be read is rejected when its turn comes: nothing is passed
+    over but names that start with a dot.
+
+    Args:
+        root: holds a folder for each class, or `train`, `test` and perhaps `val` with the class
+            folders in them.
+        val_share: share of `train` that becomes `val` where there is no such folder; see `settled`.
+
+    Raises:
+        ConfigError: the folder is missing or is not laid out like that.
+    """
+    if not root.is_dir():
+        raise ConfigError(f"{root}: there is no such folder")
+    names = {child.name for child in _folders(root)}
+    if not names:
+        raise ConfigError(f"{root}: found no folder; allowed: a folder for each class")
+    if not names & set(SPLITS):
+        images = tuple(_classes(root, root, None, 0.0))
+    elif names in ({"train", "test"}, set(SPLITS)):
+        share = 0.0 if "val" in names else val_share
+        images = tuple(
+            image for name in SPLITS for image in _classes(root / name, root, name, share)
+        )
+        images += tuple(_refused(_loose(root, _folders(root)), root))
+    else:
+        found = ", ".join(sorted(names))
+        raise ConfigError(
+            f"{root}: found {found}; allowed: class folders only, or train, test and perhaps val"
+        )
+    return SourceSet(tuple(sorted({image.label for image in images} - {""})), images)
+
+
+def _folders(root: Path) -> list[Path]:
+    """Lists folders, and links to folders unless they lead back to where they stand."""
+    here = root.resolve()
+    return sorted(
+        child
+        for child in root.iterdir()
+        if child.name[0] != "." and child.is_dir() and not here.is_relative_to(child.resolve())
+    )
+
+
+def _loose(root: Path, folders: list[Path]) -> list[Path]:
+    return sorted(set(root.iterdir()) - set(folders) - set(root.glob(".*")))
+
+
+def _classes(parent: Path, root: Path, split: str | None, share: float) -> Iterator[Source]:
+    if not parent.is_dir():
+        return
+    folders = _folders(parent)
+    for class_folder in folders:
+        label = class_folder.name.strip()  # as labels.txt is read
+        for file, read in _files(class_folder):
+            name = str(file.relative_to(root))
+            yield Source(name, label, split, read if label else _blank, share)
+    yield from _refused(_loose(parent, folders), root)
+
+
+def _refused(files: Iterable[Path], root: Path) -> Iterator[Source]:
+    refuse = functools.partial(_refuse, "in no class folder")
+    return (Source(str(file.relative_to(root)), "", None, refuse) for file in files)
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, Callable[[], bytes]]]:
+    """Yields each file under a folder and how it is read; folders that are not entered, too."""
+    unlisted: list[OSError] = []
+    for at, folders, files in os.walk(folder, onerror=unlisted.append):
+        # A link may lead back here, so links to folders are not followed.
+        links = [name for name in folders if Path(at, name).is_symlink()]
+        folders[:] = sorted(name for name in folders if name not in links and name[0] != ".")
+        for name in sorted(name for name in links if name[0] != "."):
+            yield Path(at, name), functools.partial(_refuse, "a link to a folder, not followed")
+        for name in sorted(name for name in files if name[0] != "."):
+            yield Path(at, name), functools.partial(read_file, str(Path(at, name)))
+    for error in unlisted:
+        yield Path(error.filename), functools.partial(_refuse, f"cannot be listed: {error}")
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise OSError(reason)
+
+
+_blank = functools.partial(_refuse, "the name of its class folder is blank")
+
+
+def read_file(path: str) -> bytes:
+    """Returns the content of a file.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file: to read a pipe would take for ever.
+        ValueError: the path holds a NUL.
+    """
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("no regular file")
+        return file.read()
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

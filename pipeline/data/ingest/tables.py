@@ -1,0 +1,91 @@
+"""Images listed in a table: CSV or JSON lines with a path and a label in each row."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import ConfigError
+from pipeline.data.ingest.sources import Source, SourceSet, read_file
+from pipeline.data.spans import SPLITS
+
+SUFFIXES = (".csv", ".jsonl", ".ndjson")
+_PATH, _LABEL, _SPLIT = "path", "label", "split"
+
+
+def table(file: Path, val_share: float) -> SourceSet:
+    """Returns the images that a table lists.
+
+    Args:
+        file: a CSV file with a header, or a file with one JSON object a line. `path` (relative to
+            the table's folder) and `label` are needed; `split` may be there. Other columns become
+            text features to slice by, named `image/COLUMN` unless the name has a / in it.
+        val_share: share of train that becomes val where no row names it; see `sources.settled`.
+
+    Raises:
+        ConfigError: the table cannot be read, lacks a column, or names splits such that train or
+            test stays empty.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as content:
+            rows = _csv(content) if file.suffix == ".csv" else _json(content, file)
+            images = tuple(_source(row, file, number) for number, row in rows)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except csv.Error as error:
+        raise ConfigError(f"{file}: not CSV: {error}") from error
+    if not images:
+        raise ConfigError(f"{file}: found no row; allowed: one or more, with path and label")
+    splits = {image.split for image in images}
+    if splits not in ({None}, {"train", "test"}, set(SPLITS)):
+        found = ", ".join(sorted(split or "none" for split in splits))
+        raise ConfigError(
+            f"{file}: split: found {found}; allowed: train, test and perhaps val, or no split"
+        )
+    if splits == {"train", "test"}:
+        images = tuple(dataclasses.replace(image, val_share=val_share) for image in images)
+    return SourceSet(tuple(sorted({image.label for image in images})), images)
+
+
+def _csv(content: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    # Python's reader gives up the file at a NUL; so marked, only that row's path is not found.
+    reader = csv.DictReader(line.replace("\0", "\N{SYMBOL FOR NULL}") for line in content)
+    for row in reader:
+        yield reader.line_num, row
+
+
+def _json(content: Iterator[str], file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(content, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ConfigError(f"{file}: line {number}: not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise ConfigError(f"{file}: line {number}: allowed: an object with path and label")
+        yield number, row
+
+
+def _source(row: Mapping[str, Any], file: Path, number: int) -> Source:
+    for column in (_PATH, _LABEL):
+        if row.get(column) is None or not str(row[column]).strip():
+            raise ConfigError(f"{file}: line {number}: found no {column}; allowed: path and label")
+    path = str(row[_PATH])
+    slices = tuple(
+        (name if "/" in name else f"image/{name}", str(value))
+        for name, value in row.items()
+        if name not in (_PATH, _LABEL, _SPLIT, None) and value not in (None, "")
+    )
+    return Source(
+        name=path,
+        label=str(row[_LABEL]).strip(),
+        split=str(row[_SPLIT]) if row.get(_SPLIT) else None,
+        read=functools.partial(read_file, str(file.parent / path)),
+        slices=slices,
+    )

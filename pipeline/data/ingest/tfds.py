@@ -1,0 +1,138 @@
+"""Image classification sets of TensorFlow Datasets, which is installed by the extra `tfds`."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.config import ConfigError
+from pipeline.data.ingest.sources import Source
+
+PREFIX = "tfds:"
+_SPLITS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class TfdsSet:
+    """A data set whose images are read where Beam runs, a slice at a time.
+
+    Attributes:
+        name: its name in the catalogue, with or without config and version.
+        image: the feature that holds the image.
+        label: the feature that holds the class.
+        labels: the class names, in the order of their ids.
+        splits: the set's own name of each split that is used, the split that it becomes (None
+            leaves the cut to the pipeline), and how many images it has.
+        val_share: share of train that becomes val; 0 where there is a split for it.
+    """
+
+    name: str
+    image: str
+    label: str
+    labels: tuple[str, ...]
+    splits: tuple[tuple[str, str | None, int], ...]
+    val_share: float
+
+    @property
+    def count(self) -> int | None:
+        """Counts the images."""
+        return sum(size for _, _, size in self.splits)
+
+    def parts(self, size: int) -> list[Callable[[], Iterable[Source]]]:
+        """Returns the images in parts of at most `size`."""
+        return [
+            functools.partial(_read, self, own, split, start, min(start + size, total))
+            for own, split, total in self.splits
+            for start in range(0, total, size)
+        ]
+
+
+def tfds_set(name: str, val_share: float) -> TfdsSet:
+    """Downloads a data set, unless it is there already.
+
+    Args:
+        name: its name in the catalogue, as in `cifar10` or `imagenet_v2/matched-frequency`.
+        val_share: share of train that becomes val where the set has no validation split.
+
+    Raises:
+        ConfigError: TensorFlow Datasets is not installed, has no such set, or it is no set of
+            images with one class each.
+    """
+    builder = _builder(name)
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # of any network or file system; all mean the same to the user
+        raise ConfigError(f"{PREFIX}{name}: cannot be prepared: {error}") from error
+    features = builder.info.features
+    supervised = builder.info.supervised_keys
+    image, label = supervised[:2] if supervised else ("image", "label")
+    kinds = [type(features[key]).__name__ if key in features else "" for key in (image, label)]
+    if kinds != ["Image", "ClassLabel"]:
+        raise ConfigError(f"{PREFIX}{name}: allowed: sets with one image and one class a record")
+    sizes = {key: info.num_examples for key, info in builder.info.splits.items()}
+    roles = _roles([own for own in sizes if _is_labelled(builder, own, image, label)])
+    if "train" not in roles:
+        raise ConfigError(f"{PREFIX}{name}: found {', '.join(sizes)}; allowed: sets with train")
+    return TfdsSet(
+        name=name,
+        image=image,
+        label=label,
+        labels=tuple(features[label].names),
+        splits=tuple((own, split, sizes[own]) for own, split in roles.items()),
+        val_share=0.0 if "val" in roles.values() else val_share,
+    )
+
+
+def _roles(names: Sequence[str]) -> dict[str, str | None]:
+    """Says which of a set's splits becomes what; those that nobody knows are left out."""
+    known: dict[str, str | None] = {own: _SPLITS[own] for own in names if own in _SPLITS}
+    if "test" not in known.values():
+        # What such sets call validation is what the world compares models by.
+        known = {own: "test" if split == "val" else split for own, split in known.items()}
+    return {"train": None} if set(known) == {"train"} else known
+
+
+def _is_labelled(builder: Any, split: str, image: str, label: str) -> bool:
+    """Tells whether a split has labels: ImageNet's test split, for one, has -1 in their place."""
+    if split not in _SPLITS:
+        return False
+    first = next(iter(_records(builder, f"{split}[:1]", image)), None)
+    return first is not None and int(first[label]) >= 0
+
+
+def _builder(name: str) -> Any:
+    try:
+        tfds = importlib.import_module("tensorflow_datasets")
+    except ImportError as error:
+        raise ConfigError(
+            f"{PREFIX}{name}: TensorFlow Datasets is not installed; pip install 'retrain[tfds]'"
+        ) from error
+    try:
+        return tfds.builder(name)
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise ConfigError(f"{PREFIX}{name}: {first}; allowed: a name in its catalogue") from error
+
+
+def _records(builder: Any, split: str, image: str) -> Iterator[Mapping[str, Any]]:
+    tfds = importlib.import_module("tensorflow_datasets")
+    dataset = builder.as_dataset(
+        split=split, decoders={image: tfds.decode.SkipDecoding()}, shuffle_files=False
+    )
+    records: Iterator[Mapping[str, Any]] = dataset.as_numpy_iterator()
+    return records
+
+
+def _read(origin: TfdsSet, own: str, split: str | None, start: int, end: int) -> Iterator[Source]:
+    records = _records(_builder(origin.name), f"{own}[{start}:{end}]", origin.image)
+    for number, record in enumerate(records, start=start):
+        yield Source(
+            name=f"{origin.name}/{own}/{number}",
+            label=origin.labels[int(record[origin.label])],
+            split=split,
+            read=functools.partial(bytes, record[origin.image]),
+            val_share=origin.val_share,
+        )

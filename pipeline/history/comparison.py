@@ -1,0 +1,269 @@
+"""Two runs side by side: `retrain compare`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from components.evaluator import predictions
+from components.evaluator.predictions import Answers, Ints, Predictions
+from components.report import bootstrap
+from components.report.component import OPTIONS_KEY
+from components.report.judgement import LOWER_IS_BETTER, METRICS
+from components.report.page import Interval
+from pipeline.config import ConfigError
+from pipeline.history import outcome, runs
+from pipeline.history.commit import is_clean
+from pipeline.history.metadata import History
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A config key whose values differ; None where a run does not have it."""
+
+    key: str
+    first: Any
+    second: Any
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of both runs.
+
+    Attributes:
+        metric: TFMA's name.
+        first: TFMA's number for the first run, on its own test split.
+        second: that for the second run.
+        interval: of second minus first on the test images that both runs have; None if there are
+            none.
+    """
+
+    metric: str
+    first: float
+    second: float
+    interval: Interval | None
+
+    @property
+    def reading(self) -> str:
+        """Says what the interval says of the second run: better, worse, or not clear."""
+        if self.interval is None or self.interval.low <= 0 <= self.interval.high:
+            return "not clear"
+        return "better" if (self.interval.low > 0) != (self.metric in LOWER_IS_BETTER) else "worse"
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A test image that one run gets right and the other wrong; `digest` is hexadecimal."""
+
+    digest: str
+    truth: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two runs differ.
+
+    Attributes:
+        runs: their ids.
+        settings: what was asked for differently; None where a run's config is not recorded.
+        commits: git commits of the code; "" where not recorded.
+        metrics: metrics of both.
+        images: test images of each run, and of both.
+        broken: images that went from right to wrong, the second run's surest first.
+        mended: images that went from wrong to right.
+    """
+
+    runs: tuple[str, str]
+    settings: tuple[Setting, ...] | None
+    commits: tuple[str, str]
+    metrics: tuple[Difference, ...]
+    images: tuple[int, int, int]
+    broken: tuple[Changed, ...]
+    mended: tuple[Changed, ...]
+
+
+def compare(history: History, first: str, second: str) -> Comparison:
+    """Compares two runs.
+
+    Args:
+        history: the pipeline's.
+        first: a run's id; differences are from it to the second.
+        second: another one's.
+
+    Raises:
+        ConfigError: a run was not evaluated, or kept no predictions.
+    """
+    judged = [_Judged.read(history, run) for run in (first, second)]
+    one, other = judged
+    rows, others = _common(one.predictions, other.predictions)
+    labels = one.predictions.labels[rows]
+    answers = _rows(one.predictions.candidate, rows), _rows(other.predictions.candidate, others)
+    intervals: Mapping[str, Interval] = {}
+    if len(rows):
+        models = [bootstrap.measure(labels, found) for found in reversed(answers)]
+        _, intervals = bootstrap.intervals(len(rows), *models)
+    right = [found.guess == labels for found in answers]
+    order = np.argsort(-answers[1].score, kind="stable")
+
+    def changed(chosen: Any) -> tuple[Changed, ...]:
+        return tuple(
+            Changed(
+                digest=one.predictions.digests[rows[row]].hex(),
+                truth=one.labels[labels[row]],
+                first=one.labels[answers[0].guess[row]],
+                second=other.labels[answers[1].guess[row]],
+            )
+            for row in order
+            if chosen[row]
+        )
+
+    return Comparison(
+        runs=(first, second),
+        settings=_settings(one.config, other.config),
+        commits=(one.commit, other.commit),
+        metrics=tuple(
+            Difference(name, one.metrics[name], other.metrics[name], intervals.get(name))
+            for name in METRICS
+            if name in one.metrics and name in other.metrics
+        ),
+        images=(len(one.predictions.labels), len(other.predictions.labels), len(rows)),
+        broken=changed(right[0] & ~right[1]),
+        mended=changed(~right[0] & right[1]),
+    )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What is known of a run that was evaluated."""
+
+    metrics: Mapping[str, float]
+    labels: tuple[str, ...]
+    predictions: Predictions
+    config: Mapping[str, Any] | None
+    commit: str
+
+    @classmethod
+    def read(cls, history: History, run: str) -> _Judged:
+        card = outcome.read(history, run, runs.NODES).scorecard
+        evaluation = history.output(run, "evaluator", "evaluation")
+        found = predictions.read(evaluation.uri) if card and evaluation else None
+        if card is None or found is None:
+            raise ConfigError(f"run {run}: there are no answers to test images to compare")
+        options = history.parameter(run, "report", OPTIONS_KEY) or {}
+        return cls(
+            card.metrics,
+            tuple(score.label for score in card.classes),
+            found,
+            options.get("config"),
+            options.get("commit", ""),
+        )
+
+
+def _common(one: Predictions, other: Predictions) -> tuple[Ints, Ints]:
+    """Returns the rows of the images that both have; of equal images, one."""
+    _, rows, others = np.intersect1d(
+        np.array(one.digests, object), np.array(other.digests, object), return_indices=True
+    )
+    return rows, others
+
+
+def _rows(answers: Answers, rows: Ints) -> Answers:
+    return Answers(*(getattr(answers, field.name)[rows] for field in dataclasses.fields(Answers)))
+
+
+def _settings(
+    first: Mapping[str, Any] | None, second: Mapping[str, Any] | None
+) -> tuple[Setting, ...] | None:
+    if first is None or second is None:
+        return None
+    one, other = dict(_leaves(first)), dict(_leaves(second))
+    return tuple(
+        Setting(key, one.get(key), other.get(key))
+        for key in {**one, **other}
+        if one.get(key) != other.get(key)
+    )
+
+
+def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def as_json(found: Comparison) -> str:
+    """Returns the one JSON object that `retrain compare --json` prints."""
+    content = dataclasses.asdict(found)
+    for plain, one in zip(content["metrics"], found.metrics, strict=True):
+        plain["reading"] = one.reading
+    return json.dumps(content)
+
+
+def show(found: Comparison, console: Console) -> None:
+    """Prints what differs: config, metrics, images."""
+    first, second = found.runs
+    console.print(f"A  {first}\nB  {second}\n", highlight=False, markup=False)
+    _show_settings(found, console)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("metric", "A", "B", "B - A", "95 % interval", "B is"):
+        table.add_column(heading, justify="left" if heading in ("metric", "B is") else "right")
+    for one in found.metrics:
+        interval = (
+            "" if one.interval is None else f"{one.interval.low:+.4f} … {one.interval.high:+.4f}"
+        )
+        table.add_row(
+            one.metric,
+            f"{one.first:.4f}",
+            f"{one.second:.4f}",
+            f"{one.second - one.first:+.4f}",
+            interval,
+            one.reading,
+        )
+    console.print(table, highlight=False)
+    of_first, of_second, of_both = found.images
+    console.print(
+        f"\n{of_both} test images are in both runs (A has {of_first}, B has {of_second}); B gets"
+        f" {len(found.broken)} wrong that A gets right, and {len(found.mended)} the other way.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for title, images in (("right -> wrong", found.broken), ("wrong -> right", found.mended)):
+        for image in images[:_SHOWN]:
+            console.print(
+                f"  {title}  {image.digest[:12]}  {escape(image.truth)}:"
+                f" A says {escape(image.first)}, B says {escape(image.second)}",
+                highlight=False,
+            )
+        if len(images) > _SHOWN:
+            console.print(
+                f"  {title}  {len(images) - _SHOWN} more; --json has all", highlight=False
+            )
+
+
+def _show_settings(found: Comparison, console: Console) -> None:
+    if found.settings is None:
+        console.print("The config of a run that did not reach its report is not recorded.\n")
+        return
+    one, other = found.commits
+    if one != other:
+        console.print(f"code: {one or 'unknown'} -> {other or 'unknown'}", highlight=False)
+    for setting in found.settings:
+        values = f"{json.dumps(setting.first)} -> {json.dumps(setting.second)}"
+        console.print(f"{setting.key}: {values}", highlight=False, markup=False)
+    same = "" if found.settings or one != other else "The config is the same.\n"
+    if same and is_clean(one):
+        same = "Config and code are the same.\n"
+    console.print(same)

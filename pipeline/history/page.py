@@ -1,0 +1,141 @@
+"""The page of one run, with what only ML Metadata knows: `retrain report`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from ml_metadata.proto import metadata_store_pb2
+from pydantic import ValidationError
+
+from components.production_model import component as production_model
+from components.report import gathering, rendering
+from components.report.component import DATA_FILE, OPTIONS_KEY, REPORT_KEY
+from components.report.gathering import Sources
+from components.report.page import Card, Made, Page, Step, Verdict
+from pipeline.config import Config, read_labels
+from pipeline.history import failure, outcome, runs
+from pipeline.history.metadata import NOT_RUN, ComponentRun, History
+from pipeline.history.outcome import Outcome
+
+# Which output of which node each folder of `Sources` is.
+_FOLDERS = {
+    "examples": ("example-gen", "examples"),
+    "statistics": ("statistics-gen", "statistics"),
+    "drift": ("span-drift", "drift"),
+    "transformed": ("transform", "transformed_examples"),
+    "model_run": ("trainer", "model_run"),
+    "evaluation": ("evaluator", "evaluation"),
+    "serving": ("serving-validator", "blessing"),
+}
+_SENTENCES = {
+    "refused": "The data or the model was refused on the way, and nothing was pushed.",
+    "failed": "The run failed, and nothing was pushed.",
+    "unfinished": "The run has not come to its end.",
+}
+
+
+def write(config: Config, history: History, run: str) -> Path:
+    """Writes the page of a run below the config's output.
+
+    Args:
+        config: the pipeline's.
+        history: the pipeline's.
+        run: the run's id.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: the run ended early, and the labels cannot be read.
+    """
+    file = Path(config.output, "reports", f"{run}.html")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(rendering.render(page(config, history, run)), "utf-8")
+    partial.replace(file)
+    return file
+
+
+def page(config: Config, history: History, run: str) -> Page:
+    """Returns what the Report component found; of a run that did not reach it, what there is."""
+    components = history.components(run, runs.NODES)
+    found = _found(history, run) or _gathered(config, history, run)
+    refused = found.verdict.kind == "refused"
+    steps = [
+        # A refusal is no fault in the code, so that a traceback would only mislead.
+        dataclasses.replace(step, error="") if refused else step
+        for step in (_step(history, run, one) for one in components if one.state != NOT_RUN)
+    ]
+    return dataclasses.replace(found, run=run, steps=tuple(steps))
+
+
+def _found(history: History, run: str) -> Page | None:
+    made = history.output(run, "report", REPORT_KEY)
+    data = Path(made.uri, DATA_FILE) if made is not None else None
+    if data is None or not data.exists():
+        return None
+    try:
+        return Page.from_json(data.read_text("utf-8"))
+    except ValidationError:
+        return None  # another version of the code wrote it, so it is gathered anew
+
+
+def _gathered(config: Config, history: History, run: str) -> Page:
+    folders = {
+        key: artifact.uri
+        for key, (node, output) in _FOLDERS.items()
+        if (artifact := history.output(run, node, output)) is not None
+        and Path(artifact.uri).exists()
+    }
+    ended = outcome.read(history, run, runs.NODES)
+    made = None
+    # Labels as they were then: more may have come since.
+    labels = list(read_labels(config))
+    options = history.parameter(run, "report", OPTIONS_KEY)
+    if options is not None:
+        labels = options["labels"]
+        made = Made(options["config"], options["commit"], packages=gathering.packages())
+    gathered = gathering.gather(
+        Sources(
+            **folders,
+            production=_version(history.output(run, "production-model", "model")),
+            pushed=ended.version,
+        ),
+        name=config.name,
+        run=run,
+        labels=labels,
+        ended=_early_end(ended),
+    )
+    return dataclasses.replace(gathered, card=Card(**config.card.model_dump()), made=made)
+
+
+def _early_end(ended: Outcome) -> Verdict | None:
+    """Says how a run ended that did not reach the push, or its refusal; None of one that did."""
+    pushers = [one for one in ended.components if one.id == "pusher"]
+    if pushers and pushers[0].state in ("done", "cached"):
+        return None
+    return Verdict(ended.verdict, _SENTENCES[ended.verdict], ended.reasons)
+
+
+def _version(production: metadata_store_pb2.Artifact | None) -> int | None:
+    if production is None:
+        return None
+    version: int = production.custom_properties[production_model.VERSION_KEY].int_value
+    return None if version == production_model.NO_VERSION else version
+
+
+def _step(history: History, run: str, component: ComponentRun) -> Step:
+    folders = [Path(artifact.uri) for artifact in history.outputs(run, component.id).values()]
+    there = [folder for folder in folders if folder.exists()]
+    return Step(
+        id=component.id,
+        state=component.state,
+        seconds=component.seconds if component.state != "cached" else 0.0,
+        size=sum(_bytes(folder) for folder in there) if there else None,
+        error="\n".join(failure.excerpt(component.error)),
+    )
+
+
+def _bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,184 @@
+"""Shows how far a run is, from what ML Metadata says of it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+
+from trainer import progress as training
+
+if TYPE_CHECKING:
+    from pipeline.history.metadata import ComponentRun
+
+_POLL_SECONDS = 1.0
+_FINISHED = ("done", "cached", "failed")
+# Who tells how far it is.
+_TRAINING = ("tuner", "trainer")
+_COUNTED = {"example-gen": "checked", "transform": "transformed", "evaluator": "evaluated"}
+
+
+def spinning(console: Console, text: str) -> Live:
+    """Shows on a terminal that something goes on.
+
+    What is printed meanwhile, by components or by TensorFlow, belongs in the log; so it is left
+    alone, which rich's own `Console.status` does not.
+    """
+    return Live(
+        _spinner(text),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+
+
+def _spinner(text: RenderableType) -> Spinner:
+    return Spinner("dots", text, style="status.spinner")
+
+
+@contextlib.contextmanager
+def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) -> Iterator[None]:
+    """Prints a line for each component that finishes, and on a terminal what runs now.
+
+    Args:
+        console: where to print.
+        components: tells how far each component is; called about once a second, in a thread.
+    """
+    stop = threading.Event()
+
+    def watch() -> None:
+        printed: set[str] = set()
+        with spinning(console, "starting") as live:
+            while True:
+                last = stop.wait(_POLL_SECONDS)
+                found = components()
+                for component in found:
+                    if component.state in _FINISHED and component.id not in printed:
+                        printed.add(component.id)
+                        console.print(f"  {component.id:<18} {line(component)}", highlight=False)
+                live.update(_spinner(_status(found, time.time())))
+                if last:
+                    return
+
+    thread = threading.Thread(target=watch, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def counted(
+    console: Console, what: str, total: int | None, seen: Callable[[], int]
+) -> Iterator[None]:
+    """Shows on a terminal how many things are done, how many a second, and how long it will take.
+
+    Args:
+        console: where to print.
+        what: what is being done.
+        total: how many there are; None if nobody knows.
+        seen: tells how many are done; called about once a second, in a thread.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.0f} a second"),
+        TimeRemainingColumn(),
+    )
+    stop = threading.Event()
+    started = time.monotonic()
+
+    def watch() -> None:
+        while True:
+            last = stop.wait(_POLL_SECONDS)
+            count = seen()
+            rate = count / (time.monotonic() - started)
+            bar.update(task, completed=count, rate=rate)
+            if last:
+                return
+
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total, rate=0.0)
+        thread = threading.Thread(target=watch, name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+    console.print(f"{what}: {seen()}, {bar.tasks[0].fields['rate']:.0f} a second", highlight=False)
+
+
+def _status(components: Sequence[ComponentRun], now: float) -> RenderableType:
+    """Says what runs now, a line for each component, and how long the rest will take."""
+    rows: list[RenderableType] = [
+        _running(one.id, now - one.started, training.latest())
+        for one in components
+        if one.state == "running"
+    ]
+    left = seconds_left(components, now)
+    if left is not None:
+        rows.append(f"the whole: about {training.duration(left)} left, as in earlier runs")
+    return Group(*rows) if rows else "starting"
+
+
+def seconds_left(components: Sequence[ComponentRun], now: float) -> float | None:
+    """Estimates how long a run will take yet, from how long its components usually take.
+
+    Args:
+        components: all of the run.
+        now: Unix time in seconds.
+
+    Returns:
+        Seconds; None where a component that is to come has never done its work here. What will be
+        found in the cache counts as if it were done anew.
+    """
+    ahead = [one for one in components if one.state not in _FINISHED]
+    if not ahead or not all(one.usual for one in ahead):
+        return None
+    return sum(
+        max(0.0, one.usual - (now - one.started if one.state == "running" else 0.0))
+        for one in ahead
+    )
+
+
+def _running(component: str, seconds: float, progress: training.Progress | None) -> RenderableType:
+    """Says how far a component is: images counted, or a training with a bar and the time left."""
+    text = f"{component}: {seconds:.0f} s"
+    images = training.counted(_COUNTED[component]) if component in _COUNTED else 0
+    if images:
+        rate = images / max(1.0, seconds)
+        return f"{text}, {images:,} images {_COUNTED[component]}, {rate:.0f} a second"
+    if progress is None or component not in _TRAINING:
+        return text
+    row = Table.grid(padding=(0, 1))
+    row.add_row(text, ProgressBar(completed=100 * progress.done, width=20), progress.line())
+    return row
+
+
+def line(component: ComponentRun) -> str:
+    """Says a component's state and time, such as "done in 3.1 s"."""
+    if component.state == "done":
+        return f"done in {component.seconds:.1f} s"
+    if component.state == "failed":
+        return f"failed after {component.seconds:.1f} s"
+    return component.state

@@ -1,0 +1,176 @@
+"""Runs the pipeline on this machine.
+
+Everything heavy is imported here, so whoever imports this module has decided to run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ml_metadata import errors
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import metadata
+from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
+from tfx.orchestration.portable.mlmd import execution_lib
+from tfx.proto.orchestration import execution_result_pb2
+
+from components import model_config
+from pipeline.config import Config, ConfigError, is_remote
+from pipeline.data.spans import Span
+from pipeline.graph import build, schema
+from pipeline.history import outcome, page
+from pipeline.history.commit import commit
+from pipeline.history.metadata import NOT_RUN, RESULT, ComponentRun, History
+
+_REMEMBERED = 10  # runs
+RUNNERS = {"beam": BeamDagRunner, "local": LocalDagRunner}
+
+
+def run(
+    config: Config,
+    span: Span,
+    labels: Sequence[str],
+    runner: str,
+    log: str,
+    watch: Callable[
+        [Callable[[], Sequence[ComponentRun]]], contextlib.AbstractContextManager[None]
+    ],
+) -> outcome.Outcome:
+    """Runs the pipeline to its end.
+
+    Args:
+        config: what the user asked for.
+        span: see `build.create_pipeline`.
+        labels: class names; the index in this list is the class id.
+        runner: a key of `RUNNERS`.
+        log: the file into which all that is printed goes.
+        watch: makes a context that may show the components' progress; it is given a function that
+            tells how far they are.
+
+    Raises:
+        ConfigError: the output is remote, another run is writing to it, the model store's config
+            file is none, or the backbone's weights cannot be had.
+        KeyboardInterrupt: the run was interrupted; what it has finished will be re-used.
+    """
+    if is_remote(config.output):
+        raise ConfigError(f"output: found {config.output}; allowed for a run here: a local path")
+    try:
+        model_config.pinned(config.model_store)
+    except ValueError as wrong:
+        raise ConfigError(str(wrong)) from wrong
+    Path(config.output).mkdir(parents=True, exist_ok=True)
+    with _only_run(config):
+        schema_file = schema.write(
+            schema.curated(labels, config.evaluation.slices), f"{config.output}/schema"
+        )
+        graph = _build(config, span, labels, schema_file)
+        nodes = [component.id for component in graph.components]
+        before = _runs(config)
+        usual = _usual(config, nodes)
+        error: Exception | None = None
+        with watch(_progress(config, nodes, before, usual)):
+            try:
+                RUNNERS[runner]().run(graph)
+            except Exception as raised:
+                if _interrupted(raised):
+                    raise KeyboardInterrupt from raised
+                # Whatever a component raises is the run's result; the log has the whole of it.
+                error = raised
+                traceback.print_exception(raised)
+        history = History(build.metadata_file(config), config.name)
+        run_id = max(set(history.runs()) - before, default="")
+        if error is not None:
+            _record(build.metadata_file(config), run_id, error)
+        ended = outcome.read(history, run_id, nodes, error, log)
+        pinned = model_config.pinned(config.model_store) if ended.verdict == "pushed" else None
+        return dataclasses.replace(ended, page=_page(config, history, ended), pinned=pinned)
+
+
+def _record(database: str, run: str, error: Exception) -> None:
+    """Keeps a traceback in ML Metadata, as TFX does only of drivers and of separate processes."""
+    store = MetadataStore(metadata.sqlite_metadata_connection_config(database))
+    context = store.get_context_by_type_and_name("pipeline_run", run)
+    told = "".join(traceback.format_exception(error))
+    for execution in store.get_executions_by_context(context.id) if context else ():
+        failed = execution.last_known_state == metadata_store_pb2.Execution.FAILED
+        if failed and RESULT not in execution.custom_properties:
+            result = execution_result_pb2.ExecutionResult(result_message=told)
+            execution_lib.set_execution_result(result, execution)
+            store.put_executions([execution])
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Tells whether an error is what Beam made of a KeyboardInterrupt in one of its steps."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) -> Pipeline:
+    # The span that was checked is the one to use, even if another has arrived since.
+    data = config.data.model_copy(update={"span": span.number})
+    config = config.model_copy(update={"data": data})
+    return build.create_pipeline(config, span, labels, schema_file, commit())
+
+
+def _page(config: Config, history: History, ended: outcome.Outcome) -> str | None:
+    """Writes the page with what the Report component cannot know, or of a run without one."""
+    try:
+        return str(page.write(config, history, ended.run)) if ended.run else None
+    except Exception:  # whatever is wrong with its page, the run is what it is
+        traceback.print_exc()
+        return ended.page
+
+
+def _progress(
+    config: Config, nodes: Sequence[str], before: set[str], usual: Mapping[str, float]
+) -> Callable[[], Sequence[ComponentRun]]:
+    """Returns a function that tells how far the components are."""
+    found: Sequence[ComponentRun] = [ComponentRun(node, NOT_RUN) for node in nodes]
+
+    def look() -> Sequence[ComponentRun]:
+        nonlocal found
+        # While TFX makes the database, or holds its lock, what was seen last is told again.
+        with contextlib.suppress(ConfigError, errors.StatusError):
+            history = History(build.metadata_file(config), config.name)
+            found = history.components(max(set(history.runs()) - before, default=""), nodes)
+        return [dataclasses.replace(one, usual=usual.get(one.id, 0.0)) for one in found]
+
+    return look
+
+
+def _usual(config: Config, nodes: Sequence[str]) -> dict[str, float]:
+    """Returns how long each component took when it last did its work."""
+    if not Path(build.metadata_file(config)).exists():
+        return {}
+    history = History(build.metadata_file(config), config.name)
+    found: dict[str, float] = {}
+    for run in history.runs()[-_REMEMBERED:]:
+        found |= {
+            one.id: one.seconds for one in history.components(run, nodes) if one.state == "done"
+        }
+    return found
+
+
+def _runs(config: Config) -> set[str]:
+    database = build.metadata_file(config)
+    return set(History(database, config.name).runs()) if Path(database).exists() else set()
+
+
+@contextlib.contextmanager
+def _only_run(config: Config) -> Iterator[None]:
+    """Holds the output's lock; the kernel lets go of it when the process ends, however it does."""
+    with Path(config.output, ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"output: another run is writing to {config.output}") from None
+        yield

@@ -1,0 +1,97 @@
+"""`retrain compile`: write the pipeline for Kubeflow."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from retrain import cluster
+from retrain.arguments import (
+    Commands,
+    add_config,
+    add_json,
+    add_overrides,
+    add_parameters,
+    command,
+)
+from retrain.exit_codes import DONE, REFUSED
+
+
+def add(commands: Commands[ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = command(commands, "compile", _compile, "write the pipeline for Kubeflow")
+    add_config(parser)
+    add_overrides(parser)
+    add_json(parser)
+    add_parameters(parser)
+    parser.add_argument(
+        "--output", metavar="FILE", help="where to (default: pipeline.yaml, or .json for vertex)"
+    )
+    parser.add_argument(
+        "--target",
+        choices=("kubeflow", "vertex"),
+        default="kubeflow",
+        help="open-source Kubeflow Pipelines or Vertex AI Pipelines (default: kubeflow)",
+    )
+    parser.add_argument(
+        "--dry-run-in",
+        metavar="DIR",
+        help="also run what was compiled here, as the cluster would, keeping all it makes in DIR",
+    )
+
+
+def _compile(options: Namespace) -> int:
+    from pipeline.config import ConfigError
+
+    settings = cluster.settings(options)
+    if options.dry_run_in and options.target != "kubeflow":
+        raise ConfigError("--dry-run-in: only --target kubeflow can run here")
+    if options.parameter and not options.dry_run_in:
+        raise ConfigError("--parameter: allowed only with --dry-run-in, as compiling runs nothing")
+    from kubeflow import compile as compiler
+    from kubeflow.blueprint import blueprint, chosen
+
+    if options.target == "kubeflow":
+        text, output = compiler.compile_for_kubeflow(settings), Path("pipeline.yaml")
+    else:
+        text, output = compiler.compile_for_vertex(settings), Path("pipeline.json")
+    output = Path(options.output or output)
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        partial.write_text(text, "utf-8")
+        partial.replace(output)
+    except OSError as error:
+        raise ConfigError(f"--output: {output} cannot be written: {error.strerror}") from error
+    if options.dry_run_in:
+        values = chosen(blueprint(settings), options.parameter)
+        return _dry_run(text, Path(options.dry_run_in), values, options.json)
+    cluster.tell(options.json, f"{output} is written", path=str(output))
+    return DONE
+
+
+def _dry_run(text: str, folder: Path, values: dict[str, Any], as_json: bool) -> int:
+    from kubeflow import local_driver, local_launcher
+    from pipeline.config import ConfigError
+
+    def show(task: local_launcher.TaskRun) -> None:
+        reason = f": {task.reason}" if task.reason else ""
+        print(f"  {task.task:32} {task.state:10} {task.seconds:7.1f} s{reason}", file=sys.stderr)
+
+    try:
+        tasks = local_launcher.run(text, folder.absolute(), values, show)
+    except local_launcher.BusyError as error:
+        raise ConfigError(f"--dry-run-in: {error}") from error
+    except local_driver.ParameterError as error:
+        raise ConfigError(f"--parameter: {error}") from error
+    failed = [task for task in tasks if task.state == local_launcher.FAILED]
+    if as_json:
+        print(json.dumps({"succeeded": not failed, "tasks": [vars(task) for task in tasks]}))
+    else:
+        for task in failed:
+            print(f"{task.task} failed; its log is {task.log}")
+        if not failed:
+            print(f"all {len(tasks)} tasks succeeded; their artifacts are in {folder}/store")
+    return REFUSED if failed else DONE

@@ -1,0 +1,94 @@
+"""`retrain ingest`: turn images into a span of TFRecords."""
+
+from __future__ import annotations
+
+import warnings
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from retrain.arguments import Commands, command, natural, positive, share
+from retrain.environment import prepare_tensorflow
+from retrain.exit_codes import DONE, REFUSED
+
+
+def add(commands: Commands[ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = command(commands, "ingest", _ingest, "turn images into a span of TFRecords")
+    parser.add_argument(
+        "source",
+        help="a folder of class folders, which may lie in train, test and val folders; a CSV or"
+        " JSONL file of path, label and columns to slice by; 'digits'; or tfds:NAME of TensorFlow"
+        " Datasets",
+    )
+    parser.add_argument("--output", required=True, metavar="DIR", help="the config's data.root")
+    parser.add_argument(
+        "--span", type=natural, metavar="N", help="number of the span (default: the next one)"
+    )
+    parser.add_argument(
+        "--val",
+        type=share,
+        default=0.1,
+        metavar="SHARE",
+        help="share of train that becomes val, in a source that has train and test but no val"
+        " (default: 0.1)",
+    )
+    parser.add_argument(
+        "--max-side",
+        type=positive,
+        metavar="PIXELS",
+        help="shrink images whose longer side is over this (default: never)",
+    )
+    parser.add_argument(
+        "--beam",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="an option for Beam, such as --beam=--runner=FlinkRunner; may be given again",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the span if it is there")
+    parser.add_argument("--if-missing", action="store_true", help="do nothing if it is there")
+
+
+def _ingest(options: Namespace) -> int:
+    from pipeline.config import ConfigError, is_remote
+    from pipeline.data.ingest import spans_there
+    from pipeline.data.ingest.find import find
+
+    root = Path(options.output)
+    there = spans_there(root)
+    number = options.span if options.span is not None else max(there, default=-1) + 1
+    if options.if_missing and (options.span in there if options.span is not None else there):
+        print(f"{root} holds span {', '.join(str(span) for span in sorted(there))}: nothing to do")
+        return DONE
+    if number in there and not options.overwrite:
+        raise ConfigError(
+            f"{root}/span-{number} exists; choose another --span, or replace it by --overwrite"
+        )
+    if is_remote(options.output):
+        raise ConfigError(
+            f"--output: found {options.output}; allowed: a folder that can be renamed"
+        )
+    source = find(options.source, options.val)
+
+    prepare_tensorflow()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of Google's libraries, about others
+        from rich.console import Console
+
+        from pipeline.data.ingest import span_writer
+        from pipeline.local import progress
+
+    console = Console(stderr=True)
+    written = span_writer.write(
+        source,
+        root,
+        number,
+        span_writer.Options(options.max_side, options.overwrite, tuple(options.beam)),
+        watch=lambda seen: progress.counted(console, "Writing images", source.count, seen),
+    )
+    for name, reason in written.rejects:
+        shown = f"{name}: {reason}".encode("utf-8", "replace").decode()
+        console.print(f"  {shown}", markup=False, highlight=False, soft_wrap=True)
+    print(f"{written.path}: {written.images} images, {written.rejected} rejected", end="")
+    print(f" (see {written.path / span_writer.REJECTS})" if written.rejected else "")
+    return REFUSED if written.rejected else DONE

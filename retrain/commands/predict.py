@@ -1,0 +1,114 @@
+"""`retrain predict`: label images by the model in production, or by a server's."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from retrain.arguments import DEFAULT_CONFIG, Commands, add_config, add_json, command
+from retrain.environment import prepare_tensorflow
+from retrain.exit_codes import BAD_INPUT, DONE, REFUSED
+
+if TYPE_CHECKING:
+    from serving.client import Prediction
+
+
+def add(commands: Commands[ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = command(
+        commands,
+        "predict",
+        _predict,
+        "label images",
+        "Labels images by the model in production, or by a server's.",
+    )
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="files, folders, or - for standard input"
+    )
+    parser.add_argument(
+        "--url",
+        help="ask this server instead of the model store: http://HOST:PORT, or"
+        " http://HOST:PORT/v1/models/NAME[/versions/N|/labels/L]",
+    )
+    parser.add_argument(
+        "--model-name", metavar="NAME", help="the model's name there (default: the config's)"
+    )
+    add_config(parser, default=None)
+    add_json(parser)
+
+
+def _predict(options: Namespace) -> int:
+    from pipeline.config import ConfigError, load
+    from serving import client
+
+    name, source, version = options.model_name, options.url, None
+    if name and not options.url:
+        raise ConfigError("--model-name: give --url with it")
+    try:
+        if options.url is None:
+            source = load(options.config or DEFAULT_CONFIG).model_store
+            prepare_tensorflow()
+            from components import model_config
+
+            predict, version = client.local(source, model_config.pinned(source))
+        else:
+            if options.config is not None:
+                name = name or load(options.config).model_name
+            predict = client.remote(options.url, name)
+        found = list(client.predictions(client.images(options.images), predict))
+    except OSError as error:
+        raise ConfigError(str(error)) from error
+    except client.UnansweredError as error:
+        print(f"retrain: {error}", file=sys.stderr)
+        return REFUSED
+    if options.json:
+        print(_as_json(found, source, version))
+    else:
+        _show(found)
+    return BAD_INPUT if any(one.error for one in found) else DONE
+
+
+def _as_json(predictions: Sequence[Prediction], source: str, version: int | None) -> str:
+    """Returns the one JSON object; `source` is the server's URL or the model store."""
+    return json.dumps(
+        {
+            "model": {"source": source, "version": version},
+            "predictions": [
+                {
+                    "image": one.image,
+                    "label": one.label,
+                    "score": one.score,
+                    "probabilities": list(one.probabilities),
+                }
+                for one in predictions
+                if one.error is None
+            ],
+            "errors": [
+                {"image": one.image, "error": one.error} for one in predictions if one.error
+            ],
+        }
+    )
+
+
+def _show(predictions: Sequence[Prediction]) -> None:
+    """Prints a table of labels and scores, and on standard error what could not be labelled."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("image", overflow="fold")
+    table.add_column("label")
+    table.add_column("score", justify="right")
+    for one in predictions:
+        if one.error is None:
+            table.add_row(escape(one.image), escape(one.label), f"{one.score:.4f}")
+    if table.row_count:
+        Console().print(table)
+    errors = Console(stderr=True)
+    for one in predictions:
+        if one.error is not None:
+            errors.print(f"{one.image}: {one.error}", markup=False, highlight=False, soft_wrap=True)

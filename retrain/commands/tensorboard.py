@@ -1,0 +1,44 @@
+"""`retrain tensorboard`: start TensorBoard on the logs of all trainings."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import webbrowser
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from retrain.arguments import Commands, add_config, command
+from retrain.exit_codes import DONE
+
+
+def add(commands: Commands[ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = command(
+        commands, "tensorboard", _tensorboard, "start TensorBoard on the logs of all trainings"
+    )
+    add_config(parser)
+    parser.add_argument("--port", type=int, default=6006, help="(default: 6006)")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+
+
+def _tensorboard(options: Namespace) -> int:
+    from pipeline.config import ConfigError, load
+
+    logs = Path(load(options.config).output, "artifacts", "trainer", "model_run")
+    if not logs.is_dir():
+        raise ConfigError(f"{logs} does not exist: nothing has been trained yet; retrain run")
+    from tensorboard import program
+
+    board = program.TensorBoard()
+    board.configure(argv=["tensorboard", "--logdir", str(logs), "--port", str(options.port)])
+    try:
+        url = board.launch()
+    except program.TensorBoardServerException as error:
+        raise ConfigError(f"--port: {error}") from error
+    print(f"TensorBoard shows all trainings at {url} until Ctrl-C", flush=True)
+    if options.open:
+        webbrowser.open(url)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    return DONE

@@ -1,0 +1,54 @@
+"""`retrain watch`: start a run on Kubeflow whenever a new span appears."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from retrain import cluster
+from retrain.arguments import (
+    Commands,
+    add_config,
+    add_host,
+    add_json,
+    add_overrides,
+    command,
+    positive,
+)
+from retrain.exit_codes import DONE
+
+
+def add(commands: Commands[ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = command(commands, "watch", _watch, "start a run whenever a new span appears")
+    add_config(parser)
+    add_overrides(parser)
+    add_json(parser)
+    add_host(parser)
+    parser.add_argument(
+        "--every", type=positive, default=60, metavar="SECONDS", help="how often (default: 60)"
+    )
+    parser.add_argument("--once", action="store_true", help="look once and end")
+
+
+def _watch(options: Namespace) -> int:
+    settings = cluster.settings(options)
+    from kubeflow import watch
+
+    with cluster.refusals():
+        for submitted in watch.submissions(
+            settings, options.host, options.namespace, options.every, _warn, once=options.once
+        ):
+            cluster.tell(
+                options.json,
+                f"span {submitted.span}: run {submitted.run} "
+                + ("is started" if submitted.new else "was started before"),
+                span=submitted.span,
+                run=submitted.run,
+                new=submitted.new,
+            )
+    return DONE
+
+
+def _warn(text: str) -> None:
+    print(f"retrain: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,114 @@
+"""Tables of path and label, with or without splits and columns to slice by."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from retrain.__main__ import main
+from pipeline.config import ConfigError
+from pipeline.data.ingest import part, sources, tables
+from tests.conftest import Picture
+
+
+def _csv(folder: Path, *lines: str) -> Path:
+    file = folder / "labels.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+def test_csv_with_splits_and_slices(tmp_path: Path, picture: Picture) -> None:
+    (tmp_path / "a.png").write_bytes(picture(seed=1))
+    file = _csv(
+        tmp_path,
+        "path,label,split,source,site/name",
+        "a.png, größe ,train,phone,north",
+        "a.png,cat,test,,south",
+        "a.png,cat,val,phone,",
+    )
+    found = tables.table(file, 0.5)
+    assert found.labels == ("cat", "größe")
+    assert [image.split for image in found.images] == ["train", "test", "val"]
+    assert found.images[0].slices == (("image/source", "phone"), ("site/name", "north"))
+    split, example = part.to_example(found.images[0], found.labels, None)
+    features = example.features.feature
+    assert split == "train"
+    assert features["image/source"].bytes_list.value == [b"phone"]
+    assert features["site/name"].bytes_list.value == [b"north"]
+    assert features["image/encoded"].bytes_list.value == [picture(seed=1)]
+    assert features["image/class/label"].int64_list.value == [1]
+
+
+def test_jsonl_is_read_alike(tmp_path: Path) -> None:
+    rows = [{"path": "a.png", "label": 3, "source": "x"}, {"path": "b.png", "label": "4"}]
+    file = tmp_path / "labels.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows) + "\n\n", encoding="utf-8")
+    found = tables.table(file, 0.5)
+    assert found.labels == ("3", "4")
+    assert [image.name for image in found.images] == ["a.png", "b.png"]
+    assert {image.split for image in found.images} == {None}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (("path,label",), "found no row"),
+        (("path,kind", "a,b"), "line 2: found no label"),
+        (("path,label", ",b"), "line 2: found no path"),
+        (("path,label", "a, "), "line 2: found no label"),
+        (("path,label,split", "a,b,train"), "split: found train"),
+        (("path,label,split", "a,b,train", "a,b,"), "split: found none, train"),
+        (("path,label,split", "a,b,exam", "a,b,train"), "split: found exam, train"),
+    ],
+)
+def test_a_table_that_lacks_something_is_refused(
+    tmp_path: Path, lines: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tables.table(_csv(tmp_path, *lines), 0.1)
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", '"x"'])
+def test_a_line_that_is_no_object_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "labels.jsonl"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match="line 1"):
+        tables.table(file, 0.1)
+
+
+def test_paths_that_lead_nowhere_are_rejected_by_themselves(tmp_path: Path) -> None:
+    file = _csv(tmp_path, "path,label", "none.png,a", "x\0y.png,a", ".,a")
+    json_file = tmp_path / "labels.jsonl"
+    json_file.write_text(json.dumps({"path": "x\0y.png", "label": "a"}), encoding="utf-8")
+    images = [*tables.table(file, 0.1).images, *tables.table(json_file, 0.1).images]
+    assert len(images) == 4
+    for image in images:
+        with pytest.raises(part.RejectedError, match="cannot be read"):
+            part.to_example(image, ("a",), None)
+
+
+def test_without_val_a_share_of_train_becomes_val(tmp_path: Path, picture: Picture) -> None:
+    rows = [f"{number}.png,a,{'test' if number % 4 == 0 else 'train'}" for number in range(40)]
+    for number in range(40):
+        (tmp_path / f"{number}.png").write_bytes(picture(seed=number))
+    found = tables.table(_csv(tmp_path, "path,label,split", *rows), 0.4)
+    splits = [sources.settled(image, image.read()) for image in found.images]
+    assert splits.count("test") == 10
+    assert 3 < splits.count("val") < 25
+
+
+def test_the_command_takes_a_table(
+    tmp_path: Path, picture: Picture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    file = _csv(tmp_path, "path,label", "a.png,cat", "b.png,dog")
+    output = tmp_path / "data"
+    assert main(["ingest", str(file), "--output", str(output)]) == 1
+    printed = capsys.readouterr()
+    span = output / "span-0"
+    assert printed.out == f"{span}: 1 images, 1 rejected (see {span}/_rejects.csv)\n"
+    assert "b.png: cannot be read: No such file or directory" in printed.err
+    assert (output / "labels.txt").read_text("utf-8") == "cat\ndog\n"
+    assert main(["ingest", str(tmp_path / "none.csv"), "--output", str(output)]) == 2

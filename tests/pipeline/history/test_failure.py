@@ -1,0 +1,63 @@
+"""Of a traceback, the first cause is told, and then where it happened."""
+
+from __future__ import annotations
+
+import traceback
+
+from pipeline.history import failure
+
+
+def _chained() -> str:
+    def innermost() -> None:
+        raise ValueError("the file is bad\nsee line 3")
+
+    def outer() -> None:
+        try:
+            innermost()
+        except ValueError as error:
+            raise RuntimeError("step Read failed") from error
+
+    try:
+        outer()
+    except RuntimeError as error:
+        # TFX joins the lines, which end in a newline each, with another one.
+        return "\n".join(traceback.format_exception(error))
+    raise AssertionError
+
+
+def test_the_cause_is_the_first_of_a_chain() -> None:
+    assert failure.cause(_chained()) == "ValueError: the file is bad"
+    assert failure.cause("") == ""
+    assert (
+        failure.cause("components.gate.RefusedError: a.b: 1 of 4\n") == "RefusedError: a.b: 1 of 4"
+    )
+
+
+def test_what_this_project_made_of_an_error_is_the_cause() -> None:
+    chain = (
+        "a.OOMError: 3 GB\n\nThe above exception was the direct cause of the following exception:"
+        "\n\ntrainer.fitting.TrainingFailedError: out of memory\ntry a batch_size of 16\n"
+        "\nDuring handling of the above exception, another exception occurred:\n\n"
+        "trainer.fitting.TrainingFailedError: out of memory [while running 'Run[trainer]']\n"
+    )
+    assert failure.cause(chain) == "TrainingFailedError: out of memory"
+    assert failure.message(chain) == ("out of memory", "try a batch_size of 16")
+    assert failure.message("a.StoppedError\n") == ("StoppedError",)
+    assert failure.message("") == ()
+
+
+def test_an_excerpt_has_the_cause_first_and_the_innermost_calls() -> None:
+    lines = failure.excerpt(_chained())
+    assert lines[:2] == ["ValueError: the file is bad", "see line 3"]
+    assert "in innermost" in lines[-2] or "in innermost" in lines[-3]
+    assert not [line for line in lines if "step Read failed" in line]
+    assert len(lines) <= 12
+    assert failure.excerpt("") == []
+
+
+def test_a_long_traceback_is_cut_to_its_end() -> None:
+    calls = "".join(f'  File "a.py", line {n}, in f{n}\n    f()\n' for n in range(50))
+    lines = failure.excerpt(f"Traceback (most recent call last):\n{calls}KeyError: 1\n")
+    assert lines[0] == "KeyError: 1"
+    assert len(lines) == 12
+    assert "f49" in lines[-2]

@@ -1,0 +1,119 @@
+"""A run has a page however it ended, and the page says what ML Metadata knows of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.image_example_gen import report as data_report
+from components.report.component import DATA_FILE
+from components.report.page import Page, Verdict
+from pipeline import config
+from pipeline.config import Config
+from pipeline.history import page as run_report
+from pipeline.history import runs as past_runs
+from tests.pipeline.history.test_metadata import Recorder
+
+State = mlmd.Execution
+ERROR = """Traceback (most recent call last):
+
+  File "trainer/fitting.py", line 60, in on_train_batch_end
+
+    raise TrainingFailedError("the loss is <nan>")
+
+trainer.fitting.TrainingFailedError: the loss is <nan>
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Config:
+    given = {
+        "name": "test",
+        "data": {"root": str(tmp_path), "labels": ["a", "b"]},
+        "card": {"owner": "the zoo"},
+        "output": str(tmp_path),
+    }
+    return config.validate(given, "test")
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    """Records a run whose data came in."""
+    examples = tmp_path / "examples"
+    examples.mkdir()
+    found = data_report.Report(
+        span=3, clean={"train": 9}, classes={"train": {"a": 4, "b": 5}}, quarantined={}
+    )
+    (examples / data_report.FILE_NAME).write_text(found.as_json(), "utf-8")
+    recorder = Recorder(tmp_path / "metadata.db")
+    outputs = {"examples": mlmd.Artifact(uri=str(examples))}
+    recorder.record("run", "example-gen", State.COMPLETE, outputs=outputs)
+    return recorder
+
+
+def test_a_run_that_failed_has_a_page_of_what_there_is(
+    settings: Config, recorder: Recorder, tmp_path: Path
+) -> None:
+    result = json.dumps({"resultMessage": ERROR})
+    recorder.record("run", "trainer", State.FAILED, str(tmp_path), __execution_result__=result)
+    history = past_runs.open_history(settings)
+    page = run_report.page(settings, history, "run")
+    assert page.verdict == Verdict(
+        "failed",
+        "The run failed, and nothing was pushed.",
+        ("TrainingFailedError: the loss is <nan>",),
+    )
+    assert page.data is not None
+    assert page.data.span == 3
+    assert page.metrics == ()
+    assert page.card.owner == "the zoo"
+    example_gen, trainer = page.steps
+    assert example_gen.size == (tmp_path / "examples" / data_report.FILE_NAME).stat().st_size
+    assert (trainer.id, trainer.state) == ("trainer", "failed")
+    assert "fitting.py" in trainer.error
+    file = run_report.write(settings, history, "run")
+    assert file == tmp_path / "reports" / "run.html"
+    text = file.read_text("utf-8")
+    assert "the loss is &lt;nan&gt;" in text
+    assert "<nan>" not in text
+    assert [one.name for one in file.parent.iterdir()] == ["run.html"]
+
+
+def test_data_that_was_refused_says_why(settings: Config, recorder: Recorder) -> None:
+    told = "a.DataRefusedError: 1 of 9 records are bad\nclass b has no image"
+    result = json.dumps({"resultMessage": f'  File "gate.py", line 3, in Do\n{told}'})
+    recorder.record("run", "data-gate", State.FAILED, __execution_result__=result)
+    page = run_report.page(settings, past_runs.open_history(settings), "run")
+    assert page.verdict.kind == "refused"
+    assert page.verdict.reasons == ("1 of 9 records are bad", "class b has no image")
+    assert [one.error for one in page.steps] == ["", ""]
+
+
+def test_a_run_that_was_killed_is_unfinished(settings: Config, recorder: Recorder) -> None:
+    recorder.record("run", "transform", State.RUNNING)
+    page = run_report.page(settings, past_runs.open_history(settings), "run")
+    assert page.verdict == Verdict("unfinished", "The run has not come to its end.")
+
+
+def test_what_the_component_found_gets_the_steps_of_the_run(
+    settings: Config, recorder: Recorder, tmp_path: Path
+) -> None:
+    made = tmp_path / "report"
+    made.mkdir()
+    found = Page("test", "an earlier run", Verdict("pushed", "Version 5 was pushed."))
+    (made / DATA_FILE).write_text(found.to_json(), "utf-8")
+    recorder.record("run", "pusher", State.CACHED)
+    outputs = {"report": mlmd.Artifact(uri=str(made))}
+    recorder.record("run", "report", State.CACHED, outputs=outputs)
+    history = past_runs.open_history(settings)
+    page = run_report.page(settings, history, "run")
+    assert page.run == "run"
+    assert page.verdict == found.verdict
+    assert [step.id for step in page.steps] == ["example-gen", "pusher", "report"]
+    (made / DATA_FILE).write_text('{"of": "another version"}', "utf-8")
+    anew = run_report.page(settings, history, "run")
+    assert anew.verdict.sentence == "The model was refused."
+    assert anew.data is not None
