@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from trainer import freezing, preprocessing
 from trainer.backbones import registry
+from trainer.features import IMAGE
 
 _BATCH = 256
 
@@ -23,8 +24,8 @@ def batches(files: list[str]) -> tf.data.Dataset:
     """Reads the encoded images of TFRecord files ahead of their use: string [batch]."""
 
     def encoded(record: tf.Tensor) -> tf.Tensor:
-        features = {preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string)}
-        return tf.io.parse_single_example(record, features)[preprocessing.IMAGE]
+        features = {IMAGE: tf.io.FixedLenFeature([], tf.string)}
+        return tf.io.parse_single_example(record, features)[IMAGE]
 
     return tf.data.TFRecordDataset(files).map(encoded).batch(_BATCH).prefetch(tf.data.AUTOTUNE)
 

@@ -21,6 +21,8 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from trainer.features import IMAGE, LABEL
+
 if TYPE_CHECKING:
     from components.image_example_gen.checks import Checks
 
@@ -71,8 +73,8 @@ def write(folder: Path, images: int, side: int, seed: int) -> None:
                 coarse.resize((side, side), Image.Resampling.BICUBIC).save(buffer, "JPEG")
                 example = tf.train.Example()
                 features = example.features.feature
-                features["image/encoded"].bytes_list.value.append(buffer.getvalue())
-                features["image/class/label"].int64_list.value.append(number % len(_LABELS))
+                features[IMAGE].bytes_list.value.append(buffer.getvalue())
+                features[LABEL].int64_list.value.append(number % len(_LABELS))
                 writer.write(example.SerializeToString())
 
 

@@ -20,10 +20,12 @@ from typing import Any
 
 from rich.console import Console
 
+from trainer.features import EMBEDDING_PREFIX, IMAGE, LABEL
+
 _TRAIN, _TEST, _CLASSES, _DIMENSION = 42_000, 9_000, 10, 1984
 _DIFFERENT = 500  # images; the rest repeat them, as only their number and size cost anything
 _SIDE = 96
-_EMBEDDING = "embedding/0123456789abcdef"
+_EMBEDDING = f"{EMBEDDING_PREFIX}0123456789abcdef"
 _MEBIBYTE = 2**20
 
 
@@ -79,7 +81,6 @@ def write(folder: Path) -> None:
     import tensorflow as tf
 
     from components.evaluator import predictions, scorecard
-    from trainer import preprocessing
     from trainer.input import digest
 
     random = np.random.default_rng(0)
@@ -93,8 +94,8 @@ def write(folder: Path) -> None:
         place, label = number % _DIFFERENT, number % _CLASSES
         image = pictures[place] + number.to_bytes(4, "big")  # what follows a JPEG is passed over
         features = {
-            preprocessing.IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
-            preprocessing.LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+            IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
+            LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
             _EMBEDDING: tf.train.Feature(float_list=tf.train.FloatList(value=vectors[place])),
         }
         whole = tf.train.Example(features=tf.train.Features(feature=features))

@@ -26,6 +26,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainer.features import IMAGE_BYTES, PROBABILITIES, SERVING_DEFAULT
+
 _MODEL = "benchmark"
 _PREDICT = f"/v1/models/{_MODEL}:predict"
 _SINGLES = 40  # requests of one image, each way, in each round
@@ -69,14 +71,14 @@ def _measure(options: argparse.Namespace, served: Path, ready: Mapping[str, Any]
 
     from benchmarks.forward import noise
 
-    model = tf.saved_model.load(str(served / "1")).signatures["serving_default"]
+    model = tf.saved_model.load(str(served / "1")).signatures[SERVING_DEFAULT]
     images = noise(options.batch)
     sent = options.images or options.batch
     many = noise(sent).numpy().tolist()
     outcomes: Counter[str] = Counter()
 
     def bare(batch: tf.Tensor) -> None:
-        model(image_bytes=batch)["probabilities"].numpy()
+        model(image_bytes=batch)[PROBABILITIES].numpy()
 
     loads = _served(ready, many, outcomes)
     singles = {"bare": lambda: bare(images[:1]), **_served(ready, many[:1], outcomes)}
@@ -131,7 +133,7 @@ def _served(
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     request = predict_pb2.PredictRequest()
     request.model_spec.name = _MODEL
-    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(encoded, tf.string))
+    request.inputs[IMAGE_BYTES].CopyFrom(tf.make_tensor_proto(encoded, tf.string))
     body = json.dumps({"instances": [{"b64": base64.b64encode(one).decode()} for one in encoded]})
     connections = threading.local()
 

@@ -18,7 +18,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from pipeline import config
-from pipeline.config import Config, ConfigError, guess, is_remote
+from pipeline.config import Config, ConfigError, did_you_mean, is_remote
 from pipeline.data import spans
 from pipeline.history.commit import commit
 
@@ -200,7 +200,8 @@ def chosen(plan: Blueprint, texts: Sequence[str]) -> dict[str, Any]:
         key, _, value = text.partition("=")
         if key not in compiled:
             raise ConfigError(
-                f"--parameter: found {key}; allowed: {', '.join(compiled)}{guess(key, compiled)}"
+                f"--parameter: found {key}; allowed: {', '.join(compiled)}"
+                f"{did_you_mean(key, compiled)}"
             )
         values[key] = config.parse(value, f"--parameter {key}")
     plan.changed(values)

@@ -26,7 +26,7 @@ from tfx.utils import name_utils
 
 from kubeflow import acceptance, platform_spec
 from kubeflow.blueprint import SPAN, VARIABLE, Blueprint, blueprint, is_text, name_of
-from pipeline.config import Config, ConfigError, Step, guess
+from pipeline.config import Config, ConfigError, Step, did_you_mean
 
 Spec = dict[str, Any]
 
@@ -121,7 +121,7 @@ def _check_nodes(config: Config, graph: Pipeline) -> None:
     for name in config.kubeflow.steps or {}:
         if name not in ids:
             raise ConfigError(
-                f"kubeflow.steps: found {name}; allowed: {', '.join(ids)}{guess(name, ids)}"
+                f"kubeflow.steps: found {name}; allowed: {', '.join(ids)}{did_you_mean(name, ids)}"
             )
     for node in graph.components:
         if isinstance(node, resolver.Resolver):

@@ -9,15 +9,23 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_log_pb2
 
-from trainer import preprocessing
+from trainer.features import (
+    CLASSES,
+    CLASSIFY,
+    EVALUATION,
+    EXAMPLES,
+    IMAGE,
+    IMAGE_BYTES,
+    INPUTS,
+    PREDICTED_LABEL,
+    PROBABILITIES,
+    SCORE,
+    SCORES,
+    SERVING_DEFAULT,
+    SERVING_EXAMPLES,
+    UNCALIBRATED,
+)
 from trainer.scoring import Scorer, graph_function, parse_images
-
-# The signature that the Evaluator uses. TF Serving offers it too, which does no harm.
-EVALUATION = "evaluation"
-PROBABILITIES = "probabilities"
-# Its output that shows what calibration did.
-UNCALIBRATED = "uncalibrated"
-_CLASSIFY = "classify"
 
 
 class ImageClassifier(tf.Module):
@@ -50,7 +58,7 @@ class ImageClassifier(tf.Module):
     def _probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(logits / self._temperature)
 
-    @graph_function(tf.TensorSpec([None], tf.string, name="image_bytes"))
+    @graph_function(tf.TensorSpec([None], tf.string, name=IMAGE_BYTES))
     def predict(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies encoded images.
 
@@ -63,18 +71,18 @@ class ImageClassifier(tf.Module):
         """
         probabilities = self._probabilities(self._scorer.images(image_bytes))
         return {
-            "probabilities": probabilities,
-            "label": self._names.lookup(tf.argmax(probabilities, axis=1)),
-            "score": tf.reduce_max(probabilities, axis=1),
+            PROBABILITIES: probabilities,
+            PREDICTED_LABEL: self._names.lookup(tf.argmax(probabilities, axis=1)),
+            SCORE: tf.reduce_max(probabilities, axis=1),
         }
 
-    @graph_function(tf.TensorSpec([None], tf.string, name="examples"))
+    @graph_function(tf.TensorSpec([None], tf.string, name=EXAMPLES))
     def predict_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies serialized tf.Examples by `image/encoded`; returns what `predict` does."""
         outputs: dict[str, tf.Tensor] = self.predict(parse_images(examples))
         return outputs
 
-    @graph_function(tf.TensorSpec([None], tf.string, name="inputs"))
+    @graph_function(tf.TensorSpec([None], tf.string, name=INPUTS))
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers TF Serving's Classify API.
 
@@ -84,11 +92,11 @@ class ImageClassifier(tf.Module):
         Returns:
             `classes` string and `scores` float32, both [batch, classes], in label order.
         """
-        scores = self.predict_examples(inputs)["probabilities"]
+        scores = self.predict_examples(inputs)[PROBABILITIES]
         names = self._names.lookup(tf.range(self._classes, dtype=tf.int64))
-        return {"classes": tf.tile(names[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
+        return {CLASSES: tf.tile(names[tf.newaxis], [tf.shape(scores)[0], 1]), SCORES: scores}
 
-    @graph_function(tf.TensorSpec([None], tf.string, name="examples"))
+    @graph_function(tf.TensorSpec([None], tf.string, name=EXAMPLES))
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies transformed examples, for the Evaluator.
 
@@ -131,9 +139,9 @@ def save(
             classifier,
             directory,
             signatures={
-                tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: classifier.predict,
-                "serving_examples": classifier.predict_examples,
-                _CLASSIFY: classifier.classify,
+                SERVING_DEFAULT: classifier.predict,
+                SERVING_EXAMPLES: classifier.predict_examples,
+                CLASSIFY: classifier.classify,
                 EVALUATION: classifier.evaluate,
             },
         )
@@ -146,7 +154,7 @@ def _name_classify_method(directory: str) -> None:
     # (tensorflow/serving, servables/tensorflow/classifier.cc, PreProcessClassification).
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(directory)
     updater.replace_method_name(
-        signature_key=_CLASSIFY,
+        signature_key=CLASSIFY,
         method_name=tf.compat.v1.saved_model.signature_constants.CLASSIFY_METHOD_NAME,
         tags=[tf.saved_model.SERVING],
     )
@@ -166,11 +174,7 @@ def _warmup_requests(images: Sequence[bytes]) -> list[prediction_log_pb2.Predict
     examples = [
         tf.train.Example(
             features=tf.train.Features(
-                feature={
-                    preprocessing.IMAGE: tf.train.Feature(
-                        bytes_list=tf.train.BytesList(value=[image])
-                    )
-                }
+                feature={IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image]))}
             )
         )
         for image in images
@@ -178,8 +182,8 @@ def _warmup_requests(images: Sequence[bytes]) -> list[prediction_log_pb2.Predict
     serialized = [example.SerializeToString() for example in examples]
     requests = []
     for signature, name, values in (
-        (tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY, "image_bytes", list(images)),
-        ("serving_examples", "examples", serialized),
+        (SERVING_DEFAULT, IMAGE_BYTES, list(images)),
+        (SERVING_EXAMPLES, EXAMPLES, serialized),
     ):
         for batch in (values[:1], values):
             predict = predict_pb2.PredictRequest()
@@ -188,7 +192,7 @@ def _warmup_requests(images: Sequence[bytes]) -> list[prediction_log_pb2.Predict
             predict_log = prediction_log_pb2.PredictLog(request=predict)
             requests.append(prediction_log_pb2.PredictionLog(predict_log=predict_log))
     classify = classification_pb2.ClassificationRequest()
-    classify.model_spec.signature_name = _CLASSIFY
+    classify.model_spec.signature_name = CLASSIFY
     classify.input.example_list.examples.extend(examples[:1])
     classify_log = prediction_log_pb2.ClassifyLog(request=classify)
     requests.append(prediction_log_pb2.PredictionLog(classify_log=classify_log))

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from trainer import images, preprocessing
+from trainer import images
+from trainer.features import IMAGE, LABEL
 from trainer.input import digest, parsed
 
 # Takes images, shares of classes and a seed, and gives back the first two, changed.
@@ -52,8 +53,8 @@ class ImageTable:
         lengths: list[int] = []
         with path.open("wb") as file:
             for batch in parsed(patterns, {}):
-                encoded = batch[preprocessing.IMAGE].numpy()
-                labels.append(batch[preprocessing.LABEL].numpy())
+                encoded = batch[IMAGE].numpy()
+                labels.append(batch[LABEL].numpy())
                 digests += map(digest, encoded, labels[-1])
                 lengths += map(len, encoded)
                 file.writelines(encoded)

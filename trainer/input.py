@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from trainer import preprocessing
+from trainer.features import IMAGE, LABEL
 
 _READ_BATCH = 256
 _MEMORY = 256 * 2**20
@@ -91,8 +91,8 @@ def parsed(patterns: Sequence[str], features: Mapping[str, Any]) -> Iterator[dic
         Tensors by the features' names.
     """
     features = {
-        preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string),
-        preprocessing.LABEL: tf.io.FixedLenFeature([], tf.int64),
+        IMAGE: tf.io.FixedLenFeature([], tf.string),
+        LABEL: tf.io.FixedLenFeature([], tf.int64),
         **features,
     }
     files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
@@ -109,8 +109,8 @@ def _examples(patterns: Sequence[str], embedding: str) -> Iterator[dict[str, Any
             found = ", ".join(str(length) for length in sorted(lengths))
             raise ValueError(f"{embedding}: found {found} values; every example needs as many")
         yield {
-            "image": batch[preprocessing.IMAGE].numpy(),
-            "label": batch[preprocessing.LABEL].numpy(),
+            "image": batch[IMAGE].numpy(),
+            "label": batch[LABEL].numpy(),
             "embedding": batch[embedding].to_tensor().numpy(),
         }
 
@@ -169,9 +169,9 @@ def sample_images(patterns: Sequence[str], count: int) -> list[bytes]:
         patterns: globs of gzipped TFRecord files that Transform wrote.
         count: how many images are held in memory at most.
     """
-    features = {preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string)}
+    features = {IMAGE: tf.io.FixedLenFeature([], tf.string)}
     files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
     dataset = tf.data.TFRecordDataset(files, compression_type="GZIP")
     parsed = dataset.map(lambda example: tf.io.parse_single_example(example, features))
-    found = (example[preprocessing.IMAGE].numpy() for example in parsed)
+    found = (example[IMAGE].numpy() for example in parsed)
     return heapq.nsmallest(count, found, key=lambda image: digest(image, np.int64(0)))

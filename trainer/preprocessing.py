@@ -17,10 +17,7 @@ import tensorflow as tf
 
 from trainer import fingerprint, freezing, images
 from trainer.backbones import registry
-
-IMAGE = "image/encoded"
-LABEL = "image/class/label"
-TEXT = "image/class/text"
+from trainer.features import EMBEDDING_PREFIX, IMAGE, LABEL, TEXT
 
 _NO_LABEL = tf.int64.min
 
@@ -65,7 +62,7 @@ class Recipe:
         A model finds its own embeddings in examples by this name, and cannot mistake another
         backbone's for them.
         """
-        return f"embedding/{self.fingerprint}"
+        return f"{EMBEDDING_PREFIX}{self.fingerprint}"
 
 
 def recipe(
@@ -94,7 +91,7 @@ def recipe(
         "backbone": backbone,
         "weights": network and network.checksum(weights),
     }
-    sources = ("images.py", "freezing.py", "preprocessing.py", "backbones")
+    sources = ("features.py", "images.py", "freezing.py", "preprocessing.py", "backbones")
     return Recipe(
         size=size,
         crop=crop,

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from trainer import freezing, preprocessing
+from trainer.features import IMAGE
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -94,7 +95,7 @@ class EmbeddingScorer(tf.Module):
         parsed = tf.io.parse_example(
             examples,
             {
-                preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string),
+                IMAGE: tf.io.FixedLenFeature([], tf.string),
                 self._embedding: tf.io.RaggedFeature(tf.float32),
             },
         )
@@ -102,7 +103,7 @@ class EmbeddingScorer(tf.Module):
         embedding = tf.cond(
             tf.reduce_all(rows.row_lengths() == self._dimension),
             lambda: rows.to_tensor(shape=[None, self._dimension]),
-            lambda: self._embed(parsed[preprocessing.IMAGE]),
+            lambda: self._embed(parsed[IMAGE]),
         )
         embedding = tf.ensure_shape(embedding, [None, self._dimension])
         return self._logits(embedding)
@@ -120,12 +121,12 @@ def _embedder(transform: tft.TFTransformOutput, embedding: str) -> Callable[[tf.
 
     @graph_function(tf.TensorSpec([None], tf.string))
     def embed(image_bytes: tf.Tensor) -> tf.Tensor:
-        return layer({preprocessing.IMAGE: tf.expand_dims(image_bytes, axis=1)})[embedding]
+        return layer({IMAGE: tf.expand_dims(image_bytes, axis=1)})[embedding]
 
     return embed
 
 
 def parse_images(examples: tf.Tensor) -> tf.Tensor:
     """Takes the encoded images out of serialized examples."""
-    features = {preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string)}
-    return tf.io.parse_example(examples, features)[preprocessing.IMAGE]
+    features = {IMAGE: tf.io.FixedLenFeature([], tf.string)}
+    return tf.io.parse_example(examples, features)[IMAGE]

@@ -17,7 +17,8 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 from tfx.utils import io_utils, path_utils
 
-from trainer import edge, export, fingerprint, images, preprocessing
+from trainer import edge, fingerprint, images
+from trainer.features import EVALUATION, IMAGE, LABEL, PROBABILITIES
 
 PARITY_FILE, PARITY_KEY = "parity.json", "parity"
 _EXAMPLES, _MODEL = "examples", "model"
@@ -83,22 +84,22 @@ def measure(model: str, examples: str) -> Parity:
         model: folder of the SavedModel, with the TensorFlow Lite model in it.
         examples: folder of transformed examples as gzipped TFRecords.
     """
-    evaluate = tf.saved_model.load(model).signatures[export.EVALUATION]
+    evaluate = tf.saved_model.load(model).signatures[EVALUATION]
     with fileio.open(os.path.join(model, edge.FILE), "rb") as file:
         content = file.read()
     description = json.loads(io_utils.read_string_file(os.path.join(model, edge.DESCRIPTION)))
     size, crop = description["input"]["shape"][1], description["crop"]
     features = {
-        preprocessing.IMAGE: tf.io.FixedLenFeature([], tf.string),
-        preprocessing.LABEL: tf.io.FixedLenFeature([], tf.int64),
+        IMAGE: tf.io.FixedLenFeature([], tf.string),
+        LABEL: tf.io.FixedLenFeature([], tf.int64),
     }
     files = sorted(tf.io.gfile.glob(os.path.join(examples, "*")))
     labels, served, converted = [], [], []
     for batch in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH):
         parsed = tf.io.parse_example(batch, features)
-        labels.append(parsed[preprocessing.LABEL].numpy())
-        served.append(evaluate(examples=batch)["probabilities"].numpy().argmax(axis=1))
-        pixels = images.load(parsed[preprocessing.IMAGE], size, crop).numpy()
+        labels.append(parsed[LABEL].numpy())
+        served.append(evaluate(examples=batch)[PROBABILITIES].numpy().argmax(axis=1))
+        pixels = images.load(parsed[IMAGE], size, crop).numpy()
         converted.append(edge.predict(content, pixels).argmax(axis=1))
     truth, ours, theirs = map(np.concatenate, (labels, served, converted))
     return Parity(

@@ -15,7 +15,8 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 
 from components.evaluator import predictions
-from trainer import export, preprocessing, progress
+from trainer import progress
+from trainer.features import IMAGE, PROBABILITIES
 from trainer.input import digest
 
 
@@ -67,7 +68,7 @@ class _Keep(beam.PTransform):
 def _row(extracts: tfma.types.Extracts) -> dict[str, object]:
     progress.count("evaluated", 1)
     features, answers = extracts[tfma.FEATURES_KEY], extracts[tfma.PREDICTIONS_KEY]
-    image = np.ravel(features[preprocessing.IMAGE])[0]
+    image = np.ravel(features[IMAGE])[0]
     # Labels lie by model, where there are two, and both have the same.
     label = np.int64(np.ravel(tf.nest.flatten(extracts[tfma.LABELS_KEY])[0])[0])
     baseline = None
@@ -83,5 +84,5 @@ def _row(extracts: tfma.types.Extracts) -> dict[str, object]:
 
 def _probabilities(answer: Any) -> npt.NDArray[np.float32]:
     several = isinstance(answer, dict)
-    probabilities: npt.NDArray[np.float32] = answer[export.PROBABILITIES] if several else answer
+    probabilities: npt.NDArray[np.float32] = answer[PROBABILITIES] if several else answer
     return probabilities

@@ -34,7 +34,8 @@ from components.image_example_gen.checks import LEAKED, Checks
 from components.image_example_gen.driver import SEPARATOR
 from components.image_example_gen.quarantine import Quarantined
 from components.image_example_gen.splits import Cut
-from trainer import preprocessing, progress
+from trainer import progress
+from trainer.features import LABEL, TEXT
 
 CHECKS = "checks"
 _VERDICTS, _PRINTS, _DAMAGED, _COUNTS = "verdicts", "prints", "damaged", "counts"
@@ -336,8 +337,8 @@ def complete(record: bytes, labels: Sequence[str], label: int, numbers: measures
     example = tf.train.Example.FromString(record)
     features = example.features.feature
     values: dict[str, int | float | str] = {
-        preprocessing.LABEL: label,
-        preprocessing.TEXT: labels[label],
+        LABEL: label,
+        TEXT: labels[label],
         **dict(zip(measures.FEATURES, numbers, strict=True)),
     }
     for name, value in values.items():

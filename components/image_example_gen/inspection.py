@@ -28,7 +28,8 @@ from components.image_example_gen.checks import (
     Checks,
     RefusedError,
 )
-from trainer import images, preprocessing
+from trainer import images
+from trainer.features import IMAGE
 
 # How many pixels of images of one size are measured together; more would only cost memory.
 _PIXELS_AT_ONCE = 1 << 20
@@ -149,15 +150,15 @@ def _read(position: int, record: bytes, checks: Checks) -> _Decoded:
         raise RefusedError(NO_EXAMPLE, "the bytes are no tf.Example")
     features = example.features.feature
     values: Sequence[bytes] = ()
-    if preprocessing.IMAGE in features:
-        values = features[preprocessing.IMAGE].bytes_list.value
+    if IMAGE in features:
+        values = features[IMAGE].bytes_list.value
     if len(values) != 1 or not values[0]:
         raise RefusedError(
-            NO_IMAGE, f"{preprocessing.IMAGE} has {len(values)} values; allowed: one that has bytes"
+            NO_IMAGE, f"{IMAGE} has {len(values)} values; allowed: one that has bytes"
         )
     label = labels.settle(example, checks.labels)
     pixels = decode(values[0], checks)
-    key = features[preprocessing.IMAGE]
+    key = features[IMAGE]
     if checks.group is not None and checks.group in features:
         group = features[checks.group]
         # A record without a group is a group of its own.

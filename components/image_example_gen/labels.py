@@ -12,7 +12,7 @@ from components.image_example_gen.checks import (
     UNKNOWN_LABEL,
     RefusedError,
 )
-from trainer import preprocessing
+from trainer.features import LABEL, TEXT
 
 
 def settle(example: tf.train.Example, labels: Sequence[str]) -> int:
@@ -27,24 +27,19 @@ def settle(example: tf.train.Example, labels: Sequence[str]) -> int:
             features name different classes.
     """
     features = example.features.feature
-    number = _number(features[preprocessing.LABEL]) if preprocessing.LABEL in features else None
-    name = _name(features[preprocessing.TEXT]) if preprocessing.TEXT in features else None
+    number = _number(features[LABEL]) if LABEL in features else None
+    name = _name(features[TEXT]) if TEXT in features else None
     if number is None and name is None:
-        raise RefusedError(
-            MISSING_LABEL, f"neither {preprocessing.LABEL} nor {preprocessing.TEXT} has a value"
-        )
+        raise RefusedError(MISSING_LABEL, f"neither {LABEL} nor {TEXT} has a value")
     if number is not None and not 0 <= number < len(labels):
-        raise RefusedError(
-            UNKNOWN_LABEL, f"{preprocessing.LABEL} is {number} of {len(labels)} classes"
-        )
+        raise RefusedError(UNKNOWN_LABEL, f"{LABEL} is {number} of {len(labels)} classes")
     if name is not None and name not in labels:
-        raise RefusedError(UNKNOWN_LABEL, f"{preprocessing.TEXT} is {name[:80]!r}")
+        raise RefusedError(UNKNOWN_LABEL, f"{TEXT} is {name[:80]!r}")
     by_name = labels.index(name) if name is not None else number
     if number is not None and by_name != number:
         raise RefusedError(
             DISAGREEING_LABELS,
-            f"{preprocessing.LABEL} is {number}, {labels[number]!r}, but {preprocessing.TEXT} is"
-            f" {name!r}",
+            f"{LABEL} is {number}, {labels[number]!r}, but {TEXT} is {name!r}",
         )
     assert by_name is not None
     return by_name
@@ -55,7 +50,7 @@ def _number(feature: tf.train.Feature) -> int | None:
     if kind is None or not getattr(feature, kind).value:
         return None
     if kind != "int64_list" or len(feature.int64_list.value) != 1:
-        raise RefusedError(UNKNOWN_LABEL, f"{preprocessing.LABEL} is not one whole number")
+        raise RefusedError(UNKNOWN_LABEL, f"{LABEL} is not one whole number")
     return int(feature.int64_list.value[0])
 
 
@@ -64,6 +59,6 @@ def _name(feature: tf.train.Feature) -> str | None:
     if kind is None or not getattr(feature, kind).value:
         return None
     if kind != "bytes_list" or len(feature.bytes_list.value) != 1:
-        raise RefusedError(UNKNOWN_LABEL, f"{preprocessing.TEXT} is not one text")
+        raise RefusedError(UNKNOWN_LABEL, f"{TEXT} is not one text")
     # An empty text stands for none, as in the model's own reading of the feature.
     return feature.bytes_list.value[0].decode("utf-8", "replace") or None

@@ -17,7 +17,7 @@ from components.image_example_gen.quarantine import Quarantined
 from components.image_example_gen.report import QUARANTINE
 from components.report.page import Held, Mistake, Neighbour
 from components.report.pictures import thumbnail
-from trainer import preprocessing
+from trainer.features import EMBEDDING_PREFIX, IMAGE, LABEL
 from trainer.input import digest, parsed
 
 _MISTAKES = 24
@@ -27,7 +27,6 @@ _COMPARED = 20_000
 _HELD = 12
 _LOOKED_AT = 500
 _SIDE, _SMALL_SIDE = 160, 80
-_EMBEDDING = "embedding/"
 
 Vectors = npt.NDArray[np.float32]
 
@@ -87,7 +86,7 @@ def mistakes(
 def _embedding_name(transformed: str) -> str | None:
     for record in tf.data.TFRecordDataset(_files(transformed, "test"), "GZIP").take(1):
         names = tf.train.Example.FromString(record.numpy()).features.feature
-        return next((name for name in names if name.startswith(_EMBEDDING)), None)
+        return next((name for name in names if name.startswith(EMBEDDING_PREFIX)), None)
     return None
 
 
@@ -110,8 +109,8 @@ def _find(wanted: set[bytes], folder: str, embedding: str | None) -> dict[bytes,
     found = {}
     nothing = np.zeros(0, np.float32)
     for batch in _batches(folder, "test", embedding):
-        images = batch[preprocessing.IMAGE].numpy()
-        names = map(digest, images, batch[preprocessing.LABEL].numpy())
+        images = batch[IMAGE].numpy()
+        names = map(digest, images, batch[LABEL].numpy())
         rows = {row: name for row, name in enumerate(names) if name in wanted}
         if rows:
             vectors = None if embedding is None else _unit(batch[embedding])
@@ -128,7 +127,7 @@ def _neighbours(
     compared = 0
     for batch in _batches(folder, "train", embedding):
         cosines = queries @ _unit(batch[embedding]).T
-        images, classes = batch[preprocessing.IMAGE].numpy(), batch[preprocessing.LABEL].numpy()
+        images, classes = batch[IMAGE].numpy(), batch[LABEL].numpy()
         best = np.argsort(-cosines, axis=1)[:, :_NEIGHBOURS]
         for heap, rows, values in zip(nearest, best, cosines, strict=True):
             for row in rows:
@@ -173,5 +172,5 @@ def _image(record: bytes) -> bytes:
         feature = tf.train.Example.FromString(record).features.feature
     except DecodeError:
         return b""
-    values = feature[preprocessing.IMAGE].bytes_list.value if preprocessing.IMAGE in feature else ()
+    values = feature[IMAGE].bytes_list.value if IMAGE in feature else ()
     return bytes(values[0]) if values else b""

@@ -14,12 +14,23 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from components.serving_validator.checks import Answers
 from components.serving_validator.server_process import MODEL, RunningServer, ServerError, post
+from trainer.features import (
+    CLASSIFY,
+    EXAMPLES,
+    IMAGE,
+    IMAGE_BYTES,
+    PREDICTED_LABEL,
+    PROBABILITIES,
+    SCORE,
+    SERVING_DEFAULT,
+    SERVING_EXAMPLES,
+)
 
 _SECONDS = 60.0
 _BATCH_IMAGES = 16
 _BATCH_BYTES = 8 * 2**20
-_OUTPUTS = ("probabilities", "label", "score")
-SIGNATURES = {"serving_default": "image_bytes", "serving_examples": "examples"}
+_OUTPUTS = (PROBABILITIES, PREDICTED_LABEL, SCORE)
+SIGNATURES = {SERVING_DEFAULT: IMAGE_BYTES, SERVING_EXAMPLES: EXAMPLES}
 
 Rows = list[tuple[Any, str, float]]
 
@@ -76,7 +87,7 @@ def milliseconds(server: RunningServer, images: Sequence[bytes]) -> tuple[float,
     times = []
     for image in images:
         start = time.perf_counter()
-        _by_rest(server, "serving_default", [image])
+        _by_rest(server, SERVING_DEFAULT, [image])
         times.append((time.perf_counter() - start) * 1000)
     return tuple(times)
 
@@ -84,10 +95,10 @@ def milliseconds(server: RunningServer, images: Sequence[bytes]) -> tuple[float,
 def classes(server: RunningServer, example: bytes) -> list[str]:
     """Returns the class names in their order, as the classify signature gives them."""
     features = tf.train.Example.FromString(example).features.feature
-    (image,) = features["image/encoded"].bytes_list.value
+    (image,) = features[IMAGE].bytes_list.value
     body = {
-        "signature_name": "classify",
-        "examples": [{"image/encoded": {"b64": base64.b64encode(image).decode()}}],
+        "signature_name": CLASSIFY,
+        "examples": [{IMAGE: {"b64": base64.b64encode(image).decode()}}],
     }
     answer = post(f"{server.rest}:classify", body, _SECONDS)
     try:

@@ -26,7 +26,8 @@ from tfx.utils import io_utils, json_utils, path_utils
 
 from components.serving_validator import asking, checks, server_process
 from components.serving_validator.checks import Bounds, Floats, Measured
-from trainer import export, fingerprint, preprocessing
+from trainer import fingerprint
+from trainer.features import EVALUATION, IMAGE, PROBABILITIES
 
 MODEL_KEY = "model"
 EXAMPLES_KEY = "examples"
@@ -193,20 +194,20 @@ def _read(artifacts: list[types.Artifact], number: int) -> list[bytes]:
 
 def _image(example: bytes) -> bytes:
     features = tf.train.Example.FromString(example).features.feature
-    (image,) = features[preprocessing.IMAGE].bytes_list.value
+    (image,) = features[IMAGE].bytes_list.value
     return bytes(image)
 
 
 def _example(image: bytes) -> bytes:
     example = tf.train.Example()
-    example.features.feature[preprocessing.IMAGE].bytes_list.value.append(image)
+    example.features.feature[IMAGE].bytes_list.value.append(image)
     return bytes(example.SerializeToString())
 
 
 def _evaluated(model: str, examples: Sequence[bytes]) -> Floats:
     """Returns the probabilities that the Evaluator's signature gives, [images, classes]."""
-    evaluate = tf.saved_model.load(model).signatures[export.EVALUATION]
-    return np.asarray(evaluate(examples=tf.constant(list(examples)))["probabilities"], np.float64)
+    evaluate = tf.saved_model.load(model).signatures[EVALUATION]
+    return np.asarray(evaluate(examples=tf.constant(list(examples)))[PROBABILITIES], np.float64)
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from components.span_drift.report import Change
-from trainer import preprocessing
+from trainer.features import TEXT
 
 Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
 
@@ -38,15 +38,15 @@ def changes(
     for name in sorted(both & set(features)):
         comparator = schema.feature.add(name=name, type=_type(later[name])).drift_comparator
         comparator.jensen_shannon_divergence.threshold = max_divergence
-    if preprocessing.TEXT in both:
-        label = schema.feature.add(name=preprocessing.TEXT, type=schema_pb2.BYTES)
+    if TEXT in both:
+        label = schema.feature.add(name=TEXT, type=schema_pb2.BYTES)
         label.drift_comparator.infinity_norm.threshold = max_label_distance
     found = []
     for info in tfdv.validate_statistics(after, schema, previous_statistics=before).drift_skew_info:
         (name,), measurement = info.path.step, info.drift_measurements[0]
         if measurement.value <= measurement.threshold:
             continue
-        is_label = name == preprocessing.TEXT
+        is_label = name == TEXT
         what, was, now = (_furthest if is_label else _mean)(earlier[name], later[name])
         measure = "L-infinity distance" if is_label else "Jensen-Shannon divergence"
         found.append(

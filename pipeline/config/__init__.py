@@ -5,7 +5,8 @@ stand. The messages about a wrong config and the file that `retrain init` writes
 them. Nothing heavy is imported here, so a mistake in a config is told at once.
 """
 
-from pipeline.config.data import MEASURED, Data, Image, Splits
+from pipeline.config.data import Data, Image, Splits
+from pipeline.config.error import ConfigError
 from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
 from pipeline.config.kubeflow import Kubeflow, Step
 from pipeline.config.loading import (
@@ -21,10 +22,9 @@ from pipeline.config.messages import allowed, properties, schema
 from pipeline.config.root import Beam, Config, Push
 from pipeline.config.serving import Serving
 from pipeline.config.training import Backbone, Trainer
-from pipeline.config.values import ConfigError, guess, is_remote, shown
+from trainer.section import did_you_mean, is_remote, shown
 
 __all__ = [
-    "MEASURED",
     "METRICS",
     "Backbone",
     "Beam",
@@ -42,7 +42,7 @@ __all__ = [
     "Trainer",
     "allowed",
     "check_weights",
-    "guess",
+    "did_you_mean",
     "is_remote",
     "load",
     "parse",

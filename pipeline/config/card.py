@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.config.values import Section
+from trainer.section import Section
 
 
 class Card(Section):

@@ -5,21 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config.values import Location, Section, Texts, shown
-
-# What ImageExampleGen measures of each image; `components.image_example_gen.measures` has the
-# meaning. They stand here too, as that module loads too much to tell a mistake in a config.
-MEASURED = (
-    "image/height",
-    "image/width",
-    "image/aspect",
-    "image/brightness",
-    "image/contrast",
-    "image/sharpness",
-    "image/colourfulness",
-    "image/entropy",
-    "image/bytes",
-)
+from trainer.features import SOURCE
+from trainer.section import Location, Section, Texts, shown
 
 
 def _check_folder_of_spans(value: str) -> str:
@@ -174,7 +161,7 @@ class Data(Section):
         min_length=1,
         description="Feature whose records stay together in such a cut, as of one patient or"
         " camera. If left out, each image is cut by itself.",
-        examples=["image/source"],
+        examples=[SOURCE],
     )
     checks: Checks = Field(
         Checks(), description="What an image must be like, and when a span is refused."

@@ -4,18 +4,18 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config.data import MEASURED
-from pipeline.config.values import Section, Texts, check_unique, shown
+from trainer.features import IMAGE, MEASURED, SOURCE
+from trainer.section import Section, Texts, check_unique, shown
 
 
 def _check_slices(names: tuple[str, ...]) -> tuple[str, ...]:
-    if "image/encoded" in names:
-        raise ValueError("found image/encoded; allowed: features that images share, not the images")
+    if IMAGE in names:
+        raise ValueError(f"found {IMAGE}; allowed: features that images share, not the images")
     for name in names:
         if name in MEASURED:
             raise ValueError(
                 f"found {shown(name)}, of which nearly every image has another value; allowed:"
-                " features with a few values, such as image/source"
+                f" features with a few values, such as {SOURCE}"
             )
     return check_unique(names)
 
@@ -139,7 +139,7 @@ class Evaluation(Section):
 
     slices: Annotated[Texts, AfterValidator(_check_slices)] = Field(
         (),
-        description="Features by whose values metrics are also given, such as image/source."
+        description=f"Features by whose values metrics are also given, such as {SOURCE}."
         " Metrics by class always are, AUC among them up to 200 classes.",
     )
     thresholds: Thresholds = Field(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.config.values import Location, Section
+from trainer.section import Location, Section
 
 # YAML has lists only; the models hold tuples so that a config cannot be changed.
 _AS_LIST = Field(strict=False)

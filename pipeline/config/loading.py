@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from pipeline.config import messages
 from pipeline.config.data import check_labels
+from pipeline.config.error import ConfigError
 from pipeline.config.root import Config
-from pipeline.config.values import ConfigError, is_remote, shown
+from trainer.section import is_remote, shown
 
 _MOST_LINES = 5
 

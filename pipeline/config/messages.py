@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.config.root import Config
-from pipeline.config.values import shown
+from trainer.section import shown
 
 # What YAML makes of unquoted words such as yes, 12 or 2024-01-01.
 _LIKE_TEXT = (bool, int, float, datetime.date)

@@ -11,8 +11,8 @@ from pipeline.config.kubeflow import Kubeflow
 from pipeline.config.serving import Serving
 from pipeline.config.training import Backbone, Trainer
 from pipeline.config.tuning import Tuner
-from pipeline.config.values import Location, Section, Texts, shown
 from trainer.backbones import catalog
+from trainer.section import Location, Section, Texts, shown
 
 
 class Export(Section):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.config.values import Section
+from trainer.section import Section
 
 _Positive = Annotated[float, Field(gt=0)]
 

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pipeline.config.values import Location, Section, guess, shown
 from trainer.backbones import catalog
+from trainer.section import Location, Section, did_you_mean, shown
 
 
 class Backbone(Section):
@@ -36,7 +36,7 @@ class Backbone(Section):
         if value not in catalog.names():
             names = ", ".join(catalog.names())
             raise ValueError(
-                f"found {shown(value)}; allowed: {names}{guess(value, catalog.names())}"
+                f"found {shown(value)}; allowed: {names}{did_you_mean(value, catalog.names())}"
             )
         return value
 
@@ -50,7 +50,7 @@ class Backbone(Section):
         if value not in symbols:
             raise ValueError(
                 f"found {shown(value)}; allowed for {info.data['name']}: {', '.join(symbols)},"
-                f" or a path with a / in it{guess(value, symbols)}"
+                f" or a path with a / in it{did_you_mean(value, symbols)}"
             )
         return value
 

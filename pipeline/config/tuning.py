@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.values import Section
+from trainer.section import Section
 
 
 class Range(Section):

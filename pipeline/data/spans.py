@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from pipeline.config import Config, ConfigError, did_you_mean, is_remote, read_labels, shown
 from pipeline.data import peek
-from pipeline.config import Config, ConfigError, guess, is_remote, read_labels, shown
+from trainer.features import IMAGE, LABEL, TEXT
 
 SPLITS = ("train", "val", "test")
 
@@ -21,7 +22,6 @@ _PREFIX = "span-"
 _RECORDS_PER_FILE = 64
 _RECORDS_IN_ALL = 1024
 _NAMES_IN_MESSAGE = 10
-_IMAGE, _LABEL, _TEXT = "image/encoded", "image/class/label", "image/class/text"
 _IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
 
 
@@ -203,24 +203,24 @@ def _check_file(
 def _check_example(
     example: Mapping[str, peek.Values], where: str, labels: Sequence[str], ids: Mapping[str, int]
 ) -> None:
-    for feature in (_IMAGE, _LABEL, _TEXT):
+    for feature in (IMAGE, LABEL, TEXT):
         if len(example.get(feature, [])) > 1:
             raise ConfigError(
                 f"{where}: {feature}: found {len(example[feature])} values; allowed: one"
             )
-    encoded, label, text = (next(iter(example.get(f, [])), None) for f in (_IMAGE, _LABEL, _TEXT))
+    encoded, label, text = (next(iter(example.get(f, [])), None) for f in (IMAGE, LABEL, TEXT))
     if text == b"":  # which stands for none, as when the images come in
         text = None
     if not isinstance(encoded, bytes) or not encoded.startswith(_IMAGE_STARTS):
         found = "nothing" if encoded is None else "something else"
         raise ConfigError(
-            f"{where}: {_IMAGE}: found {found}; allowed: the bytes of a JPEG, PNG, GIF or BMP file"
+            f"{where}: {IMAGE}: found {found}; allowed: the bytes of a JPEG, PNG, GIF or BMP file"
         )
     if label is None and text is None:
-        raise ConfigError(f"{where}: found neither {_LABEL} nor {_TEXT}; allowed: either or both")
+        raise ConfigError(f"{where}: found neither {LABEL} nor {TEXT}; allowed: either or both")
     if label is not None and (not isinstance(label, int) or not 0 <= label < len(labels)):
         raise ConfigError(
-            f"{where}: {_LABEL}: found {label!r}; allowed: 0 to {len(labels) - 1}, as there are"
+            f"{where}: {LABEL}: found {label!r}; allowed: 0 to {len(labels) - 1}, as there are"
             f" {len(labels)} labels"
         )
     if text is None:
@@ -228,12 +228,12 @@ def _check_example(
     name = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
     if name not in ids:
         raise ConfigError(
-            f"{where}: {_TEXT}: found {shown(name)}; allowed: {_listed(labels)}"
-            f"{guess(name, labels)}"
+            f"{where}: {TEXT}: found {shown(name)}; allowed: {_listed(labels)}"
+            f"{did_you_mean(name, labels)}"
         )
     if label is not None and ids[name] != label:
         raise ConfigError(
-            f"{where}: {_TEXT}: found {shown(name)} with {_LABEL} {label}, which is"
+            f"{where}: {TEXT}: found {shown(name)} with {LABEL} {label}, which is"
             f" {shown(labels[int(label)])}; allowed: a name and a label that agree"
         )
 

@@ -11,7 +11,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from components.evaluator import metrics
 from components.evaluator.scorecard import SliceBounds
 from pipeline.config import Evaluation, Thresholds
-from trainer import export, preprocessing
+from trainer.features import EVALUATION, LABEL, PROBABILITIES, TEXT, UNCALIBRATED
 
 # A model is worse when these rise.
 LOWER_IS_BETTER = frozenset({"expected_calibration_error"})
@@ -44,7 +44,7 @@ def eval_config(evaluation: Evaluation, labels: Sequence[str]) -> tfma.EvalConfi
                 "ExpectedCalibrationError",
                 module=own,
                 name="expected_calibration_error_uncalibrated",
-                output=export.UNCALIBRATED,
+                output=UNCALIBRATED,
             ),
         ]
     )
@@ -56,13 +56,13 @@ def eval_config(evaluation: Evaluation, labels: Sequence[str]) -> tfma.EvalConfi
             metric.per_slice_thresholds.add(
                 slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold
             )
-    features = dict.fromkeys((preprocessing.TEXT, *evaluation.slices))
+    features = dict.fromkeys((TEXT, *evaluation.slices))
     return config_pb2.EvalConfig(
         model_specs=[
             config_pb2.ModelSpec(
-                signature_name=export.EVALUATION,
-                label_key=preprocessing.LABEL,
-                prediction_key="probabilities",
+                signature_name=EVALUATION,
+                label_key=LABEL,
+                prediction_key=PROBABILITIES,
             )
         ],
         slicing_specs=[

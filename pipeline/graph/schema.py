@@ -9,17 +9,27 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from pipeline.config import MEASURED
-from trainer import preprocessing
+from trainer.features import (
+    BYTES,
+    FILENAME,
+    FORMAT,
+    HEIGHT,
+    IMAGE,
+    LABEL,
+    MEASURED,
+    SOURCE,
+    TEXT,
+    WIDTH,
+)
 
 # The data contract's optional features (TF-Slim's names for ImageNet records).
 _OPTIONAL = {
-    "image/filename": schema_pb2.BYTES,
-    "image/format": schema_pb2.BYTES,
-    "image/source": schema_pb2.BYTES,
+    FILENAME: schema_pb2.BYTES,
+    FORMAT: schema_pb2.BYTES,
+    SOURCE: schema_pb2.BYTES,
 }
 # What ImageExampleGen measures.
-_WHOLE = ("image/height", "image/width", "image/bytes")
+_WHOLE = (HEIGHT, WIDTH, BYTES)
 _MEASURED = {name: schema_pb2.INT if name in _WHOLE else schema_pb2.FLOAT for name in MEASURED}
 
 
@@ -32,21 +42,21 @@ def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
             does not name must be text.
     """
     image = schema_pb2.Feature(
-        name=preprocessing.IMAGE,
+        name=IMAGE,
         type=schema_pb2.BYTES,
         image_domain=schema_pb2.ImageDomain(),
         presence=schema_pb2.FeaturePresence(min_fraction=1.0, min_count=1),
         shape=schema_pb2.FixedShape(dim=[schema_pb2.FixedShape.Dim(size=1)]),
     )
-    label = _optional(preprocessing.LABEL, schema_pb2.INT)
+    label = _optional(LABEL, schema_pb2.INT)
     label.int_domain.CopyFrom(
         schema_pb2.IntDomain(name=label.name, min=0, max=len(labels) - 1, is_categorical=True)
     )
-    text = _optional(preprocessing.TEXT, schema_pb2.BYTES)
+    text = _optional(TEXT, schema_pb2.BYTES)
     text.string_domain.CopyFrom(schema_pb2.StringDomain(name=text.name, value=labels))
     known = {**_OPTIONAL, **_MEASURED}
     others = {**known, **{name: schema_pb2.BYTES for name in slices if name not in known}}
-    for name in (preprocessing.LABEL, preprocessing.TEXT):
+    for name in (LABEL, TEXT):
         others.pop(name, None)
     optional = [_optional(name, kind) for name, kind in others.items()]
     for feature in optional:

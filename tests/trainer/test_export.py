@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tests.conftest import LABELS, Exported, Picture, Record
-from trainer import preprocessing
+from trainer.features import IMAGE
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 TOLERANCE = 1e-4
@@ -96,7 +96,7 @@ def test_an_example_with_an_embedding_is_not_embedded_again(
     examples = []
     for example in exported.examples.values():
         copy = tf.train.Example.FromString(example.SerializeToString())
-        copy.features.feature[preprocessing.IMAGE].bytes_list.value[0] = b"not even an image"
+        copy.features.feature[IMAGE].bytes_list.value[0] = b"not even an image"
         examples.append(copy.SerializeToString())
     answer = signatures["evaluation"](examples=tf.constant(examples))
     np.testing.assert_allclose(answer["probabilities"], expected, atol=TOLERANCE)

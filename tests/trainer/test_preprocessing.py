@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from tests.conftest import DIMENSION, LABELS, SIZE, Picture, Transformed
 from trainer import fingerprint, images, preprocessing
 from trainer.backbones import registry
-from trainer.preprocessing import CHUNK, IMAGE, LABEL, TEXT
+from trainer.features import IMAGE, LABEL, TEXT
+from trainer.preprocessing import CHUNK
 
 Layer = Callable[[dict[str, Any]], dict[str, Any]]
 

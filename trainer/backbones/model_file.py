@@ -9,8 +9,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from trainer.features import SERVING_DEFAULT
+
 _KERAS = ".keras"
-_SIGNATURE = "serving_default"
 
 
 def build(name: str, image_size: int, weights: str) -> keras.Model:
@@ -113,10 +114,10 @@ def _load_keras(path: str) -> keras.Model:
 
 def _signature(path: str) -> tf.types.experimental.ConcreteFunction:
     signatures = tf.saved_model.load(path).signatures
-    if _SIGNATURE not in signatures:
-        raise ValueError(f"{path}: has no signature {_SIGNATURE}")
-    return signatures[_SIGNATURE]
+    if SERVING_DEFAULT not in signatures:
+        raise ValueError(f"{path}: has no signature {SERVING_DEFAULT}")
+    return signatures[SERVING_DEFAULT]
 
 
 def _saved_model(path: str) -> keras.Layer:
-    return keras.layers.TFSMLayer(path, call_endpoint=_SIGNATURE, name="saved")
+    return keras.layers.TFSMLayer(path, call_endpoint=SERVING_DEFAULT, name="saved")

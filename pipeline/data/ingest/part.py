@@ -20,6 +20,7 @@ import tensorflow as tf
 from pipeline.data.ingest import transcode
 from pipeline.data.ingest.sources import Source, settled
 from pipeline.data.ingest.transcode import RejectedError
+from trainer.features import FILENAME, FORMAT, HEIGHT, IMAGE, LABEL, TEXT, WIDTH
 
 Images = Callable[[], Iterable[Source]]
 
@@ -120,13 +121,13 @@ def to_example(
         ) from error
     prepared = transcode.prepare(encoded, max_side)
     features: dict[str, bytes | int] = {
-        "image/encoded": prepared.encoded,
-        "image/class/label": labels.index(image.label),
-        "image/class/text": image.label.encode(),
-        "image/filename": os.fsencode(image.name),
-        "image/format": prepared.kind.encode(),
-        "image/height": prepared.height,
-        "image/width": prepared.width,
+        IMAGE: prepared.encoded,
+        LABEL: labels.index(image.label),
+        TEXT: image.label.encode(),
+        FILENAME: os.fsencode(image.name),
+        FORMAT: prepared.kind.encode(),
+        HEIGHT: prepared.height,
+        WIDTH: prepared.width,
         **{name: value.encode("utf-8", "surrogateescape") for name, value in image.slices},
     }
     example = tf.train.Example(

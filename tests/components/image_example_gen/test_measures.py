@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.image_example_gen import measures
-from pipeline import config
+from trainer import features
 
 
 def _measure(pixels: np.ndarray) -> measures.Measures:
@@ -16,7 +16,7 @@ def _measure(pixels: np.ndarray) -> measures.Measures:
 
 
 def test_names_are_those_that_the_config_knows() -> None:
-    assert set(config.MEASURED) == set(measures.FEATURES)
+    assert set(features.MEASURED) == set(measures.FEATURES)
 
 
 def test_a_constant_image() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from pipeline.data import spans
 from pipeline.config import Config, ConfigError
+from pipeline.data import spans
 from pipeline.data.spans import SPLITS
 
 LABELS = ("cat", "dog", "owl")

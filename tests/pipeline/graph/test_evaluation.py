@@ -11,7 +11,7 @@ import tensorflow_model_analysis as tfma
 from pipeline.config import METRICS, Evaluation
 from pipeline.graph import evaluation
 from tests.conftest import LABELS
-from trainer import export
+from trainer.features import EVALUATION
 
 
 def _config(**section: Any) -> tfma.EvalConfig:
@@ -81,7 +81,7 @@ def test_slices_are_the_whole_the_classes_and_what_was_asked_for_once() -> None:
 
 def test_the_model_is_asked_through_its_evaluation_signature() -> None:
     (model,) = _config().model_specs
-    assert model.signature_name == export.EVALUATION
+    assert model.signature_name == EVALUATION
     assert model.label_key == "image/class/label"
     assert model.prediction_key == "probabilities"
 

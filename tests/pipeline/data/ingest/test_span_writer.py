@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from retrain.__main__ import main
-from pipeline.data import spans
 from pipeline.config import Config, ConfigError
+from pipeline.data import spans
 from pipeline.data.ingest import sources, span_writer, spans_there
+from retrain.__main__ import main
 from tests.conftest import Picture
 from trainer import images
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from retrain.__main__ import main
 from pipeline.config import ConfigError
 from pipeline.data.ingest import part, sources, tables
+from retrain.__main__ import main
 from tests.conftest import Picture
 
 

@@ -1,4 +1,8 @@
-"""What the values of all sections have in common: texts, locations, and how they are shown."""
+"""What all sections of the config share: the base model, its kinds of values, and their messages.
+
+A section stands beside the code that uses it. This module loads pydantic only, so that the command
+line reports a wrong config at once.
+"""
 
 import datetime
 import difflib
@@ -14,13 +18,37 @@ _REMOTE_SCHEMES = ("gs://", "s3://")
 _LOCATIONS = "a local path or gs://…"
 
 
-class ConfigError(ValueError):
-    """A mistake in what the user gave: the message names place, finding and what is allowed."""
-
-
 def is_remote(location: str) -> bool:
-    """Tells whether a location is a URI of an object store instead of a local path."""
+    """Tells whether a location is a URI of an object store; otherwise it is a local path."""
     return location.startswith(_REMOTE_SCHEMES)
+
+
+def did_you_mean(found: str, choices: Iterable[str]) -> str:
+    """Returns the end of a message that proposes the nearest choice; empty if none is near."""
+    close = difflib.get_close_matches(found, list(choices), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def shown(value: object) -> str:
+    """Returns a value as a config file writes it, shortened to 200 characters."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list" if value else "an empty list"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f".{value}".replace(".-", "-.")
+    if isinstance(value, datetime.date):
+        return str(value)
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+def check_unique(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuses a blank name and a repeated one."""
+    for number, name in enumerate(names):
+        if not name.strip() or name in names[:number]:
+            raise ValueError(f"found {shown(name)} twice or blank; allowed: each name once")
+    return names
 
 
 def _check_location(value: str) -> str:
@@ -36,45 +64,17 @@ def _check_location(value: str) -> str:
     return value
 
 
-def guess(found: str, choices: Iterable[str]) -> str:
-    """Ends a message with the choice that was probably meant, if there is one."""
-    close = difflib.get_close_matches(found, list(choices), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def shown(value: object) -> str:
-    """Shows a value as a config file would hold it, in short."""
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return "a list" if value else "an empty list"
-    if isinstance(value, float) and not math.isfinite(value):
-        return f".{value}".replace(".-", "-.")
-    if isinstance(value, datetime.date):
-        return str(value)
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 200 else f"{text[:199]}…"
-
-
-def check_unique(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuses a name that is blank or stands twice."""
-    for number, name in enumerate(names):
-        if not name.strip() or name in names[:number]:
-            raise ValueError(f"found {shown(name)} twice or blank; allowed: each name once")
-    return names
-
-
 Location = Annotated[
     str,
     AfterValidator(_check_location),
     Field(json_schema_extra={"allowed": _LOCATIONS}),
 ]
-# YAML has lists only; the models hold tuples so that a config cannot be changed.
+# YAML knows lists only; the models hold tuples so that a config cannot change.
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class Section(BaseModel):
-    """What all sections share: no unknown keys, no silent conversions, no changes."""
+    """The base of all sections: no unknown keys, no silent conversions, no changes."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True

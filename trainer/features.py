@@ -1,0 +1,50 @@
+"""The names of the data contract and of the exported model's signatures, each declared once.
+
+This module imports nothing, so a name can be read without loading TensorFlow.
+"""
+
+# Features of an example: the ImageNet names of TF-Slim.
+IMAGE = "image/encoded"
+LABEL = "image/class/label"
+TEXT = "image/class/text"
+FILENAME = "image/filename"
+FORMAT = "image/format"
+SOURCE = "image/source"
+HEIGHT = "image/height"
+WIDTH = "image/width"
+BYTES = "image/bytes"
+
+# What ImageExampleGen measures of each image; `components.image_example_gen.measures` explains it.
+MEASURED = (
+    HEIGHT,
+    WIDTH,
+    "image/aspect",
+    "image/brightness",
+    "image/contrast",
+    "image/sharpness",
+    "image/colourfulness",
+    "image/entropy",
+    BYTES,
+)
+
+# Embeddings stand under this prefix, followed by the fingerprint of what made them.
+EMBEDDING_PREFIX = "embedding/"
+
+# Signatures of the exported model. TF Serving offers all of them.
+SERVING_DEFAULT = "serving_default"
+SERVING_EXAMPLES = "serving_examples"
+CLASSIFY = "classify"
+EVALUATION = "evaluation"
+
+# Their inputs.
+IMAGE_BYTES = "image_bytes"
+EXAMPLES = "examples"
+INPUTS = "inputs"
+
+# Their outputs.
+PROBABILITIES = "probabilities"
+UNCALIBRATED = "uncalibrated"
+PREDICTED_LABEL = "label"
+SCORE = "score"
+CLASSES = "classes"
+SCORES = "scores"
