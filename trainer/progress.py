@@ -67,6 +67,8 @@ def latest() -> Progress | None:
         return _latest
 
 
+# What components do to images, and count.
+CHECKED, TRANSFORMED, EVALUATED = "checked", "transformed", "evaluated"
 _counts: collections.Counter[str] = collections.Counter()
 
 
@@ -74,7 +76,7 @@ def count(what: str, images: int) -> None:
     """Tells that so many more images are done.
 
     Args:
-        what: what is done to them: "checked", "transformed" or "evaluated".
+        what: `CHECKED`, `TRANSFORMED` or `EVALUATED`: what is done to them.
         images: how many.
     """
     with _lock:

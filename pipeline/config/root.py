@@ -141,6 +141,16 @@ class Config(Section):
         return self.push.model_store or f"{self.output}/models/{self.name}"
 
     @property
+    def statistics_store(self) -> str:
+        """Folder of the statistics of the spans that passed the data gate."""
+        return f"{self.output}/statistics"
+
+    @property
+    def metadata_file(self) -> str:
+        """The sqlite database of ML Metadata."""
+        return f"{self.output}/metadata.db"
+
+    @property
     def model_name(self) -> str:
         """The model's name in requests."""
         return self.model_store.rstrip("/").rpartition("/")[2]

@@ -21,13 +21,6 @@ def cause(traceback: str) -> str:
     return _MODULE.sub("", told[0]) if told else ""
 
 
-def message(traceback: str) -> tuple[str, ...]:
-    """Returns the lines of what went wrong, without the name of the exception."""
-    first, *others = _told(traceback) or [""]
-    name, _, words = _MODULE.sub("", first).partition(": ")
-    return tuple(line for line in (words or name, *others) if line)
-
-
 def calls(traceback: str) -> list[str]:
     """Returns the lines of the innermost calls that led to it, a dozen at most."""
     return [line for line in _meant(traceback) if line.startswith(" ")][-_LINES:]

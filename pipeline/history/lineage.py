@@ -19,6 +19,7 @@ from tfx.utils import path_utils
 from components import model_store
 from components.report.component import OPTIONS_KEY
 from pipeline.config import Config, ConfigError
+from pipeline.graph import nodes
 from pipeline.history import outcome, runs
 from pipeline.history.metadata import History
 from pipeline.history.outcome import Outcome
@@ -94,10 +95,10 @@ def of_span(config: Config, history: History, span: int) -> list[Origin]:
 
 
 def _traced(config: Config, history: History, run: str, version: int) -> Origin:
-    ended = outcome.read(history, run, runs.NODES)
-    model = _uri(history.output(run, "trainer", "model"))
-    examples = history.output(run, "example-gen", "examples")
-    options = history.parameter(run, "report", OPTIONS_KEY) or {}
+    ended = outcome.read(history, run, nodes.NODES)
+    model = _uri(history.output(run, nodes.TRAINER, "model"))
+    examples = history.output(run, nodes.EXAMPLE_GEN, "examples")
+    options = history.parameter(run, nodes.REPORT, OPTIONS_KEY) or {}
     newest = ended.data.span if ended.data else _span(examples)
     fingerprint = _property(examples, FINGERPRINT_PROPERTY_NAME)
     window = options.get("config", {}).get("data", {}).get("window", 1)
@@ -106,7 +107,7 @@ def _traced(config: Config, history: History, run: str, version: int) -> Origin:
         path=ended.path or model_store.path(config.model_store, version),
         run=run,
         model=model,
-        transform_graph=_uri(history.output(run, "transform", "transform_graph")),
+        transform_graph=_uri(history.output(run, nodes.TRANSFORM, "transform_graph")),
         metrics=ended.scorecard.metrics if ended.scorecard else {},
         blessed=ended.scorecard.blessed if ended.scorecard else None,
         span=newest,

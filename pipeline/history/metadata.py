@@ -1,7 +1,8 @@
-"""What ran, as ML Metadata tells it."""
+"""What ran on this machine, as ML Metadata records it."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 
+from components import refusal
+from components.refusal import Refusal
 from pipeline.config import ConfigError
 
 _States = metadata_store_pb2.Execution
@@ -23,9 +26,8 @@ _STATE_NAMES = {
     _States.CANCELED: "failed",
 }
 NOT_RUN = "not run"
-# Where TFX's launcher puts the traceback of what failed.
+# Where TFX's launcher puts the result of what failed: ExecutionResult, as JSON.
 RESULT = "__execution_result__"
-_MESSAGE = "resultMessage"
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,9 @@ class ComponentRun:
         id: node id in the graph.
         state: "running", "done", "cached", "failed" or "not run".
         started: Unix time in seconds; 0 if it did not run.
-        seconds: how long it took, or has taken up to its last word.
-        error: the traceback, if it failed.
+        seconds: how long it took, or has taken so far.
+        error: the traceback, if it failed; "" if it refused.
+        refusal: why it refused, if it is a gate that did; its state is then "failed" too.
         usual: how long it took when it last did its work, in an earlier run; 0 if unknown.
     """
 
@@ -46,6 +49,7 @@ class ComponentRun:
     started: float = 0.0
     seconds: float = 0.0
     error: str = ""
+    refusal: Refusal | None = None
     usual: float = 0.0
 
     @property
@@ -139,17 +143,16 @@ class History:
 
 def _component_run(node: str, execution: metadata_store_pb2.Execution) -> ComponentRun:
     started = execution.create_time_since_epoch / 1000
-    return ComponentRun(
+    found = ComponentRun(
         id=node,
         state=_STATE_NAMES.get(execution.last_known_state, "running"),
         started=started,
         seconds=execution.last_update_time_since_epoch / 1000 - started,
-        error=_error(execution),
     )
-
-
-def _error(execution: metadata_store_pb2.Execution) -> str:
     if RESULT not in execution.custom_properties:
-        return ""
-    message: str = json.loads(execution.custom_properties[RESULT].string_value).get(_MESSAGE, "")
-    return message
+        return found
+    result = json.loads(execution.custom_properties[RESULT].string_value)
+    message = result.get("resultMessage", "")
+    if result.get("code") == refusal.CODE:
+        return dataclasses.replace(found, refusal=Refusal.from_json(message))
+    return dataclasses.replace(found, error=message)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.data_gate.component import DataRefusedError
-from components.edge_gate.component import PARITY_FILE, PARITY_KEY, EdgeRefusedError, Parity
+from components.edge_gate.component import PARITY_FILE, PARITY_KEY, Parity
 from components.evaluator.scorecard import FILE_NAME, Scorecard
 from components.image_example_gen import report
 from components.pusher import component as pusher
@@ -16,12 +15,9 @@ from components.report.component import PAGE_FILE, REPORT_KEY
 from components.serving_validator import component as serving_validator
 from components.span_drift import report as span_drift
 from components.span_drift.report import DriftReport
+from pipeline.graph import nodes as graph
 from pipeline.history import failure
 from pipeline.history.metadata import ComponentRun, History
-
-_REPORT = "report"
-# What a component raises to refuse a run; any other error is a failure.
-_REFUSALS = (DataRefusedError.__name__, EdgeRefusedError.__name__)
 
 
 @dataclass(frozen=True)
@@ -80,9 +76,9 @@ def read(
     if error is not None and _is_decided(components):
         # What was pushed is pushed, whatever became of its report.
         unreported, error = (f"the report could not be made: {_message(error)}",), None
-    written = _written(history, run, "evaluator", "evaluation", FILE_NAME)
+    written = _written(history, run, graph.EVALUATOR, "evaluation", FILE_NAME)
     scorecard = Scorecard.from_json(written) if written else None
-    pushed = history.output(run, "pusher", "pushed_model")
+    pushed = history.output(run, graph.PUSHER, "pushed_model")
     version = path = None
     verdict, reasons = _unsuccessful(components, error)
     if not verdict and pushed is not None and pushed.custom_properties[pusher.PUSHED_KEY].int_value:
@@ -93,9 +89,9 @@ def read(
         verdict = "refused"
         reasons = tuple(miss.sentence() for miss in scorecard.misses) if scorecard else ()
         reasons += _serving_reasons(history, run)
-    data = _written(history, run, "example-gen", "examples", report.FILE_NAME)
-    drift = _written(history, run, "span-drift", "drift", span_drift.FILE_NAME)
-    parity = _written(history, run, "edge-gate", PARITY_KEY, PARITY_FILE)
+    data = _written(history, run, graph.EXAMPLE_GEN, "examples", report.FILE_NAME)
+    drift = _written(history, run, graph.SPAN_DRIFT, "drift", span_drift.FILE_NAME)
+    parity = _written(history, run, graph.EDGE_GATE, PARITY_KEY, PARITY_FILE)
     return Outcome(
         verdict,
         run,
@@ -114,7 +110,7 @@ def read(
 
 def _is_decided(components: Sequence[ComponentRun]) -> bool:
     """Tells whether a run got as far as the push, or the refusal, before the report failed."""
-    before = [one for one in components if one.id != _REPORT]
+    before = [one for one in components if one.id != graph.REPORT]
     return bool(before) and before[-1].state in ("done", "cached")
 
 
@@ -124,7 +120,7 @@ def _message(error: Exception) -> str:
 
 
 def _page(history: History, run: str) -> str | None:
-    artifact = history.output(run, _REPORT, REPORT_KEY)
+    artifact = history.output(run, graph.REPORT, REPORT_KEY)
     file = Path(artifact.uri, PAGE_FILE) if artifact is not None else None
     return str(file) if file is not None and file.exists() else None
 
@@ -133,10 +129,11 @@ def _unsuccessful(
     components: Sequence[ComponentRun], error: Exception | None
 ) -> tuple[str, tuple[str, ...]]:
     """Returns verdict and reasons of a run that did not reach its end, "" of one that did."""
-    components = [one for one in components if one.id != _REPORT]
+    components = [one for one in components if one.id != graph.REPORT]
     failed = [one for one in components if one.state == "failed"]
-    if any(failure.cause(one.error).startswith(_REFUSALS) for one in failed):
-        return "refused", tuple(line for one in failed for line in failure.message(one.error))
+    refusals = [one.refusal for one in failed if one.refusal is not None]
+    if refusals:
+        return "refused", tuple(reason for refusal in refusals for reason in refusal.reasons)
     if failed:
         return "failed", tuple(failure.cause(one.error) or f"in {one.id}" for one in failed)
     if error is not None:  # of no component
@@ -157,7 +154,7 @@ def _serving_reasons(history: History, run: str) -> tuple[str, ...]:
     written = _written(
         history,
         run,
-        "serving-validator",
+        graph.SERVING_VALIDATOR,
         serving_validator.BLESSING_KEY,
         serving_validator.REPORT_FILE,
     )

@@ -11,30 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.pusher import component as pusher
-from pipeline.config import Config, ConfigError
-from pipeline.graph import build
+from pipeline.config import Config, ConfigError, is_remote
+from pipeline.graph import nodes
 from pipeline.history import outcome
 from pipeline.history.metadata import History
 from pipeline.history.outcome import Outcome
-
-# All nodes that a graph of `build.create_pipeline` may have; a run is over when the last one is.
-NODES = (
-    "example-gen",
-    "production-model",
-    "schema-gen",
-    "statistics-gen",
-    "example-validator",
-    "span-drift",
-    "data-gate",
-    "transform",
-    "tuner",
-    "trainer",
-    "evaluator",
-    "serving-validator",
-    "edge-gate",
-    "pusher",
-    "report",
-)
 
 
 def read(config: Config) -> list[Outcome]:
@@ -44,16 +25,18 @@ def read(config: Config) -> list[Outcome]:
         ConfigError: there has been no run, or its database cannot be read.
     """
     history = open_history(config)
-    return [outcome.read(history, run, NODES) for run in history.runs()]
+    return [outcome.read(history, run, nodes.NODES) for run in history.runs()]
 
 
 def open_history(config: Config) -> History:
     """Opens what is known of the runs of a pipeline on this machine.
 
     Raises:
-        ConfigError: there has been no run, or its database cannot be read.
+        ConfigError: the output is remote, there has been no run, or its database cannot be read.
     """
-    database = build.metadata_file(config)
+    if is_remote(config.output):
+        raise ConfigError(f"output: found {config.output}; allowed here: a local path")
+    database = config.metadata_file
     if not Path(database).exists():
         raise ConfigError(f"{database} does not exist: there has been no run yet; retrain run")
     return History(database, config.name)
@@ -86,7 +69,7 @@ def find(history: History, name: str | None) -> str:
 
 def pushed_version(history: History, run: str) -> int | None:
     """Returns the version that stood in the model store after a run's push, if it pushed."""
-    artifact = history.output(run, "pusher", "pushed_model")
+    artifact = history.output(run, nodes.PUSHER, "pushed_model")
     if artifact is None or not artifact.custom_properties[pusher.PUSHED_KEY].int_value:
         return None
     return int(artifact.custom_properties[pusher.VERSION_KEY].string_value)

@@ -21,6 +21,7 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 
+from pipeline.graph.nodes import COUNTED, TRAINING
 from trainer import progress as training
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 1.0
 _FINISHED = ("done", "cached", "failed")
-# Who tells how far it is.
-_TRAINING = ("tuner", "trainer")
-_COUNTED = {"example-gen": "checked", "transform": "transformed", "evaluator": "evaluated"}
 
 
 def spinning(console: Console, text: str) -> Live:
@@ -164,11 +162,11 @@ def seconds_left(components: Sequence[ComponentRun], now: float) -> float | None
 def _running(component: str, seconds: float, progress: training.Progress | None) -> RenderableType:
     """Says how far a component is: images counted, or a training with a bar and the time left."""
     text = f"{component}: {seconds:.0f} s"
-    images = training.counted(_COUNTED[component]) if component in _COUNTED else 0
+    images = training.counted(COUNTED[component]) if component in COUNTED else 0
     if images:
         rate = images / max(1.0, seconds)
-        return f"{text}, {images:,} images {_COUNTED[component]}, {rate:.0f} a second"
-    if progress is None or component not in _TRAINING:
+        return f"{text}, {images:,} images {COUNTED[component]}, {rate:.0f} a second"
+    if progress is None or component not in TRAINING:
         return text
     row = Table.grid(padding=(0, 1))
     row.add_row(text, ProgressBar(completed=100 * progress.done, width=20), progress.line())

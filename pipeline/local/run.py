@@ -85,10 +85,10 @@ def run(
                 # Whatever a component raises is the run's result; the log has the whole of it.
                 error = raised
                 traceback.print_exception(raised)
-        history = History(build.metadata_file(config), config.name)
+        history = History(config.metadata_file, config.name)
         run_id = max(set(history.runs()) - before, default="")
         if error is not None:
-            _record(build.metadata_file(config), run_id, error)
+            _record(config.metadata_file, run_id, error)
         ended = outcome.read(history, run_id, nodes, error, log)
         pinned = model_config.pinned(config.model_store) if ended.verdict == "pushed" else None
         return dataclasses.replace(ended, page=_page(config, history, ended), pinned=pinned)
@@ -140,7 +140,7 @@ def _progress(
         nonlocal found
         # While TFX makes the database, or holds its lock, what was seen last is told again.
         with contextlib.suppress(ConfigError, errors.StatusError):
-            history = History(build.metadata_file(config), config.name)
+            history = History(config.metadata_file, config.name)
             found = history.components(max(set(history.runs()) - before, default=""), nodes)
         return [dataclasses.replace(one, usual=usual.get(one.id, 0.0)) for one in found]
 
@@ -149,9 +149,9 @@ def _progress(
 
 def _usual(config: Config, nodes: Sequence[str]) -> dict[str, float]:
     """Returns how long each component took when it last did its work."""
-    if not Path(build.metadata_file(config)).exists():
+    if not Path(config.metadata_file).exists():
         return {}
-    history = History(build.metadata_file(config), config.name)
+    history = History(config.metadata_file, config.name)
     found: dict[str, float] = {}
     for run in history.runs()[-_REMEMBERED:]:
         found |= {
@@ -161,7 +161,7 @@ def _usual(config: Config, nodes: Sequence[str]) -> dict[str, float]:
 
 
 def _runs(config: Config) -> set[str]:
-    database = build.metadata_file(config)
+    database = config.metadata_file
     return set(History(database, config.name).runs()) if Path(database).exists() else set()
 
 
