@@ -17,18 +17,18 @@ from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGe
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_pb2
 
-from components.data_gate import DataGate
-from components.edge_gate import EdgeGate
+from components.data_gate.component import DataGate
+from components.edge_gate.component import EdgeGate
 from components.evaluator.component import Evaluator
-from components.image_example_gen import ImageExampleGen
 from components.image_example_gen.checks import Checks
-from components.production_model import ProductionModel
-from components.pusher import Pusher
+from components.image_example_gen.component import ImageExampleGen
+from components.production_model.component import ProductionModel
+from components.pusher.component import Pusher
 from components.report.component import Report
-from components.serving_validator import ServingValidator
 from components.serving_validator.checks import Bounds
-from components.span_drift import SpanDrift
-from components.transform import Transform
+from components.serving_validator.component import ServingValidator
+from components.span_drift.component import SpanDrift
+from components.transform.component import Transform
 from pipeline.config import Config, ConfigError, Data, Splits
 from pipeline.data.spans import SPLITS, Span
 from pipeline.graph import evaluation
