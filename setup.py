@@ -9,7 +9,7 @@ setup(
     packages=find_packages(
         include=["retrain*", "pipeline*", "components*", "serving*", "trainer*", "kubeflow*"]
     ),
-    package_data={"components.report": ["page.css", "page.html.j2"]},
+    package_data={"components.report": ["*.css", "page.html.j2"]},
     python_requires=">=3.10,<3.11",
     # These are the versions that were measured together; requirements.lock holds the whole
     # resolution. Beam, Keras and the rest are pinned where the resolver, left alone, picks

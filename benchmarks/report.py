@@ -124,7 +124,7 @@ def write(folder: Path) -> None:
     metrics = {"example_count": float(_TEST), "accuracy": np.trace(matrix) / _TEST}
     card = scorecard.Scorecard(
         blessed=True,
-        misses=(),
+        failed=(),
         metrics=metrics,
         production=metrics,
         classes=tuple(

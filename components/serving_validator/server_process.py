@@ -1,4 +1,4 @@
-"""A server process on one model: TF Serving's binary where there is one, else our own server."""
+"""A server process for one model: TF Serving's binary if it is installed, else our own server."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _BINARY = "tensorflow_model_server"
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 10.0
 _LOG_CHARACTERS = 300
-_REQUEST_MB = 64  # what our own server takes by default
-# The server is on this machine, which a proxy would look for on its own.
+_REQUEST_MB = 64  # the default limit of our own server
+# A proxy would look for the server on its own machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class ServerError(Exception):
-    """The server does not start, does not load the model, or fails; a sentence says why."""
+    """The server does not start, does not load the model, or fails; the message says why."""
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server that was started; it answers once `wait` has returned.
+    """A server that is starting; it answers once `wait` has returned.
 
     Attributes:
         rest: address of the model, such as http://127.0.0.1:8501/v1/models/candidate.
         grpc: host and port.
         process: the process.
-        log: the file with all that it prints.
+        log: the file with its output.
     """
 
     rest: str
@@ -52,7 +52,7 @@ class RunningServer:
         """Waits until the model is AVAILABLE.
 
         Raises:
-            ServerError: it is not by then, does not load, or the server has ended.
+            ServerError: the time is over, the model does not load, or the server has ended.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -73,7 +73,7 @@ class RunningServer:
         raise ServerError(f"the model was not AVAILABLE within {seconds:g} seconds")
 
     def peak_memory_mb(self) -> float:
-        """Returns the most memory that the process ever had resident, in MiB (Linux)."""
+        """Returns the peak of the process's resident memory in MiB (Linux)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
         if found is None:
@@ -83,12 +83,12 @@ class RunningServer:
 
 @contextlib.contextmanager
 def serving(base_path: str, log: Path, image_bytes: int) -> Iterator[RunningServer]:
-    """Serves the newest version in a folder; the process is stopped whatever happens.
+    """Serves the newest version in a folder, and stops the process at the end.
 
     Args:
         base_path: folder of numbered versions, local.
-        log: file for all that the server prints.
-        image_bytes: size of the largest image that it must take.
+        log: file for the server's output.
+        image_bytes: size of the largest image that the server must accept.
     """
     port, grpc_port = _free_ports(2)
     with log.open("wb") as printed:
@@ -114,7 +114,7 @@ def post(address: str, body: Any, seconds: float) -> Any:
     """Sends a REST request and returns the parsed answer.
 
     Raises:
-        ServerError: there is no answer, or it is an error.
+        ServerError: there is no answer, or the answer is an error.
     """
     request = urllib.request.Request(address, json.dumps(body).encode(), method="POST")
     return _read(request, seconds)
@@ -140,10 +140,10 @@ def _command(base_path: str, port: int, grpc_port: int, image_bytes: int) -> lis
             f"--port={grpc_port}",
             f"--model_name={MODEL}",
             f"--model_base_path={base_path}",
-            # Its default is five more attempts, a minute apart.
+            # By default it tries five more times, a minute apart.
             "--max_num_load_retries=0",
         ]
-    # A process of its own, by name: components import nothing of serving.
+    # Components must not import `serving`, so the process is started by the module's name.
     return [
         *(sys.executable, "-m", "serving"),
         *("--model-base-path", base_path, "--model-name", MODEL),
@@ -153,13 +153,13 @@ def _command(base_path: str, port: int, grpc_port: int, image_bytes: int) -> lis
 
 
 def _limit(image_bytes: int) -> list[str]:
-    """Raises our own server's limit where an image, in base64 a third larger, would not fit."""
-    needed = math.ceil(image_bytes * 4 / 3 / 2**20) + 1  # 1 MiB is for the words around it
+    """Raises our own server's limit if an image, which base64 makes a third larger, exceeds it."""
+    needed = math.ceil(image_bytes * 4 / 3 / 2**20) + 1  # 1 MiB for the JSON around it
     return ["--max-request-mb", str(needed)] if needed > _REQUEST_MB else []
 
 
 def _tied_to_us() -> list[str]:
-    """Has the kernel stop the server if this process is killed, where util-linux is there."""
+    """Lets the kernel stop the server if this process is killed, where util-linux is installed."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
@@ -173,7 +173,7 @@ def _free_ports(number: int) -> list[int]:
 
 
 def _status(address: str) -> Any:
-    """Returns the state of the newest version; None where the server does not tell it yet."""
+    """Returns the state of the newest version; None as long as the server does not answer."""
     try:
         return _read(urllib.request.Request(address), _STOP_SECONDS)["model_version_status"][0]
     except ServerError:

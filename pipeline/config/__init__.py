@@ -5,9 +5,11 @@ stand. The messages about a wrong config and the file that `retrain init` writes
 them. Nothing heavy is imported here, so a mistake in a config is told at once.
 """
 
+from components.evaluator.catalogue import METRICS
+from components.evaluator.options import Evaluation, Thresholds
+from components.serving_validator.options import Serving
 from pipeline.config.data import Data, Image, Splits
 from pipeline.config.error import ConfigError
-from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
 from pipeline.config.kubeflow import Kubeflow, Step
 from pipeline.config.loading import (
     check_weights,
@@ -20,7 +22,6 @@ from pipeline.config.loading import (
 )
 from pipeline.config.messages import allowed, properties, schema
 from pipeline.config.root import Beam, Config, Push
-from pipeline.config.serving import Serving
 from pipeline.config.training import Backbone, Trainer
 from trainer.section import did_you_mean, is_remote, shown
 

@@ -4,11 +4,11 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pipeline.config.card import Card
+from components.evaluator.options import Evaluation
+from components.report.options import Card
+from components.serving_validator.options import Serving
 from pipeline.config.data import Data, Image
-from pipeline.config.evaluation import Evaluation
 from pipeline.config.kubeflow import Kubeflow
-from pipeline.config.serving import Serving
 from pipeline.config.training import Backbone, Trainer
 from pipeline.config.tuning import Tuner
 from trainer.backbones import catalog

@@ -49,13 +49,6 @@ def test_a_class_that_is_never_there_nor_predicted_scores_0() -> None:
     }
 
 
-@pytest.mark.parametrize("score", metrics.SCORES)
-def test_macro_averages_carry_the_names_that_the_config_bounds(score: str) -> None:
-    from pipeline.config import METRICS
-
-    assert f"macro_{score}" in METRICS
-
-
 @pytest.mark.parametrize(
     ("output", "outputs", "error"),
     [
