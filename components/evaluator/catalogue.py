@@ -1,4 +1,4 @@
-"""The one list of metrics: what each is called, how it is computed, and which way is better.
+"""The one list of metrics: the name of each, its computation, and whether lower is better.
 
 Config, Evaluator, bootstrap, page, summary and comparison all derive from it, so a new metric is
 one entry here. The module loads neither TensorFlow nor numpy, because the command line reads it
@@ -19,7 +19,7 @@ OWN = "components.evaluator.metrics"
 
 @dataclass(frozen=True)
 class Tfma:
-    """What TFMA computes a metric with.
+    """The TFMA metric that computes a value.
 
     Attributes:
         class_name: the class of the metric.
@@ -41,8 +41,8 @@ class Metric:
         title: its name on the page.
         note: what the page says under the title.
         description: what the config's documentation says of it.
-        tfma: what TFMA computes it with.
-        measure: the same computed from single predictions, for the bootstrap.
+        tfma: the TFMA metric that computes it.
+        measure: computes the same from single predictions, for the bootstrap.
         lower_is_better: whether a model is worse when the value rises.
         leads: whether it stands before the others on the page, and on the model card.
         headline: its name in the last lines of `retrain run`; "" leaves it out.
@@ -88,7 +88,7 @@ CATALOGUE = (
         note="share right among images given a class, averaged",
         description="Mean over classes of: share right among images given that class.",
         tfma=Tfma("MacroAverage", module=OWN),
-        measure=lambda sample: sample.macro(sample.hits, sample.predicted),
+        measure=lambda sample: sample.classes.macro("precision"),
     ),
     Metric(
         name="macro_recall",
@@ -96,7 +96,7 @@ CATALOGUE = (
         note="share found among images of a class, averaged",
         description="Mean over classes of: share found among images of that class.",
         tfma=Tfma("MacroAverage", module=OWN),
-        measure=lambda sample: sample.macro(sample.hits, sample.actual),
+        measure=lambda sample: sample.classes.macro("recall"),
     ),
     Metric(
         name="macro_f1",
@@ -104,7 +104,7 @@ CATALOGUE = (
         note="harmonic mean of precision and recall, averaged over classes",
         description="Mean over classes of the harmonic mean of precision and recall.",
         tfma=Tfma("MacroAverage", module=OWN),
-        measure=lambda sample: sample.macro(2 * sample.hits, sample.actual + sample.predicted),
+        measure=lambda sample: sample.classes.macro("f1"),
         leads=True,
         headline="macro F1",
     ),
@@ -122,5 +122,5 @@ CATALOGUE = (
     ),
 )
 METRICS = {metric.name: metric for metric in CATALOGUE}
-# In the order in which people ask.
+# The order of the page: first what people ask first.
 ON_THE_PAGE = tuple(sorted(CATALOGUE, key=lambda metric: not metric.leads))

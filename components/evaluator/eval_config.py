@@ -12,7 +12,7 @@ from components.evaluator.catalogue import CATALOGUE, OWN, Metric, Tfma
 from components.evaluator.options import Evaluation, Thresholds
 from trainer.features import EVALUATION, LABEL, PROBABILITIES, TEXT, UNCALIBRATED
 
-# What TFMA also counts: it is not limited by the config, and the scorecard needs it.
+# TFMA also computes these for the scorecard; the config has no limits for them.
 _COUNTED = (
     Tfma("ExampleCount"),
     Tfma("MultiClassConfusionMatrixAtThresholds", {"thresholds": [0.0]}),

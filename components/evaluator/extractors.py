@@ -28,7 +28,7 @@ def custom_extractors(**arguments: Any) -> list[tfma.extractors.Extractor]:
     extractors = [*first, widen]
     file = predictions.FILE.get()
     if file is not None:
-        extractors.append(tfma.extractors.Extractor("KeepPredictions", _Keep(file)))
+        extractors.append(tfma.extractors.Extractor("KeepPredictions", _keep(file)))
     return [*extractors, slice_keys]
 
 
@@ -46,23 +46,12 @@ def _widen(extracts: tfma.types.Extracts) -> tfma.types.Extracts:
     return {**extracts, tfma.PREDICTIONS_KEY: tf.nest.map_structure(widened, nested)}
 
 
-class _Keep(beam.PTransform):
+@beam.ptransform_fn
+def _keep(extracts: beam.PCollection, file: str) -> beam.PCollection:
     """Writes a row for each example, and passes the extracts on unchanged."""
-
-    def __init__(self, file: str) -> None:
-        super().__init__()
-        self._file = file
-
-    def expand(self, extracts: beam.PCollection) -> beam.PCollection:
-        (
-            extracts
-            | "Row" >> beam.Map(_row)
-            | "Write"
-            >> beam.io.WriteToParquet(
-                self._file, predictions.SCHEMA, num_shards=1, shard_name_template=""
-            )
-        )
-        return extracts
+    write = beam.io.WriteToParquet(file, predictions.SCHEMA, num_shards=1, shard_name_template="")
+    _ = extracts | "Row" >> beam.Map(_row) | "Write" >> write
+    return extracts
 
 
 def _row(extracts: tfma.types.Extracts) -> dict[str, object]:

@@ -7,7 +7,6 @@ among many classes the right one may win with a probability of 0.2.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
@@ -19,42 +18,8 @@ from tensorflow_model_analysis.metrics.multi_class_confusion_matrix_metrics impo
 )
 from tensorflow_model_analysis.proto import config_pb2
 
+from components.evaluator.class_scores import ClassCounts
 from trainer import calibration
-
-SCORES = PRECISION, RECALL, F1 = ("precision", "recall", "f1")
-
-
-def precision_recall_f1(matrix: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
-    """Computes precision, recall and F1 of every class.
-
-    Args:
-        matrix: float [classes, classes], examples by true class (row) and predicted class.
-
-    Returns:
-        Float arrays [classes] by metric name. Where a ratio is 0/0 it counts as 0, as in
-        scikit-learn's `precision_recall_fscore_support(zero_division=0)`.
-    """
-    hits, predicted, actual = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
-
-    def ratio(part: npt.NDArray[np.float64], whole: npt.NDArray[np.float64]) -> Any:
-        return np.divide(part, whole, out=np.zeros_like(part, dtype=float), where=whole > 0)
-
-    return {
-        PRECISION: ratio(hits, predicted),
-        RECALL: ratio(hits, actual),
-        F1: ratio(2 * hits, predicted + actual),
-    }
-
-
-@dataclass(frozen=True)
-class _Counted:
-    """Precision, recall and F1 of every class, by name; and which classes occur, as bool [classes].
-
-    A class occurs in a slice if an example there is of that class or is predicted as it.
-    """
-
-    scores: Mapping[str, npt.NDArray[np.float64]]
-    occurring: npt.NDArray[np.bool_]
 
 
 class ClassScores(metric_types.Metric):
@@ -77,23 +42,22 @@ class MacroAverage(metric_types.Metric):
 _Values = Mapping[tuple[str, int | None], float]
 
 
-def _by_class(name: str, counted: _Counted) -> _Values:
+def _by_class(name: str, counts: ClassCounts) -> _Values:
     return {
         (score, int(class_id)): float(values[class_id])
-        for score, values in counted.scores.items()
-        for class_id in np.flatnonzero(counted.occurring)
+        for score, values in counts.scores.items()
+        for class_id in counts.occurring
     }
 
 
-def _averaged(name: str, counted: _Counted) -> _Values:
-    scores = counted.scores[name.removeprefix("macro_")]
-    return {(name, None): float(scores[counted.occurring].mean())}
+def _averaged(name: str, counts: ClassCounts) -> _Values:
+    return {(name, None): counts.macro(name.removeprefix("macro_"))}
 
 
 def _computations(
-    values: Callable[[str, _Counted], _Values],
+    values: Callable[[str, ClassCounts], _Values],
 ) -> Callable[..., metric_types.MetricComputations]:
-    """Returns what TFMA calls to derive values from its confusion matrix."""
+    """Returns the function with which TFMA derives values from its confusion matrix."""
 
     def create(
         name: str,
@@ -112,40 +76,32 @@ def _computations(
         )
         matrix = computations[-1].keys[-1]
 
-        def result(
-            metrics: dict[metric_types.MetricKey, Any],
-        ) -> dict[metric_types.MetricKey, float]:
-            return {
-                metric_types.MetricKey(
-                    name=score,
-                    sub_key=None if class_id is None else metric_types.SubKey(class_id=class_id),
-                    **where,
-                ): value
-                for (score, class_id), value in values(name, _counted(metrics[matrix])).items()
-            }
+        def result(metrics: dict[metric_types.MetricKey, Any]) -> dict[Any, float]:
+            found = values(name, _counts(metrics[matrix].get(0.0, {}))).items()
+            return {_key(score, class_id, where): value for (score, class_id), value in found}
 
         # Which keys there are depends on the slice, so the name alone identifies the computation.
-        key = metric_types.MetricKey(name=name, **where)
+        key = _key(name, None, where)
         return [*computations, metric_types.DerivedMetricComputation(keys=[key], result=result)]
 
-    merged: Callable[..., metric_types.MetricComputations] = metric_util.merge_per_key_computations(
-        create
-    )
+    merged: Callable[..., metric_types.MetricComputations]
+    merged = metric_util.merge_per_key_computations(create)
     return merged
 
 
-def _counted(matrices: Any) -> _Counted:
-    """Reads TFMA's confusion matrix, which holds the cells that are not 0."""
-    cells = {
-        (entry.actual_class_id, entry.predicted_class_id): count
-        for entry, count in matrices.get(0.0, {}).items()
-    }
-    classes = 1 + max((max(cell) for cell in cells), default=-1)
+def _key(name: str, class_id: int | None, where: Mapping[str, Any]) -> metric_types.MetricKey:
+    sub_key = None if class_id is None else metric_types.SubKey(class_id=class_id)
+    return metric_types.MetricKey(name=name, sub_key=sub_key, **where)
+
+
+def _counts(cells: Mapping[Any, float]) -> ClassCounts:
+    """Sums up TFMA's confusion matrix, which holds the cells that are not 0."""
+    places = {(cell.actual_class_id, cell.predicted_class_id): cells[cell] for cell in cells}
+    classes = 1 + max((max(place) for place in places), default=-1)
     matrix = np.zeros((classes, classes))
-    for cell, count in cells.items():
-        matrix[cell] = count
-    occurring = (matrix.sum(axis=0) + matrix.sum(axis=1)) > 0
-    return _Counted(precision_recall_f1(matrix), occurring)
+    for place, count in places.items():
+        matrix[place] = count
+    return ClassCounts.of_matrix(matrix)
 
 
 class ExpectedCalibrationError(metric_types.Metric):

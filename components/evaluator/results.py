@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow_model_analysis as tfma
 
-from components.evaluator import metrics
+from components.evaluator.class_scores import F1, PRECISION, RECALL
 from components.evaluator.options import EachSlice
 from components.evaluator.scorecard import (
     EVERYWHERE,
@@ -99,9 +99,9 @@ def _classes(
             ClassScore(
                 label=label,
                 examples=sum(matrix[class_id]),
-                precision=value(metrics.PRECISION),
-                recall=value(metrics.RECALL),
-                f1=value(metrics.F1),
+                precision=value(PRECISION),
+                recall=value(RECALL),
+                f1=value(F1),
                 auc=value("auc"),
             )
         )

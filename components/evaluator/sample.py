@@ -1,4 +1,4 @@
-"""What the catalogue computes metrics from: images drawn from the test split, with predictions."""
+"""Images drawn from the test split, with a model's predictions; the catalogue measures them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from components.evaluator.class_scores import ClassCounts, Floats
 from components.evaluator.predictions import Ints, Predicted
 from trainer import calibration
 
@@ -15,76 +16,56 @@ Counts = npt.NDArray[np.int64]
 
 
 class Scored:
-    """One model's predictions of labelled images: what is the same in every sample of them.
+    """One model's predictions of labelled images, with what is the same in every sample of them.
 
     Attributes:
         labels: int32 [images], true class ids.
-        predicted: int32 [images], class ids of the most probable class.
+        prediction: int32 [images], class ids of the most probable class.
         rank: int32 [images], how many classes are more probable than the true one.
         correct: bool [images], whether the prediction is the true class.
-        classes: how many class ids there are.
+        bins: int64 [images], the confidence bin of the score; see `trainer.calibration`.
+        gap: float64 [images], 1 for a correct prediction and else 0, less the score.
     """
 
     def __init__(self, labels: Ints, predicted: Predicted) -> None:
-        """Keeps them; both are over the same images."""
-        self.labels, self.predicted, self.rank = labels, predicted.prediction, predicted.rank
+        """Takes the true class ids, int32 [images], and a model's predictions of these images."""
+        self.labels, self.prediction, self.rank = labels, predicted.prediction, predicted.rank
         self.correct = labels == predicted.prediction
-        self.classes = int(max(labels.max(), predicted.prediction.max())) + 1
-        self._bins = calibration.bins(predicted.score)
-        self._gap = self.correct - predicted.score.astype(np.float64)
-
-    def calibration_gaps(self, counts: Counts) -> npt.NDArray[np.float64]:
-        """Sums accuracy minus score by confidence bin: float64 [bins]."""
-        return _sums(self._bins, counts * self._gap, calibration.BINS)
+        self.bins = calibration.bins(predicted.score)
+        self.gap = self.correct - predicted.score.astype(np.float64)
 
 
 class Sample:
     """Scored images, each of which counts as often as it was drawn."""
 
     def __init__(self, scored: Scored, counts: Counts) -> None:
-        """Keeps them.
-
-        Args:
-            scored: the images.
-            counts: int64 [images], how often each was drawn.
-        """
+        """Takes the images, and how often each was drawn: int64 [images]."""
         self.scored = scored
         self._counts = counts
         self._images = counts.sum()
-
-    @cached_property
-    def hits(self) -> npt.NDArray[np.float64]:
-        """Counts the images of each class that are predicted right: float64 [classes]."""
-        return self._by_class(self.scored.labels, self._counts * self.scored.correct)
-
-    @cached_property
-    def actual(self) -> npt.NDArray[np.float64]:
-        """Counts the images of each class: float64 [classes]."""
-        return self._by_class(self.scored.labels, self._counts)
-
-    @cached_property
-    def predicted(self) -> npt.NDArray[np.float64]:
-        """Counts the images that are predicted as each class: float64 [classes]."""
-        return self._by_class(self.scored.predicted, self._counts)
 
     def share(self, chosen: npt.NDArray[np.bool_]) -> float:
         """Returns the share of the drawn images that are chosen: bool [images]."""
         return float((self._counts @ chosen) / self._images)
 
-    def macro(self, part: npt.NDArray[np.float64], whole: npt.NDArray[np.float64]) -> float:
-        """Averages a ratio over the classes that occur; 0/0 counts as 0, as in `metrics`."""
-        ratio = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
-        return float(ratio[self.actual + self.predicted > 0].mean())
+    @cached_property
+    def classes(self) -> ClassCounts:
+        """Counts the drawn images by class."""
+        scored = self.scored
+        number = int(max(scored.labels.max(), scored.prediction.max())) + 1
+        return ClassCounts(
+            hits=_sums(scored.labels, self._counts * scored.correct, number),
+            actual=_sums(scored.labels, self._counts, number),
+            predicted=_sums(scored.prediction, self._counts, number),
+        )
 
     def calibration_error(self) -> float:
         """Returns the expected calibration error; see `trainer.calibration`."""
-        return float(np.abs(self.scored.calibration_gaps(self._counts)).sum() / self._images)
-
-    def _by_class(self, class_ids: Ints, counts: Any) -> npt.NDArray[np.float64]:
-        return _sums(class_ids, counts, self.scored.classes)
+        gaps = _sums(self.scored.bins, self._counts * self.scored.gap, calibration.BINS)
+        return float(np.abs(gaps).sum() / self._images)
 
 
-def _sums(groups: Any, values: Any, number: int) -> npt.NDArray[np.float64]:
+def _sums(groups: Any, values: Any, number: int) -> Floats:
     """Sums values by group: float64 [number]."""
     sums: npt.NDArray[Any] = np.bincount(groups, values, number)
     return sums

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from components.evaluator.options import EachSlice
 
 FILE_NAME = "scorecard.json"
@@ -124,17 +126,11 @@ class Scorecard:
         """Writes it as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=1)
 
-    @classmethod
-    def from_json(cls, text: str) -> Scorecard:
+    @staticmethod
+    def from_json(text: str) -> Scorecard:
         """Reads what `to_json` wrote, also before version 0.2, when `failed` was `misses`."""
         content = json.loads(text)
-        failed = content.get("failed", content.get("misses"))
-        return cls(
-            blessed=content["blessed"],
-            failed=tuple(FailedThreshold(**one) for one in failed),
-            metrics=content["metrics"],
-            production=content["production"],
-            classes=tuple(ClassScore(**score) for score in content["classes"]),
-            slices=content["slices"],
-            confusion=tuple(tuple(row) for row in content["confusion"]),
-        )
+        return _SCORECARD.validate_python({"failed": content.get("misses"), **content})
+
+
+_SCORECARD = TypeAdapter(Scorecard)

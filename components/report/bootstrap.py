@@ -1,4 +1,4 @@
-"""How sure the metrics are: percentile bootstrap over the test images.
+"""Computes intervals of the metrics: percentile bootstrap over the test images.
 
 Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. Images are drawn with
 replacement, a thousand times. Each time all metrics of both models are computed on the same drawn
@@ -14,23 +14,12 @@ import numpy.typing as npt
 
 from components.evaluator.catalogue import CATALOGUE
 from components.evaluator.predictions import Ints, Predicted
-from components.evaluator.sample import Counts, Sample, Scored
+from components.evaluator.sample import Sample, Scored
 from components.report.page import Interval
 
 _SAMPLES = 1000
 _PERCENTILES = (2.5, 97.5)
 _SEED = 0
-
-
-def measures(scored: Scored, counts: Counts) -> dict[str, float]:
-    """Computes all metrics of the catalogue, by name.
-
-    Args:
-        scored: a model's predictions.
-        counts: int64 [images], how often each image counts.
-    """
-    sample = Sample(scored, counts)
-    return {metric.name: metric.measure(sample) for metric in CATALOGUE}
 
 
 def intervals(
@@ -53,7 +42,8 @@ def intervals(
     for _ in range(_SAMPLES):
         counts = np.bincount(random.integers(0, images, images), minlength=images)
         for rows, one in zip(drawn, scored, strict=True):
-            rows.append(measures(one, counts))
+            sample = Sample(one, counts)
+            rows.append({metric.name: metric.measure(sample) for metric in CATALOGUE})
     values = [{name: np.array([row[name] for row in rows]) for name in rows[0]} for rows in drawn]
     each = [{name: _interval(found) for name, found in one.items()} for one in values]
     if len(values) < 2:

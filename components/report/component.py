@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,6 +58,7 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """Gathers the page from what the other components wrote, and draws it."""
         options = json_utils.loads(exec_properties[OPTIONS_KEY])
+        config = options["config"]
         inputs = {
             key: artifact_utils.get_single_instance(found) for key, found in input_dict.items()
         }
@@ -71,15 +71,12 @@ class Executor(base_executor.BaseExecutor):
                 production=None if version == production_model.NO_VERSION else version,
                 pushed=int(pushed) if was_pushed else None,
             ),
-            name=options["name"],
+            name=config["name"],
             run=self._context.pipeline_run_id or "" if self._context else "",
             labels=options["labels"],
-        )
-        page = dataclasses.replace(
-            page,
-            card=Card.model_validate(options["card"]),
+            card=Card.model_validate(config["card"]),
             made=Made(
-                config=options["config"],
+                config=config,
                 commit=options["commit"],
                 fingerprint=inputs["examples"].get_string_custom_property(
                     FINGERPRINT_PROPERTY_NAME
@@ -104,9 +101,7 @@ class Report(base_component.BaseComponent):
     def __init__(
         self,
         *,
-        name: str,
         labels: Sequence[str],
-        card: Card,
         config: Mapping[str, Any],
         commit: str,
         **inputs: BaseChannel,
@@ -114,17 +109,13 @@ class Report(base_component.BaseComponent):
         """Declares the component.
 
         Args:
-            name: the pipeline's.
             labels: class names; the index in this list is the class id.
-            card: the config's section.
             config: the whole config, as JSON can hold it.
             commit: git commit of the code; "" if unknown.
             **inputs: a channel for each of `ReportSpec.INPUTS`.
         """
         options = {
-            "name": name,
             "labels": list(labels),
-            "card": card.model_dump(mode="json"),
             "config": dict(config),
             "commit": commit,
             # Nothing reads it, but it lets TFX's cache key change with the code of the page.

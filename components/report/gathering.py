@@ -19,7 +19,8 @@ from components.evaluator.predictions import Predictions
 from components.image_example_gen import measures
 from components.image_example_gen import report as data_report
 from components.report import images, judgement, pictures, training
-from components.report.page import FeatureSummary, Page, Verdict
+from components.report.options import Card
+from components.report.page import FeatureSummary, Made, Page, Verdict
 from components.serving_validator import check as serving_check
 from components.span_drift import report as span_drift
 
@@ -71,6 +72,8 @@ def gather(
     name: str,
     run: str,
     labels: Sequence[str],
+    card: Card,
+    made: Made | None = None,
     ended: Verdict | None = None,
 ) -> Page:
     """Reads the folders that there are.
@@ -80,22 +83,26 @@ def gather(
         name: the pipeline's.
         run: the run's id.
         labels: class names; the index in this list is the class id.
+        card: the config's section.
+        made: from what the run was made; None if that is not recorded.
         ended: how the run ended, if it did not reach its end.
     """
-    card = _card(sources.evaluation)
+    scores = _scorecard(sources.evaluation)
     predicted = predictions.read(sources.evaluation) if sources.evaluation else None
-    found = judgement.metrics(card, predicted) if card else ()
+    found = judgement.metrics(scores, predicted) if scores else ()
     serving = serving_check.read(sources.serving) if sources.serving else None
     return Page(
         name=name,
         run=run,
-        verdict=ended or judgement.verdict(card, found, sources.pushed, serving),
+        verdict=ended or judgement.verdict(scores, found, sources.pushed, serving),
         labels=tuple(labels),
         production=sources.production,
         metrics=found,
         features=_features(sources.statistics),
         serving=serving if serving and serving.p50_ms is not None else None,
-        **(_scores(card) if card else {}),
+        card=card,
+        made=made,
+        **(_scores(scores) if scores else {}),
         **(_mistakes(predicted, sources.transformed, labels) if predicted else {}),
         **_data(sources),
         **_training(sources.model_run),
@@ -167,7 +174,7 @@ def _text(folder: str, name: str) -> str:
     return text
 
 
-def _card(evaluation: str) -> scorecard.Scorecard | None:
+def _scorecard(evaluation: str) -> scorecard.Scorecard | None:
     if not _exists(evaluation, scorecard.FILE_NAME):
         return None
     return scorecard.Scorecard.from_json(_text(evaluation, scorecard.FILE_NAME))

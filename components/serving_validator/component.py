@@ -4,22 +4,23 @@ It replaces TFX's InfraValidator, which needs Docker and does not compile for Ku
 and it checks more: the served answers must be those that the Evaluator judged.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: TFX reads the annotations of `ServingValidator`.
 import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tfx import types
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.components.base import base_component
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils, channel_utils, component_spec, standard_artifacts
+from tfx.types import artifact_utils
 from tfx.types.channel import BaseChannel
+from tfx.types.standard_artifacts import Examples, InfraBlessing, Model
 from tfx.utils import io_utils, json_utils, path_utils
 
 from components.serving_validator import asking, check, checks, server_process
@@ -29,26 +30,12 @@ from components.serving_validator.options import Serving
 from trainer import fingerprint
 from trainer.features import EVALUATION, IMAGE, PROBABILITIES
 
-MODEL_KEY = "model"
-EXAMPLES_KEY = "examples"
 BLESSING_KEY = "blessing"
 LOG_FILE = "server.log"
-_OPTIONS_KEY = "options"
 _SPLIT = "test"
 # What TFX's Pusher looks for.
 _BLESSED_KEY = "blessed"
 _FILES = {True: "INFRA_BLESSED", False: "INFRA_NOT_BLESSED"}
-
-
-class ServingValidatorSpec(component_spec.ComponentSpec):
-    """What goes into the component and comes out of it."""
-
-    PARAMETERS = {_OPTIONS_KEY: component_spec.ExecutionParameter(type=str)}
-    INPUTS = {
-        MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
-        EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
-    }
-    OUTPUTS = {BLESSING_KEY: component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing)}
 
 
 def validate(
@@ -92,78 +79,66 @@ def validate(
     )
 
 
-class Executor(base_executor.BaseExecutor):
-    """Blesses a model with which a server answers as expected."""
+@component
+def ServingValidator(  # noqa: N802, the name of a component
+    model: InputArtifact[Model],
+    examples: InputArtifact[Examples],
+    options: Parameter[str],
+    blessing: OutputArtifact[InfraBlessing],
+) -> None:
+    """Blesses a model if a server loads it and answers as the Evaluator judged it.
 
-    def Do(  # noqa: N802, the name is TFX's
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Validates, and writes blessing, check and the server's log.
+    Args:
+        model: the candidate.
+        examples: the transformed examples.
+        options: see `serving_validator`.
+        blessing: the folder gets the blessing, the check and the server's log.
 
-        Raises:
-            ValueError: the split `test` holds no example.
-        """
-        blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
-        options = json_utils.loads(exec_properties[_OPTIONS_KEY])
-        serving = Serving.model_validate(options["serving"])
-        examples = _read(input_dict[EXAMPLES_KEY], serving.images)
-        model = path_utils.serving_model_path(
-            artifact_utils.get_single_instance(input_dict[MODEL_KEY]).uri
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / LOG_FILE
-            found = validate(model, examples, options["labels"], serving, log)
-            fileio.makedirs(blessing.uri)
-            if log.exists():
-                io_utils.copy_file(str(log), os.path.join(blessing.uri, LOG_FILE), overwrite=True)
-        io_utils.write_string_file(os.path.join(blessing.uri, check.FILE_NAME), found.to_json())
-        blessed = not found.reasons
-        io_utils.write_string_file(os.path.join(blessing.uri, _FILES[blessed]), "")
-        blessing.set_int_custom_property(_BLESSED_KEY, int(blessed))
-
-
-class ServingValidator(base_component.BaseComponent):
-    """Blesses a model if a server loads it and answers as the Evaluator judged it."""
-
-    SPEC_CLASS = ServingValidatorSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-    def __init__(
-        self, *, model: BaseChannel, examples: BaseChannel, labels: Sequence[str], serving: Serving
-    ) -> None:
-        """Declares the component.
-
-        Args:
-            model: channel of `Model`, the candidate.
-            examples: channel of transformed `Examples`.
-            labels: class names; the index in this list is the class id.
-            serving: the config's section.
-        """
-        options = {
-            "labels": list(labels),
-            "serving": serving.model_dump(mode="json"),
-            # Nothing reads it, but it lets TFX's cache key change with the code that asks and with
-            # the server that answers.
-            "code": [
-                fingerprint.digest(("serving_validator",), {}, "components"),
-                fingerprint.digest(("",), {}, "serving"),
-            ],
-        }
-        super().__init__(
-            ServingValidatorSpec(
-                model=model,
-                examples=examples,
-                blessing=channel_utils.as_channel([standard_artifacts.InfraBlessing()]),
-                **{_OPTIONS_KEY: json_utils.dumps(options)},
-            )
-        )
+    Raises:
+        ValueError: the split `test` holds no example.
+    """
+    content = json_utils.loads(options)
+    serving = Serving.model_validate(content["serving"])
+    sent = _read(examples, serving.images)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / LOG_FILE
+        directory = path_utils.serving_model_path(model.uri)
+        found = validate(directory, sent, content["labels"], serving, log)
+        fileio.makedirs(blessing.uri)
+        if log.exists():
+            io_utils.copy_file(str(log), os.path.join(blessing.uri, LOG_FILE), overwrite=True)
+    io_utils.write_string_file(os.path.join(blessing.uri, check.FILE_NAME), found.to_json())
+    blessed = not found.reasons
+    io_utils.write_string_file(os.path.join(blessing.uri, _FILES[blessed]), "")
+    blessing.set_int_custom_property(_BLESSED_KEY, int(blessed))
 
 
-def _read(artifacts: list[types.Artifact], number: int) -> list[bytes]:
-    folder = artifact_utils.get_split_uri(artifacts, _SPLIT)
+def serving_validator(
+    *, model: BaseChannel, examples: BaseChannel, labels: Sequence[str], serving: Serving
+) -> base_component.BaseComponent:
+    """Declares the component.
+
+    Args:
+        model: channel of `Model`, the candidate.
+        examples: channel of transformed `Examples`.
+        labels: class names; the index in this list is the class id.
+        serving: the config's section.
+    """
+    options = {
+        "labels": list(labels),
+        "serving": serving.model_dump(mode="json"),
+        # Nothing reads it, but it lets TFX's cache key change with the code that asks and with the
+        # server that answers.
+        "code": [
+            fingerprint.digest(("serving_validator",), {}, "components"),
+            fingerprint.digest(("",), {}, "serving"),
+        ],
+    }
+    return ServingValidator(model=model, examples=examples, options=json_utils.dumps(options))
+
+
+def _read(examples: types.Artifact, number: int) -> list[bytes]:
+    folder = artifact_utils.get_split_uri([examples], _SPLIT)
     files = sorted(tf.io.gfile.glob(f"{folder}/*"))
     dataset = tf.data.TFRecordDataset(files, compression_type="GZIP").take(number)
     found = list(dataset.as_numpy_iterator())

@@ -16,7 +16,7 @@ from components.evaluator.component import Evaluator
 from components.production_model.component import ProductionModel
 from components.pusher.component import Pusher
 from components.report.component import Report
-from components.serving_validator.component import ServingValidator
+from components.serving_validator.component import serving_validator
 from components.span_drift.component import SpanDrift
 from pipeline.config import Config
 from pipeline.data.spans import Span
@@ -129,7 +129,7 @@ class _Story:
             evaluation=self.config.evaluation,
         )
         self._add(nodes.EVALUATOR, self.evaluator)
-        self.serving_validator = ServingValidator(
+        self.serving_validator = serving_validator(
             model=self.model,
             examples=self.embedded,
             labels=self.labels,
@@ -170,9 +170,7 @@ class _Story:
             serving=self.serving_validator.outputs["blessing"],
             production=self.production,
             pushed=self.pusher.outputs["pushed_model"],
-            name=self.config.name,
             labels=self.labels,
-            card=self.config.card,
             config=self.config.model_dump(mode="json"),
             commit=commit,
         )

@@ -161,7 +161,7 @@ class _Judged:
         evaluation = history.output(run, nodes.EVALUATOR, "evaluation")
         found = predictions.read(evaluation.uri) if card and evaluation else None
         if card is None or found is None:
-            raise ConfigError(f"run {run}: there are no answers to test images to compare")
+            raise ConfigError(f"run {run}: there are no predictions to compare")
         options = history.parameter(run, nodes.REPORT, OPTIONS_KEY) or {}
         return cls(
             card.metrics,

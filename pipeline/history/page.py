@@ -92,7 +92,7 @@ def _gathered(config: Config, history: History, run: str) -> Page:
     if options is not None:
         labels = options["labels"]
         made = Made(options["config"], options["commit"], packages=gathering.packages())
-    gathered = gathering.gather(
+    return gathering.gather(
         Sources(
             **folders,
             production=_version(history.output(run, nodes.PRODUCTION_MODEL, "model")),
@@ -101,9 +101,10 @@ def _gathered(config: Config, history: History, run: str) -> Page:
         name=config.name,
         run=run,
         labels=labels,
+        card=config.card,
+        made=made,
         ended=_early_end(ended),
     )
-    return dataclasses.replace(gathered, card=config.card, made=made)
 
 
 def _early_end(ended: Outcome) -> Verdict | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.evaluator.metrics import precision_recall_f1
+from components.evaluator.class_scores import ClassCounts
 from components.evaluator.scorecard import ClassScore
 from components.image_example_gen.report import Copies, Copy, Damage, Report
 from components.report import pictures
@@ -71,7 +71,7 @@ def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
     random = np.random.default_rng(5)
     matrix = random.poisson(2.0 / count, (count, count)) + np.diag(random.integers(40, 60, count))
     matrix[0, 1] = 12
-    scores = precision_recall_f1(matrix.astype(float))
+    scores = ClassCounts.of_matrix(matrix.astype(float)).scores
     rows = zip(labels, matrix.sum(axis=1), *scores.values(), strict=True)
     classes = [ClassScore(label, int(n), *map(float, some), auc=0.97) for label, n, *some in rows]
     small = [pictures.thumbnail(encode(120, 90, seed=seed), 160) for seed in range(12)]

@@ -14,13 +14,12 @@ import pytest
 import tensorflow as tf
 from tfx.types import channel_utils, standard_artifacts
 
-from components.evaluator import metrics as evaluator_metrics
 from components.evaluator import predictions, scorecard
+from components.evaluator.class_scores import ClassCounts
 from components.evaluator.scorecard import ClassScore, FailedThreshold, Scorecard
 from components.image_example_gen import report as data_report
 from components.image_example_gen.quarantine import Quarantined
 from components.report.component import DATA_FILE, OPTIONS_KEY, PAGE_FILE, Executor, Report
-from components.report.options import Card
 from components.report.page import Page
 from components.serving_validator import check as serving_check
 from components.serving_validator.check import ServingCheck
@@ -31,7 +30,12 @@ from trainer.input import digest
 
 Run = Callable[..., tuple[Page, str]]
 IMAGES = 30
-CONFIG = {"name": "cats", "trainer": {"mode": "head"}, "backbone": {"name": "lite"}}
+CONFIG = {
+    "name": "cats",
+    "trainer": {"mode": "head"},
+    "backbone": {"name": "lite"},
+    "card": {"intended_use": "Finds cats."},
+}
 
 
 def _transformed(folder: Path, encode: Encode) -> list[tuple[bytes, int]]:
@@ -67,7 +71,7 @@ def _evaluation(folder: Path, images: list[tuple[bytes, int]], blessed: bool) ->
     labels = np.array([label for _, label in images])
     matrix = np.zeros((3, 3), int)
     np.add.at(matrix, (labels, probabilities.argmax(axis=1)), 1)
-    scores = evaluator_metrics.precision_recall_f1(matrix.astype(float))
+    scores = ClassCounts.of_matrix(matrix.astype(float)).scores
     rows = [
         predictions.row(digest(image, np.int64(label)), label, one, one[::-1])
         for (image, label), one in zip(images, probabilities, strict=True)
@@ -143,9 +147,7 @@ def run(tmp_path: Path, picture: Encode, record: Record) -> Run:
             inputs["pushed"].set_string_custom_property("pushed_version", "17")
         node = Report(
             **{key: channel_utils.as_channel([one]) for key, one in inputs.items()},
-            name="cats",
             labels=LABELS,
-            card=Card(intended_use="Finds cats."),
             config=CONFIG,
             commit="abc + changes",
         )

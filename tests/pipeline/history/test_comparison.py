@@ -137,5 +137,5 @@ def test_code_is_said_to_be_the_same_only_where_that_is_known(
 
 
 def test_a_run_that_was_not_evaluated_cannot_be_compared(history: History) -> None:
-    with pytest.raises(ConfigError, match="run early: there are no answers"):
+    with pytest.raises(ConfigError, match="run early: there are no predictions"):
         comparison.compare(history, "good", "early")
