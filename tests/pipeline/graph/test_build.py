@@ -230,7 +230,7 @@ def test_config_commit_and_card_are_kept_with_the_run(tmp_path: Path) -> None:
     options = json.loads(_properties(graph)["report"]["options"])
     assert options["config"]["trainer"]["epochs"] == 7
     assert options["config"]["output"] == str(tmp_path / "output")
-    assert options["card"]["owner"] == "the zoo"
+    assert options["config"]["card"]["owner"] == "the zoo"
     assert options["labels"] == list(LABELS)
     assert options["commit"] == "0123abc"
 
