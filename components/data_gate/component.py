@@ -2,7 +2,7 @@
 
 TFX's ExampleValidator and our ImageExampleGen write what they find and succeed whatever that is.
 The gate is a component of its own, because a component that fails loses its outputs, and anomalies,
-quarantine and report must stay.
+quarantine and intake must stay.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel
 
 from components import statistics_store
-from components.image_example_gen import report
+from components.image_example_gen import intake
 from components.span_drift.component import (
     DRIFT_KEY,
     STATISTICS_KEY,
@@ -78,7 +78,7 @@ def sentences(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
 
 
 class Executor(base_executor.BaseExecutor):
-    """Reads the report and the anomalies of every split and raises if anything is amiss."""
+    """Reads the intake and the anomalies of every split and raises if anything is amiss."""
 
     def Do(  # noqa: N802, the name is TFX's
         self,
@@ -93,8 +93,8 @@ class Executor(base_executor.BaseExecutor):
                 has too few images, or the span drifted and that is to stop a run.
         """
         examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
-        came_in = report.read(examples.uri)
-        found = report.findings(
+        came_in = intake.read(examples.uri)
+        found = intake.findings(
             came_in, exec_properties[MAX_QUARANTINED_KEY], exec_properties[MIN_CLASS_IMAGES_KEY]
         )
         artifact = artifact_utils.get_single_instance(input_dict[ANOMALIES_KEY])
@@ -138,7 +138,7 @@ class DataGate(base_component.BaseComponent):
         """Declares the component.
 
         Args:
-            examples: channel of `Examples`, from ImageExampleGen, whose report is read.
+            examples: channel of `Examples`, from ImageExampleGen, whose intake is read.
             anomalies: channel of `ExampleAnomalies`, from ExampleValidator.
             statistics: channel of `ExampleStatistics`, kept when the span passes.
             drift: channel of SpanDrift's report.

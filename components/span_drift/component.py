@@ -19,11 +19,12 @@ from tfx.types import artifact_utils, channel_utils, component_spec, standard_ar
 from tfx.types.channel import BaseChannel
 
 from components import statistics_store
-from components.image_example_gen import measures, report
+from components.image_example_gen import intake
 from components.span_drift import comparison
 from components.span_drift.report import FILE_NAME, DriftReport
 from components.store_driver import StoreDriver
 from trainer import fingerprint
+from trainer.features import MEASURED
 
 EXAMPLES_KEY = "examples"
 STATISTICS_KEY = "statistics"
@@ -69,7 +70,7 @@ class Driver(StoreDriver):
         """Returns the number of the last span before that passed the gate, and a digest of it."""
         examples = artifact_utils.get_single_instance(execution_info.input_dict[EXAMPLES_KEY])
         store = execution_info.exec_properties[STORE_KEY]
-        previous = statistics_store.before(store, report.read(examples.uri).span)
+        previous = statistics_store.before(store, intake.read(examples.uri).span)
         output = driver_output_pb2.DriverOutput()
         found = output.exec_properties
         found[PREVIOUS_KEY].int_value = NO_SPAN if previous is None else previous
@@ -90,7 +91,7 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """Compares the train split with that of the span which the driver found."""
         examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
-        span = report.read(examples.uri).span
+        span = intake.read(examples.uri).span
         store, number = exec_properties[STORE_KEY], exec_properties[PREVIOUS_KEY]
         previous = None if number == NO_SPAN else number
         changes = []
@@ -98,7 +99,7 @@ class Executor(base_executor.BaseExecutor):
             changes = comparison.changes(
                 tfdv.load_stats_binary(statistics_store.path(store, previous)),
                 tfdv.load_stats_binary(statistics_file(input_dict[STATISTICS_KEY])),
-                measures.FEATURES,
+                MEASURED,
                 exec_properties[MAX_DIVERGENCE_KEY],
                 exec_properties[MAX_LABEL_DISTANCE_KEY],
             )

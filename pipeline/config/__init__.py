@@ -5,7 +5,9 @@ stand. The messages about a wrong config and the file that `retrain init` writes
 them. Nothing heavy is imported here, so a mistake in a config is told at once.
 """
 
-from pipeline.config.data import Data, Image, Splits
+from components.image_example_gen.options import Splits
+from components.pusher.options import Push
+from pipeline.config.data import Data, Image
 from pipeline.config.error import ConfigError
 from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
 from pipeline.config.kubeflow import Kubeflow, Step
@@ -19,7 +21,7 @@ from pipeline.config.loading import (
     validate,
 )
 from pipeline.config.messages import allowed, properties, schema
-from pipeline.config.root import Beam, Config, Push
+from pipeline.config.root import Beam, Config
 from pipeline.config.serving import Serving
 from pipeline.config.training import Backbone, Trainer
 from trainer.section import did_you_mean, is_remote, shown

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from components.pusher.options import Push
 from pipeline.config.card import Card
 from pipeline.config.data import Data, Image
 from pipeline.config.evaluation import Evaluation
@@ -49,18 +50,6 @@ class Export(Section):
         description="Share of the weights in the first operations of an int8 model.tflite that stay"
         " float32: on smooth images rounding these costs the most. 0 for accelerators that know"
         " integers only.",
-    )
-
-
-class Push(Section):
-    """Where models go that passed."""
-
-    keep: int = Field(5, ge=1, description="How many versions stay in the model store.")
-    model_store: Location | None = Field(
-        None,
-        description="Folder of versions that TF Serving watches; its own name is the model's in"
-        " requests. {name} stands for the pipeline's name. If left out, models/{name} in output.",
-        examples=["models/images"],
     )
 
 

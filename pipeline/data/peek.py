@@ -68,13 +68,13 @@ def decode(record: bytes) -> dict[str, Values]:
     example = _example_class()()
     try:
         with warnings.catch_warnings():
-            # protobuf warns where it stops before the end, and returns where.
+            # protobuf only warns where it stops before the end.
             warnings.simplefilter("ignore", RuntimeWarning)
             parsed = example.ParseFromString(record)
-    except DecodeError as error:
-        raise ValueError(f"it is no tf.Example: {error}") from error
+    except DecodeError:
+        parsed = -1
     if parsed != len(record):
-        raise ValueError("it is no tf.Example: it ends before the record does")
+        raise ValueError("it is no tf.Example")
     # Of an entry that comes twice, the last one counts, as in protobuf's own maps.
     return {entry.key: _values(entry.value) for entry in example.features.feature}
 
@@ -96,14 +96,13 @@ def _example_class() -> Any:
         message = file.message_type.add(name=message_name)
         for number, (name, kind) in enumerate(fields.items(), start=1):
             field = message.field.add(name=name, number=number)
-            field.label = (
-                field_type.LABEL_REPEATED if kind.endswith("*") else field_type.LABEL_OPTIONAL
-            )
-            kind = kind.removesuffix("*")
-            if kind in _MESSAGES:
-                field.type, field.type_name = field_type.TYPE_MESSAGE, f".peek.{kind}"
+            repeated = kind.endswith("*")
+            field.label = field_type.LABEL_REPEATED if repeated else field_type.LABEL_OPTIONAL
+            base = kind.removesuffix("*")
+            if base in _MESSAGES:
+                field.type, field.type_name = field_type.TYPE_MESSAGE, f".peek.{base}"
             else:
-                field.type = field_type.Type.Value(f"TYPE_{kind.upper()}")
+                field.type = field_type.Type.Value(f"TYPE_{base.upper()}")
             if message_name == "Feature":
                 field.oneof_index = 0
         if message_name == "Feature":

@@ -20,8 +20,8 @@ from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_
 from components.data_gate.component import DataGate
 from components.edge_gate.component import EdgeGate
 from components.evaluator.component import Evaluator
-from components.image_example_gen.checks import Checks
 from components.image_example_gen.component import ImageExampleGen
+from components.image_example_gen.options import Rules
 from components.production_model.component import ProductionModel
 from components.pusher.component import Pusher
 from components.report.component import Report
@@ -59,7 +59,7 @@ def create_pipeline(
     example_gen = ImageExampleGen(
         input_base=span.base,
         input_config=_input(span),
-        checks=_checks(config.data, labels),
+        rules=Rules(labels=tuple(labels), group=config.data.group, checks=config.data.checks),
         output_config=None if span.splits else _cut(config.data.splits),
         range_config=_range(config.data) if span.numbered else None,
     ).with_id("example-gen")
@@ -253,12 +253,6 @@ def _range(data: Data) -> range_config_pb2.RangeConfig:
     first = max(0, data.span + 1 - data.window)
     fixed = range_config_pb2.StaticRange(start_span_number=first, end_span_number=data.span)
     return range_config_pb2.RangeConfig(static_range=fixed)
-
-
-def _checks(data: Data, labels: Sequence[str]) -> Checks:
-    """Leaves out what decides only whether a span is refused: that need not read it again."""
-    options = data.checks.model_dump(exclude={"max_quarantined", "min_class_images"})
-    return Checks(labels=tuple(labels), group=data.group, **options)
 
 
 def _statistics(labels: Sequence[str], config: Config) -> StatsOptions:

@@ -10,7 +10,7 @@ from pathlib import Path
 from components.data_gate.component import DataRefusedError
 from components.edge_gate.component import PARITY_FILE, PARITY_KEY, EdgeRefusedError, Parity
 from components.evaluator.scorecard import FILE_NAME, Scorecard
-from components.image_example_gen import report
+from components.image_example_gen import intake
 from components.pusher import component as pusher
 from components.report.component import PAGE_FILE, REPORT_KEY
 from components.serving_validator import component as serving_validator
@@ -52,7 +52,7 @@ class Outcome:
     path: str | None
     reasons: tuple[str, ...]
     log: str
-    data: report.Report | None = None
+    data: intake.Intake | None = None
     drift: DriftReport | None = None
     page: str | None = None
     edge: Parity | None = None
@@ -93,7 +93,7 @@ def read(
         verdict = "refused"
         reasons = tuple(miss.sentence() for miss in scorecard.misses) if scorecard else ()
         reasons += _serving_reasons(history, run)
-    data = _written(history, run, "example-gen", "examples", report.FILE_NAME)
+    data = _written(history, run, "example-gen", "examples", intake.FILE_NAME)
     drift = _written(history, run, "span-drift", "drift", span_drift.FILE_NAME)
     parity = _written(history, run, "edge-gate", PARITY_KEY, PARITY_FILE)
     return Outcome(
@@ -105,7 +105,7 @@ def read(
         path,
         reasons + unreported,
         log,
-        report.Report.from_json(data) if data else None,
+        intake.Intake.from_json(data) if data else None,
         DriftReport.from_json(drift) if drift else None,
         _page(history, run),
         Parity(**json.loads(parity)) if parity else None,
