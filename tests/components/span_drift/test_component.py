@@ -58,7 +58,7 @@ def _compare(folder: Path, span: int) -> DriftReport:
     examples.uri, statistics.uri, drift.uri = str(folder), str(folder), str(folder / "drift")
     statistics.split_names = '["train"]'
     (folder / "drift").mkdir()
-    component.Executor().Do(
+    component.SpanDrift.EXECUTOR_SPEC.executor_class().Do(
         {"examples": [examples], "statistics": [statistics]},
         {"drift": [drift]},
         _drive(folder, span),
