@@ -82,12 +82,6 @@ def bring_in(
     _write(delivered[quarantine.FOLDER], "quarantine", f"{folder}/{quarantine.FOLDER}/records")
 
     counts = delivered[COUNTS] | "Count" >> beam.CombinePerKey(sum)
-    flags = (
-        copies
-        | "Flags" >> beam.FlatMap(_flags).with_output_types(str)
-        | "CountFlags" >> beam.combiners.Count.PerElement()
-    )
-    examples = copies | "Examples" >> beam.combiners.Top.Smallest(_EXAMPLES)
     once = pipeline | "Once" >> beam.Create([os.path.join(folder, intake.FILE_NAME)])
     once | "Intake" >> beam.Map(
         _write_intake,
@@ -95,9 +89,8 @@ def bring_in(
         rules.labels,
         tuple(splits),
         AsDict(counts),
-        AsDict(flags),
         AsList(inspected[DAMAGED]),
-        AsSingleton(examples),
+        *_summary(copies),
         paths,
     )
 
@@ -118,6 +111,17 @@ def _write(records: beam.PCollection, name: str, prefix: str) -> None:
     records | f"Write[{name}]" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=".gz")
 
 
+def _summary(copies: beam.PCollection) -> tuple[AsDict, AsSingleton]:
+    """Counts the copies with each flag, and takes some as examples."""
+    flags = (
+        copies
+        | "Flags" >> beam.FlatMap(_flags).with_output_types(str)
+        | "CountFlags" >> beam.combiners.Count.PerElement()
+    )
+    examples = copies | "Examples" >> beam.combiners.Top.Smallest(_EXAMPLES)
+    return AsDict(flags), AsSingleton(examples)
+
+
 def _by_file(copy: tuple[duplicates.Id, Any]) -> tuple[bytes, tuple[int, duplicates.Id]]:
     (key, number), (_, other) = copy
     return key, (number, other)
@@ -133,8 +137,8 @@ def _write_intake(
     labels: tuple[str, ...],
     splits: tuple[str, ...],
     counts: Mapping[tuple[str, str, int], int],
-    flags: Mapping[str, int],
     damaged: Iterable[tuple[str, int, str]],
+    flags: Mapping[str, int],
     examples: Iterable[tuple[duplicates.Id, Any]],
     paths: Mapping[bytes, str],
 ) -> None:
