@@ -11,7 +11,7 @@ from trainer.section import Location, Section, Texts, shown
 
 
 def _check_folder_of_spans(value: str) -> str:
-    # TFX takes these characters for a pattern and would look elsewhere.
+    # TFX reads these characters as a pattern and would look elsewhere.
     found = [character for character in "*?[]{}" if character in value]
     if found:
         raise ValueError(
@@ -22,8 +22,8 @@ def _check_folder_of_spans(value: str) -> str:
 
 
 def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuses fewer than two class names, a blank one and one that stands twice."""
-    # With one class there is nothing to learn, and no confusion for the Evaluator to count.
+    """Refuses fewer than two class names, a blank name, and a repeated one."""
+    # With one class there is nothing to learn.
     if len(labels) < 2:
         found = f"1 name, {shown(labels[0])}" if labels else "no name"
         raise ValueError(f"found {found}; allowed: two or more names")
