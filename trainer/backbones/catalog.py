@@ -6,6 +6,8 @@ A new backbone is an entry here. One of a new family also takes a module with th
 
 from dataclasses import dataclass
 
+from trainer.backbones.efficientnet_lite_variants import VARIANTS
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -36,12 +38,11 @@ _KERAS_APPLICATIONS = (
     *("VGG16", "VGG19", "Xception"),
 )
 
-# Input sizes of EfficientNet-Lite: the resolutions they were trained at, from the table in the
-# README of tensorflow/tpu, models/official/efficientnet/lite.
 ENTRIES = (
-    Entry("efficientnet_lite0", "efficientnet_lite", 224, ("bundled", "none")),
-    Entry("efficientnet_lite1", "efficientnet_lite", 240, ("bundled", "none")),
-    Entry("efficientnet_lite2", "efficientnet_lite", 260, ("bundled", "none")),
+    *(
+        Entry(name, "efficientnet_lite", variant.input_size, ("bundled", "none"))
+        for name, variant in VARIANTS.items()
+    ),
     *(
         Entry(name, "keras_applications", None, ("imagenet", "none"))
         for name in _KERAS_APPLICATIONS

@@ -14,8 +14,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.backbones import efficientnet_lite
-from trainer.backbones.torch_checkpoint import read_state_dict
+from trainer.backbones import efficientnet_lite, efficientnet_lite_weights
 
 NAME = "efficientnet_lite0"
 PHOTOGRAPHS = (
@@ -150,11 +149,9 @@ def test_too_small_images_are_refused(size: int) -> None:
 def test_tensors_of_another_network_are_refused(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, NDArray[Any] | None], sentence: str
 ) -> None:
-    path, sha256 = efficientnet_lite._locate(NAME, "bundled")
-    assert path is not None
-    state = {**read_state_dict(path, sha256), **change}
+    state = {**(efficientnet_lite_weights.read(NAME, "bundled") or {}), **change}
     state = {key: value for key, value in state.items() if value is not None}
-    monkeypatch.setattr(efficientnet_lite, "read_state_dict", lambda *_: state)
+    monkeypatch.setattr(efficientnet_lite_weights, "read_state_dict", lambda *_: state)
     with pytest.raises(ValueError, match=sentence):
         efficientnet_lite.build(NAME, 64, "bundled")
 
