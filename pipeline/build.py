@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from ml_metadata.proto import metadata_store_pb2
@@ -33,7 +32,8 @@ from pipeline import evaluation
 from pipeline.config import Config, ConfigError, Data, Splits
 from pipeline.schema import curated
 from pipeline.spans import SPLITS, Span
-from trainer import fingerprint, learning, preprocessing
+from trainer import learning, preprocessing
+from trainer.job import Job
 
 
 def create_pipeline(
@@ -98,7 +98,7 @@ def create_pipeline(
         examples=examples,
         schema=schema,
         preprocessing_fn=f"{preprocessing.__name__}.preprocessing_fn",
-        custom_config=dataclasses.asdict(recipe),
+        custom_config=recipe.model_dump(mode="json"),
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=SPLITS),
         disable_statistics=True,
     ).with_id("transform")
@@ -106,7 +106,7 @@ def create_pipeline(
     embedded = transform.outputs["transformed_examples"]
 
     # Where asked for, heads are trained to find how the one to keep is trained best.
-    job = _job(config, labels, recipe)
+    job = _job(config, recipe)
     tuner = None
     if config.tuner is not None:
         tuner = Tuner(
@@ -294,22 +294,10 @@ def _recipe(config: Config, labels: Sequence[str]) -> preprocessing.Recipe:
         raise ConfigError(str(error)) from error
 
 
-def _job(config: Config, labels: Sequence[str], recipe: preprocessing.Recipe) -> dict[str, object]:
-    options = config.trainer.model_dump(mode="json")
-    job = {
-        "labels": list(labels),
-        "embedding": recipe.backbone and recipe.embedding,
-        "size": recipe.size,
-        "crop": recipe.crop,
-        "backbone": recipe.backbone,
-        "weights": recipe.weights,
-        "options": options,
-        # What the EdgeGate asks for is no part of it, or another bound would train anew.
-        "export": config.export.model_dump(exclude={"min_agreement", "max_accuracy_drop"}),
-    }
+def _job(config: Config, recipe: preprocessing.Recipe) -> dict[str, object]:
+    job = Job(recipe=recipe, trainer=config.trainer, export=config.export)
     try:
-        learning.check(learning.Job.from_config({**job, "fingerprint": ""}))
+        learning.check(job)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    # The whole package is learnt with, and its code is a few files.
-    return {**job, "fingerprint": fingerprint.digest(("",), {**job, "image": recipe.fingerprint})}
+    return job.custom_config()

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from trainer import rand_augment
-from trainer.options import pick
-
-
-@dataclass(frozen=True)
-class AugmentationOptions:
-    """What is done, and how far at most; see the config's section `trainer.augmentation`."""
-
-    flip: str
-    crop: float
-    rotation: float
-    zoom: float
-    translation: float
-    brightness: float
-    contrast: float
-    rand_augment_layers: int
-    rand_augment_magnitude: float
-    mixup: float
-    cutmix: float
-    fill: str
-
-    @classmethod
-    def from_config(cls, section: Mapping[str, Any]) -> AugmentationOptions:
-        """Reads the section as JSON gives it."""
-        return pick(cls, section)
+from trainer.options.augmentation import Augmentation
 
 
 def build(
-    options: AugmentationOptions, seed: int
+    options: Augmentation, seed: int
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """Builds the function that augments a batch in a tf.data pipeline.
 
@@ -80,7 +56,7 @@ def build(
     return augment
 
 
-def _layers(options: AugmentationOptions, seed: int) -> list[keras.Layer]:
+def _layers(options: Augmentation, seed: int) -> list[keras.Layer]:
     wanted: list[tuple[type[keras.Layer], tuple[Any, ...]]] = []
     # One by one, as Keras tosses a single coin for both axes.
     wanted += [

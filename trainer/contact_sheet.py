@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+FILE_NAME = "augmented.png"
 _GAP = 2
 
 

@@ -29,6 +29,11 @@ class Place:
     workers: int
 
     @property
+    def several(self) -> bool:
+        """Whether several replicas share each batch."""
+        return bool(self.strategy.num_replicas_in_sync > 1)
+
+    @property
     def shard(self) -> tuple[int, int]:
         """Which part of how many of the training data this process reads."""
         return self.index, self.workers

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 import numpy.typing as npt
+
+from trainer.options.training import Trainer
 
 # An activation that is 0 for nearly all of train would otherwise be blown up in val.
 _VARIANCE_FLOOR = 1e-2
 NORMALIZATION_ROWS = 10_000  # a sample: mean and variance settle long before
 
 
-@dataclass(frozen=True)
-class HeadOptions:
-    """The head's shape; see the config's `trainer` section."""
-
-    hidden_units: int | None
-    dropout: float
-    normalize: bool
-
-
-def build(
-    embeddings: npt.NDArray[np.float32], classes: int, options: HeadOptions
-) -> keras.Sequential:
+def build(embeddings: npt.NDArray[np.float32], classes: int, options: Trainer) -> keras.Sequential:
     """Builds an untrained head.
 
     Args:

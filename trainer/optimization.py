@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from trainer.options import FitOptions
+from trainer.options.training import Trainer
 
 _MOMENTUM = 0.9
 
 
 def learning_rate(
-    options: FitOptions, steps_per_epoch: int
+    options: Trainer, steps_per_epoch: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """Returns the learning rate by step: warm-up along a line, then the schedule.
 
@@ -36,7 +36,7 @@ def learning_rate(
     return keras.optimizers.schedules.PolynomialDecay(rate / warmup, warmup, rate)
 
 
-def optimizer(options: FitOptions, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+def optimizer(options: Trainer, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Builds the optimizer with its learning-rate schedule and gradient clipping."""
     rate = learning_rate(options, steps_per_epoch)
     common = {"weight_decay": options.weight_decay or None, "global_clipnorm": options.clip_norm}
@@ -46,7 +46,7 @@ def optimizer(options: FitOptions, steps_per_epoch: int) -> keras.optimizers.Opt
     return kinds[options.optimizer](rate, **common)
 
 
-def loss(options: FitOptions) -> keras.losses.Loss:
+def loss(options: Trainer) -> keras.losses.Loss:
     """Builds the loss between logits and the shares of each class, both float [batch, classes].
 
     The focal loss is that of Lin et al., arXiv:1708.02002, without its weights of classes, which

@@ -9,7 +9,6 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -18,6 +17,7 @@ import tensorflow as tf
 from trainer import fingerprint, freezing, images
 from trainer.backbones import registry
 from trainer.features import EMBEDDING_PREFIX, IMAGE, LABEL, TEXT
+from trainer.section import Section, Texts
 
 _NO_LABEL = tf.int64.min
 
@@ -33,8 +33,7 @@ DEFAULT_SIZE = 64
 CHUNK = 8
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Section):
     """All that decides what Transform writes; it travels as TFX's `custom_config`.
 
     Attributes:
@@ -51,8 +50,8 @@ class Recipe:
     crop: float
     backbone: str | None
     weights: str
-    labels: tuple[str, ...]
-    slices: tuple[str, ...]
+    labels: Texts
+    slices: Texts
     fingerprint: str
 
     @property
@@ -101,6 +100,13 @@ def recipe(
         slices=tuple(slices),
         fingerprint=fingerprint.digest(sources, parameters),
     )
+
+
+def backbone(recipe: Recipe) -> keras.Model:
+    """Builds the recipe's backbone, and seeds Keras."""
+    assert recipe.backbone is not None
+    keras.utils.set_random_seed(BACKBONE_SEED)
+    return registry.get(recipe.backbone).build(recipe.size, recipe.weights)
 
 
 def embedder(
@@ -158,9 +164,7 @@ def _embed(recipe: Recipe) -> Callable[[tf.Tensor], tf.Tensor]:
     """
 
     def build() -> Callable[[tf.Tensor], tf.Tensor]:
-        keras.utils.set_random_seed(BACKBONE_SEED)
-        assert recipe.backbone is not None
-        model = registry.get(recipe.backbone).build(recipe.size, recipe.weights)
+        model = backbone(recipe)
         embed = embedder(freezing.freeze(model), model.output_shape[-1], recipe.size, recipe.crop)
         traced: Callable[[tf.Tensor], tf.Tensor] = tf.function(
             embed, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
@@ -192,13 +196,7 @@ def preprocessing_fn(
         tf.errors.InvalidArgumentError: when the graph runs, on an example without a label, with a
             label outside the list, or whose two label features disagree.
     """
-    recipe = Recipe(
-        **{
-            **custom_config,
-            "labels": tuple(custom_config["labels"]),
-            "slices": tuple(custom_config["slices"]),
-        }
-    )
+    recipe = Recipe.model_validate(custom_config)
     encoded = tf.reshape(inputs[IMAGE], [-1])
     label = _label(inputs[LABEL], inputs[TEXT], recipe.labels)
     embedding = {} if recipe.backbone is None else {recipe.embedding: _embed(recipe)(encoded)}

@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from kubeflow import compile as compiler
-from pipeline.config import Config, load
-from pipeline.config.training import Trainer
+from pipeline.config import Config, Trainer, load
 from tests.kubeflow.conftest import LABELS
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
