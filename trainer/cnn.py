@@ -24,7 +24,7 @@ def build(image_size: int, classes: int, options: Cnn) -> keras.Sequential:
         [batch, classes].
 
     Raises:
-        ValueError: the image is too small for so many poolings or so wide kernels.
+        ValueError: the image is too small for the poolings or the kernels.
     """
     model = keras.Sequential(
         [
@@ -57,7 +57,7 @@ def build(image_size: int, classes: int, options: Cnn) -> keras.Sequential:
         )
         for layer in _finish(dense, f"dense{number}"):
             model.add(layer)
-    # In float32 whatever the precision: a loss needs its digits.
+    # Float32 at any precision, as a loss needs the digits.
     model.add(keras.layers.Dense(classes, name="logits", dtype="float32"))
     return model
 
@@ -93,7 +93,7 @@ def _activated(part: Block | Dense, prefix: str) -> list[keras.Layer]:
     activation = keras.layers.Activation(part.activation, name=f"{prefix}_{part.activation}")
     if not part.batch_norm:
         return [activation]
-    # Of all replicas together, as each would otherwise judge val by means of its own.
+    # Replicas share their statistics; otherwise each would evaluate val with its own.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     norm = keras.layers.BatchNormalization(
         momentum=_MOMENTUM, synchronized=replicas > 1, name=f"{prefix}_norm"

@@ -1,4 +1,4 @@
-"""A contact sheet: one picture of the images that a network is given in training."""
+"""A contact sheet: one picture of the images that a network sees in training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exported model: from encoded images to classes, in one SavedModel that TF Serving takes."""
+"""The exported model: from encoded images to classes, in one SavedModel for TF Serving."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ImageClassifier(tf.Module):
         """Puts the parts together.
 
         Args:
-            scorer: what tells classes apart.
+            scorer: turns images and examples into logits.
             temperature: divides logits; see `calibration.temperature`.
             labels_file: class names, one a line; the file travels inside the SavedModel.
             classes: number of classes.
@@ -104,8 +104,8 @@ class ImageClassifier(tf.Module):
             examples: string [batch], serialized examples as Transform writes them.
 
         Returns:
-            `probabilities` float32 [batch, classes]; `uncalibrated`, what they would be at a
-            temperature of 1.
+            `probabilities` float32 [batch, classes]; `uncalibrated`, the same at a temperature
+            of 1.
         """
         logits = self._scorer.examples(examples)
         return {
@@ -170,7 +170,7 @@ def _write_warmup(directory: str, images: Sequence[bytes]) -> None:
 
 
 def _warmup_requests(images: Sequence[bytes]) -> list[prediction_log_pb2.PredictionLog]:
-    """Builds a request for every signature, and for batches of one and of all images."""
+    """Builds requests for the serving signatures, with batches of one image and of all."""
     examples = [
         tf.train.Example(
             features=tf.train.Features(

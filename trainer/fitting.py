@@ -22,7 +22,7 @@ class TrainingFailedError(RuntimeError):
 
 
 class _Watch(keras.callbacks.Callback):
-    """Tells how far training is, and stops it once the loss is no longer a number."""
+    """Reports progress, and stops a training whose loss is no longer a number."""
 
     def __init__(self, task: str, options: Trainer, steps: int, first_epoch: int) -> None:
         super().__init__()
@@ -88,8 +88,8 @@ def fit(
 
     Args:
         model: from whatever `data` holds to logits; it ends with the weights of its best epoch.
-        data: from the epoch to begin with to batches for `Model.fit`: inputs, shares of classes
-            and how much each row counts.
+        data: from the first epoch to batches for `Model.fit`: inputs, soft labels and how much
+            each row counts.
         validation: the same of the validation split, which ends by itself.
         steps_per_epoch: batches in an epoch.
         options: how to train.
@@ -165,5 +165,5 @@ def _run(
 
 
 def _at_once(steps: int, wanted: int) -> int:
-    """Returns how many steps to run at once: Keras would fill an epoch up to a multiple of it."""
+    """Returns how many steps to run at once; it divides an epoch, which Keras would round up."""
     return max(number for number in range(1, min(steps, wanted) + 1) if steps % number == 0)

@@ -19,7 +19,7 @@ from trainer import images
 from trainer.features import IMAGE, LABEL
 from trainer.input import digest, parsed
 
-# Takes images, shares of classes and a seed, and gives back the first two, changed.
+# From images, soft labels and a seed to changed images and soft labels.
 Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 # Encoded images stay in memory if they take no more of it than this.
@@ -30,9 +30,9 @@ _READ_BATCH = 64
 class ImageTable:
     """The encoded images of one split, with random access by row.
 
-    Rows are sorted by a digest of image and label, as those of an `EmbeddingTable` and for its
-    reason. Images lie in a file on disk, and in memory too if they fit; labels, digests and places
-    in the file take 40 bytes a row.
+    Rows are sorted by image fingerprint, for the reason that `EmbeddingTable` gives. Images lie in
+    a file on disk, and in memory too if they fit; labels, fingerprints and places in the file take
+    40 bytes a row.
 
     Attributes:
         labels: int64 [rows].
@@ -43,7 +43,7 @@ class ImageTable:
 
         Args:
             patterns: globs of gzipped TFRecord files that Transform wrote.
-            directory: an existing folder for the table's file, which stays until it is deleted.
+            directory: an existing folder for the table's file, which the table never deletes.
 
         Raises:
             ValueError: there is no example.
@@ -103,8 +103,8 @@ def batches(
             nothing would have a loss of 0/0.
 
     Returns:
-        Batches of three: images float32 [batch, size, size, 3] in [0, 255]; the class as shares,
-        float32 [batch, classes]; and how much each image counts, float32 [batch].
+        Batches of three: images float32 [batch, size, size, 3] in [0, 255]; soft labels, float32
+        [batch, classes]; and how much each image counts, float32 [batch].
     """
     return (
         _encoded(tf.data.Dataset.range(len(table)), table)
@@ -144,7 +144,7 @@ def training_batches(
         area: see `images.load_random_part`; 1 for the central square, as serving sees it.
         batch_size: images in a batch; the last of an epoch may be smaller.
         weights: see `batches`.
-        augment: changes a batch.
+        augment: changes the images and soft labels of a batch.
         seed: of order and augmentation.
         epochs: numbers of the epochs, from 0.
         drop_remainder: see `batches`.
@@ -171,8 +171,8 @@ def training_batches(
         )
 
     def augmented(image: tf.Tensor, label: tf.Tensor, batch_seed: Any) -> tuple[tf.Tensor, ...]:
-        shares, counts = _target(label, weights)
-        return *augment(image, shares, tf.stack(batch_seed)), counts
+        soft_labels, counts = _target(label, weights)
+        return *augment(image, soft_labels, tf.stack(batch_seed)), counts
 
     numbers = tf.data.Dataset.range(epochs.start, epochs.stop)
     return numbers.flat_map(epoch).prefetch(tf.data.AUTOTUNE)

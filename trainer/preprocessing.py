@@ -1,4 +1,4 @@
-"""What Transform does to an example, and the names of what it leaves.
+"""What Transform does to an example.
 
 The frozen backbone is part of the transform graph, so Beam embeds every image once, and the model
 that is exported later carries the very same graph.
@@ -21,11 +21,11 @@ from trainer.section import Section, Texts
 
 _NO_LABEL = tf.int64.min
 
-# For `weights: none`: random, yet the same wherever the backbone is built.
+# For `weights: none`, which are random, yet the same wherever the backbone is built.
 BACKBONE_SEED = 0
 
-# Side in pixels where no backbone asks for another: a CNN that starts from nothing needs not more
-# to tell things apart, and pays for each pixel.
+# Side in pixels where there is no backbone. A CNN that starts from nothing sees enough at this
+# size, and every pixel costs time.
 DEFAULT_SIZE = 64
 
 # Small batches keep a convolution's working set in the cache of a core: measured on two cores,
@@ -34,7 +34,7 @@ CHUNK = 8
 
 
 class Recipe(Section):
-    """All that decides what Transform writes; it travels as TFX's `custom_config`.
+    """Everything that decides what Transform writes; it travels as TFX's `custom_config`.
 
     Attributes:
         size: side in pixels to which images are scaled.
@@ -56,9 +56,9 @@ class Recipe(Section):
 
     @property
     def embedding(self) -> str:
-        """The feature under which embeddings are kept: named after what made them.
+        """Name of the feature that holds embeddings; it carries the fingerprint of their maker.
 
-        A model finds its own embeddings in examples by this name, and cannot mistake another
+        By this name a model finds its own embeddings in examples, and never takes another
         backbone's for them.
         """
         return f"{EMBEDDING_PREFIX}{self.fingerprint}"
@@ -171,8 +171,8 @@ def _embed(recipe: Recipe) -> Callable[[tf.Tensor], tf.Tensor]:
         )
         return traced
 
-    # The caller is in the middle of a trace, whose graph a new one would inherit tables from. In a
-    # thread of its own TensorFlow starts with a clean slate.
+    # The caller is in the middle of a trace, and a new graph would inherit its tables. In a thread
+    # of its own TensorFlow starts afresh.
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(build).result()
 
@@ -180,17 +180,17 @@ def _embed(recipe: Recipe) -> Callable[[tf.Tensor], tf.Tensor]:
 def preprocessing_fn(
     inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
 ) -> dict[str, tf.Tensor | tf.SparseTensor]:
-    """Embeds the image and settles the label; the function that TFX's Transform calls.
+    """Embeds the image and resolves the label; TFX's Transform calls this function.
 
     Args:
         inputs: features by name, as the curated schema declares them: `IMAGE` dense string
             [batch, 1]; everything else sparse, since a record may lack it.
-        custom_config: the fields of a `Recipe`.
+        custom_config: a `Recipe` as JSON.
 
     Returns:
-        `IMAGE` string [batch], untouched: fine-tuning decodes it, and a production model that has
-        another backbone is judged on it; `recipe.embedding` float32 [batch, dimension], if there
-        is a backbone; `LABEL` int64 [batch]; `TEXT` string [batch]; and the slices as they came.
+        `IMAGE` string [batch], unchanged, as fine-tuning and a production model with another
+        backbone need it; `recipe.embedding` float32 [batch, dimension], if there is a backbone;
+        `LABEL` int64 [batch]; `TEXT` string [batch]; and the slices, unchanged.
 
     Raises:
         tf.errors.InvalidArgumentError: when the graph runs, on an example without a label, with a
@@ -213,8 +213,8 @@ def _label(number: tf.SparseTensor, text: tf.SparseTensor, labels: tuple[str, ..
     """Returns int64 [batch]: the label that the two features give, both or either of them."""
     names = _single(text, default="")
     given = _single(number, default=_NO_LABEL)
-    # A comparison with every name instead of a lookup table: the graph stays free of resources, so
-    # that the exported model can carry a part of it by itself.
+    # A comparison with every name instead of a lookup table keeps the graph free of resources, so
+    # that the exported model can carry a part of it.
     matches = names[:, tf.newaxis] == tf.constant(labels)[tf.newaxis]
     known = tf.reduce_any(matches, axis=1)
     by_name = tf.where(known, tf.argmax(tf.cast(matches, tf.uint8), axis=1), _NO_LABEL)

@@ -44,7 +44,7 @@ def run_fn(fn_args: FnArgs) -> None:
         ValueError: a split is empty, or options do not fit the data.
         fitting.TrainingFailedError: the loss is no longer a number, or memory is exhausted.
     """
-    place = distribution.place()  # before TensorFlow does anything
+    place = distribution.place()  # must come before TensorFlow does anything
     job = Job.model_validate(fn_args.custom_config)
     if fn_args.hyperparameters:
         job = job.changed(fn_args.hyperparameters["values"])
@@ -55,11 +55,11 @@ def run_fn(fn_args: FnArgs) -> None:
             val=fn_args.eval_files,
             scratch=Path(scratch),
             logs=logs,
-            checkpoints=_beside(logs),
+            checkpoints=_checkpoints(logs),
         )
         trained = learning.learn(job, files)
     if place.index:
-        return  # the first worker exports what all have learnt
+        return  # all workers have the same model, and the first one exports it
     temperature = 1.0
     if job.trainer.calibrate:
         temperature = calibration.temperature(trained.logits, trained.labels)
@@ -77,11 +77,11 @@ def run_fn(fn_args: FnArgs) -> None:
         resuming.forget(trained.checkpoint)
 
 
-def _beside(run: str) -> str:
-    """Returns a folder that the next run finds again.
+def _checkpoints(run: str) -> str:
+    """Returns the folder of checkpoints, which the next run finds again.
 
-    TFX names what a component makes `{component}/{output}/{execution}`, and a run that goes on
-    where another was killed is another execution.
+    TFX names outputs `{component}/{output}/{execution}`, and a run that resumes an interrupted
+    training is another execution.
     """
     return f"{run.rstrip('/').rsplit('/', 2)[0]}/checkpoints"
 
@@ -111,7 +111,7 @@ def _export_to_edge(job: Job, trained: Trained, temperature: float, fn_args: FnA
 
 
 def _write_summary(trained: Trained, temperature: float, path: str) -> None:
-    """Writes what `val` says of the model, before and after calibration, as JSON."""
+    """Writes accuracy and calibration error on `val` as JSON."""
     before, after = (
         calibration.expected_calibration_error(
             np.asarray(keras.ops.softmax(trained.logits / divisor)), trained.labels

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
     from tfx.components.tuner.component import TunerFnResult
 
-# What a trial is rated by that failed, as a learning rate far too high makes it.
+# The metrics of a failed trial; a learning rate that is far too high makes one fail.
 _FAILED = {"val_loss": 1e9, "val_accuracy": 0.0}
 
 
@@ -41,11 +41,11 @@ class HeadTuner(keras_tuner.Tuner):
 
         Args:
             oracle: draws hyperparameters.
-            job: the head and how to train it, but for what is searched.
+            job: the head and how to train it; each trial changes what is searched.
             train: what to learn from.
             val: what trials are rated on.
             weights: float32 [classes], how much a row of each class counts.
-            directory: where KerasTuner keeps its books.
+            directory: where KerasTuner keeps its records.
         """
         super().__init__(oracle, directory=directory, project_name="tuner", overwrite=True)
         self._job = job
@@ -73,7 +73,7 @@ class HeadTuner(keras_tuner.Tuner):
         return {name: history[name][best] for name in _FAILED}
 
     def load_model(self, trial: Any) -> Any:
-        """Refuses: the Trainer trains the best head anew, and no trial's is kept."""
+        """Refuses: no trial's head is kept, and the Trainer trains the best one anew."""
         raise RuntimeError(f"the head of trial {trial.trial_id} was not kept")
 
 

@@ -11,7 +11,7 @@ from trainer.backbones import catalog, efficientnet_lite, keras_applications, mo
 
 
 class Family(Protocol):
-    """What a module that builds a family of backbones offers; both functions take its name."""
+    """The functions of a module that builds a family of backbones."""
 
     def build(self, name: str, image_size: int, weights: str) -> keras.Model:
         """Builds the model, as `Backbone.build` promises it."""
