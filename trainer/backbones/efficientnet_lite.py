@@ -15,11 +15,10 @@ import keras
 from trainer.backbones.efficientnet_lite_variants import VARIANTS
 from trainer.backbones.efficientnet_lite_weights import assign, checksum, read
 
-__all__ = ["build", "build_classifier", "checksum", "input_size"]
+__all__ = ["build", "checksum", "input_size"]
 
 _STEM_FILTERS = 32
 _TOP_FILTERS = 1280
-_CLASSES = 1000
 _EPSILON = 1e-3
 _MOMENTUM = 0.99
 # The network halves its input five times; below this the last feature map is a single pixel.
@@ -78,36 +77,7 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
     state = read(name, weights)
     model = _embedding_model(name, image_size)
     if state is not None:
-        classifier = {"_fc.weight", "_fc.bias"}
-        kept = {key: value for key, value in state.items() if key not in classifier}
-        assign(model, _prefixes(name), kept)
-    return model
-
-
-def build_classifier(name: str, image_size: int, weights: str) -> keras.Model:
-    """Builds the whole network as it was trained, to check weights against ImageNet's labels.
-
-    Args:
-        name: its name in the catalog.
-        image_size: side of the square input in pixels, at least 32.
-        weights: as in `build`.
-
-    Returns:
-        A model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to float32 logits
-        [batch, 1000], in the order of ILSVRC 2012's labels.
-
-    Raises:
-        ValueError: as `build` does.
-        FileNotFoundError: as `build` does.
-    """
-    state = read(name, weights)
-    embedding = _embedding_model(name, image_size)
-    initializer = keras.initializers.VarianceScaling(1 / 3, "fan_out", "uniform")
-    logits = keras.layers.Dense(_CLASSES, kernel_initializer=initializer, name="logits")
-    top = embedding.get_layer("pool").output
-    model = keras.Model(embedding.input, logits(top), name=f"{name}_classifier")
-    if state is not None:
-        assign(model, _prefixes(name), state)
+        assign(model, [prefix for prefix, _, _, _ in _blocks(name)], state)
     return model
 
 
@@ -163,10 +133,6 @@ def _blocks(name: str) -> Iterator[tuple[str, int, _Stage, int]]:
         for repeat in range(stage.repeats):
             letter = chr(ord("a") + repeat)
             yield f"block{number}{letter}", number, stage, stage.stride if repeat == 0 else 1
-
-
-def _prefixes(name: str) -> list[str]:
-    return [prefix for prefix, _, _, _ in _blocks(name)]
 
 
 def _block(x: keras.KerasTensor, prefix: str, stage: _Stage, stride: int) -> keras.KerasTensor:

@@ -13,6 +13,9 @@ from trainer.backbones import catalog
 from trainer.backbones.efficientnet_lite_variants import VARIANTS
 from trainer.backbones.torch_checkpoint import read_state_dict
 
+# The classifier, which no embedding needs, and Torch's count of training steps.
+_WITHOUT_PLACE = ("_fc.weight", "_fc.bias", ".num_batches_tracked")
+
 
 def checksum(name: str, weights: str) -> str:
     """Identifies the weights that `weights` names, without unpickling them.
@@ -82,8 +85,7 @@ def assign(model: keras.Model, blocks: Sequence[str], state: Mapping[str, NDArra
     Raises:
         ValueError: a tensor is missing, has another shape, or has no place in the model.
     """
-    # How many steps were trained is Torch's own bookkeeping; Keras has no place for it.
-    left = {key: value for key, value in state.items() if not key.endswith(".num_batches_tracked")}
+    left = {key: value for key, value in state.items() if not key.endswith(_WITHOUT_PLACE)}
     assignments = []
     for variable, key, axes in _places(model, blocks):
         if key not in left:
@@ -124,9 +126,6 @@ def _places(
         elif isinstance(layer, keras.layers.Conv2D):
             # Torch: [out, in, height, width]. Keras: [height, width, in, out].
             yield layer.kernel, f"{tensor}.weight", (2, 3, 1, 0)
-        elif isinstance(layer, keras.layers.Dense):
-            yield layer.kernel, f"{tensor}.weight", (1, 0)
-            yield layer.bias, f"{tensor}.bias", (0,)
 
 
 def _tensor_names(blocks: Sequence[str]) -> dict[str, str]:
@@ -136,7 +135,6 @@ def _tensor_names(blocks: Sequence[str]) -> dict[str, str]:
         "stem_norm": "_bn0",
         "top_conv": "_conv_head",
         "top_norm": "_bn1",
-        "logits": "_fc",
     }
     for index, prefix in enumerate(blocks):
         names |= {
