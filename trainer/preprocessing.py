@@ -210,7 +210,7 @@ def preprocessing_fn(
 
 
 def _label(number: tf.SparseTensor, text: tf.SparseTensor, labels: tuple[str, ...]) -> tf.Tensor:
-    """Returns int64 [batch]: the label that the two features give, both or either of them."""
+    """Returns int64 [batch]: the label by number, by name, or by both."""
     names = _single(text, default="")
     given = _single(number, default=_NO_LABEL)
     # A comparison with every name instead of a lookup table keeps the graph free of resources, so

@@ -31,7 +31,7 @@ class Progress:
     metrics: dict[str, float]
 
     def line(self) -> str:
-        """Returns it in words, such as "finetune: epoch 3/9, 28 %, about 6 min left"."""
+        """Returns the progress in words, such as "finetune: epoch 3/9, 28 %, about 6 min left"."""
         text = f"{self.task}: epoch {self.epoch}/{self.epochs}, {100 * self.done:.0f} %"
         if self.seconds_left is not None:
             text += f", about {duration(self.seconds_left)} left"
@@ -67,15 +67,17 @@ def latest() -> Progress | None:
         return _latest
 
 
+# What components do to images, and count.
+CHECKED, TRANSFORMED, EVALUATED = "checked", "transformed", "evaluated"
 _counts: collections.Counter[str] = collections.Counter()
 
 
 def count(what: str, images: int) -> None:
-    """Counts images that a step is done with.
+    """Tells that so many more images are done.
 
     Args:
-        what: the step: "checked", "transformed" or "evaluated".
-        images: how many more there are.
+        what: `CHECKED`, `TRANSFORMED` or `EVALUATED`: what is done to them.
+        images: how many.
     """
     with _lock:
         _counts[what] += images

@@ -64,7 +64,11 @@ def _chosen(image: tf.Tensor, index: tf.Tensor, strength: tf.Tensor) -> tf.Tenso
 
 
 def _affine(image: tf.Tensor, x: list[tf.Tensor], y: list[tf.Tensor]) -> tf.Tensor:
-    """Moves pixels: `x` and `y` map [x, y, 1], from the centre, to the place of its new pixel."""
+    """Moves pixels.
+
+    The pixel at a place, counted from the centre, comes from the place that the rows `x` and `y`
+    of a matrix make of it.
+    """
     height, width = image.shape[0], image.shape[1]
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
     rows = []

@@ -46,12 +46,12 @@ _STAGES = (
     _Stage(repeats=1, kernel=3, stride=1, expansion=6, filters=320),
 )
 
-# Filters come in multiples of it.
+# Numbers of filters are multiples of it.
 _FILTERS_STEP = 8
 
-# The last layers know ImageNet's classes best, those before them know textures and parts, which
-# tell other classes apart. A logistic regression on 5,000 CIFAR-10 images at 224x224 was right on
-# 0.762 of 1,000 others with the top alone, and on 0.783 with these stages beside it.
+# The last layers separate ImageNet's classes best; the stages before them hold textures and parts,
+# which help with other classes. A logistic regression on 5,000 CIFAR-10 images at 224x224 had an
+# accuracy of 0.762 on 1,000 others with the top alone, and of 0.783 with these stages beside it.
 _FIRST_EMBEDDED_STAGE = 4
 
 
@@ -177,7 +177,7 @@ def _conv(
 
 
 def _conv_initializer() -> keras.initializers.Initializer:
-    # One per layer: an initializer that is shared gives every layer of one shape the same values.
+    # One for each layer: a shared initializer gives all layers of one shape the same values.
     return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 

@@ -1,4 +1,4 @@
-"""The registry of backbones: from a name to a frozen description that can build its Keras model."""
+"""The registry of backbones: from a name to an object that builds the Keras model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
