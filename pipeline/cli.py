@@ -198,7 +198,7 @@ def _serve(options: argparse.Namespace) -> int:
     told = serve_options.from_arguments(options)
     try:
         server.run(told, as_json=options.json)
-    except (errors.RefusedError, OSError) as error:
+    except (errors.ServingError, OSError) as error:
         raise config.ConfigError(str(error)) from error
     return DONE
 
