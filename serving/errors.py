@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from grpc import StatusCode
 
-NO_REGRESSION = "This server has no regression: it serves classifiers"
+NO_REGRESSION = "This server does not answer Regress, because its models are classifiers"
 
 # The numbers are the same in TensorFlow, Abseil and gRPC.
 _BY_NUMBER = {code.value[0]: code for code in StatusCode}

@@ -60,7 +60,10 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self, request: inference_pb2.MultiInferenceRequest, context: grpc.ServicerContext
     ) -> inference_pb2.MultiInferenceResponse:
         """Refuses the request."""
-        context.abort(StatusCode.UNIMPLEMENTED, "This server takes one task a request")
+        context.abort(
+            StatusCode.UNIMPLEMENTED,
+            "This server does not answer MultiInference; send each task as a request of its own",
+        )
 
     def GetModelMetadata(  # noqa: N802
         self,

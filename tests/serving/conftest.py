@@ -24,6 +24,7 @@ OURS, REAL = "ours", "tensorflow_model_server"
 SERVERS = [OURS, *([REAL] if BINARY else [])]
 MODEL = "half_plus"
 MOST_BYTES = 4 * 2**20
+PATIENCE = 300.0  # seconds; only a server that hangs takes so long, however busy the machine
 
 
 class HalfPlus(tf.Module):
@@ -128,7 +129,7 @@ class Client:
         return self.request("POST", path, content)
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body)
             response = connection.getresponse()
@@ -199,7 +200,12 @@ def ours(config: Path) -> Iterator[Client]:
     """The server that most tests share; it must answer after each of them."""
     for serve in _serve(OURS):
         yield serve(
-            Options(models_config=str(config), max_request_bytes=MOST_BYTES, body_seconds=2.0)
+            Options(
+                models_config=str(config),
+                max_request_bytes=MOST_BYTES,
+                request_seconds=PATIENCE,
+                body_seconds=PATIENCE,
+            )
         )
 
 

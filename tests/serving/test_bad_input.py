@@ -1,4 +1,4 @@
-"""Whatever is sent, the server answers with a proper error and goes on."""
+"""The server answers every bad request with a proper error, and goes on serving."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import socket
 import struct
 import time
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,13 +19,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tensorflow_serving.apis import predict_pb2
 
-from tests.serving.conftest import MODEL, MOST_BYTES, Client
+from serving.options import Options
+from tests.serving.conftest import MODEL, MOST_BYTES, OURS, PATIENCE, Client, _serve
 
 pytestmark = pytest.mark.slow
 
 PREDICT = f"/v1/models/{MODEL}:predict"
 fuzz = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 _scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 _json = st.recursive(
@@ -42,7 +47,7 @@ _documents = st.dictionaries(
 
 
 def _assert_proper(status: int, body: bytes) -> None:
-    """An answer or an error of the caller's making: never one of the server's."""
+    """An answer is right, or blames the caller: it never reports a fault of the server."""
     assert status == 200 or 400 <= status < 500 or status == 501
     document = json.loads(body)
     if status != 200:
@@ -72,9 +77,9 @@ def test_fuzzed_protos(alive: Client, tensor: bytes, name: str) -> None:
     try:
         request.inputs[name].MergeFromString(tensor)
     except Exception:
-        return  # the client's own library takes no such bytes
+        return  # the client's own library refuses these bytes
     try:
-        alive.predictions.Predict(request, timeout=30)
+        alive.predictions.Predict(request, timeout=PATIENCE)
     except grpc.RpcError as error:
         assert error.code() in (
             grpc.StatusCode.INVALID_ARGUMENT,
@@ -109,7 +114,7 @@ def test_a_grpc_message_that_is_too_large_is_refused(alive: Client) -> None:
     request.model_spec.name = MODEL
     request.inputs["x"].CopyFrom(tf.make_tensor_proto(b"x" * (MOST_BYTES + 1)))
     with pytest.raises(grpc.RpcError) as error:
-        alive.predictions.Predict(request, timeout=30)
+        alive.predictions.Predict(request, timeout=PATIENCE)
     assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -121,13 +126,13 @@ def test_a_few_bytes_that_stand_for_a_huge_tensor_are_refused(alive: Client) -> 
     tensor.tensor_shape.dim.add(size=2**40)
     tensor.float_val.append(1.0)
     with pytest.raises(grpc.RpcError) as error:
-        alive.predictions.Predict(request, timeout=30)
+        alive.predictions.Predict(request, timeout=PATIENCE)
     assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "too large" in error.value.details()
 
 
 def _bomb(side: int) -> bytes:
-    """Returns a PNG of a few bytes that says it is side x side, with far too little in it."""
+    """Returns a PNG whose header promises side x side pixels, and which holds far fewer."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         checked = kind + data
@@ -173,7 +178,14 @@ def test_path_tricks_find_no_model_and_no_file(alive: Client, name: str) -> None
 
 
 def _connection(client: Client) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", client.server.port), timeout=30)
+    return socket.create_connection(("127.0.0.1", client.server.port), timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def impatient(config: Path) -> Iterator[Client]:
+    """A server that gives up on a request after five seconds."""
+    for serve in _serve(OURS):
+        yield serve(Options(models_config=str(config), body_seconds=5.0))
 
 
 @pytest.mark.parametrize(
@@ -184,15 +196,15 @@ def _connection(client: Client) -> socket.socket:
         b"",
     ],
 )
-def test_slow_clients_are_cut_off_and_keep_nobody_waiting(alive: Client, start: bytes) -> None:
-    slow = [_connection(alive) for _ in range(50)]
+def test_slow_clients_are_cut_off_and_keep_nobody_waiting(impatient: Client, start: bytes) -> None:
+    slow = [_connection(impatient) for _ in range(50)]
     try:
         for one in slow:
             one.sendall(start)
-        assert alive.post(PREDICT, {"instances": [1.0]}).status == 200
+        assert impatient.post(PREDICT, {"instances": [1.0]}).status == 200
         for one in slow:
-            end = time.monotonic() + 30
-            # A byte now and then, as long as the server takes it.
+            end = time.monotonic() + PATIENCE
+            # Sends a byte now and then, as long as the server takes it.
             while time.monotonic() < end:
                 one.settimeout(0.2)
                 try:
@@ -219,9 +231,9 @@ def test_clients_that_go_away_in_the_middle_cost_nobody_else_an_answer(alive: Cl
         for _ in range(10):
             with _connection(alive) as one:
                 one.sendall(sent)
-                # Without a farewell: the server sees a connection that was reset.
+                # The server sees a connection that is reset, not closed.
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    calls = [alive.predictions.Predict.future(_request(1.0), timeout=30) for _ in range(40)]
+    calls = [alive.predictions.Predict.future(_request(1.0), timeout=PATIENCE) for _ in range(40)]
     for call in calls[1:]:
         call.cancel()
     assert list(calls[0].result().outputs["y"].float_val) == [3.5]
@@ -239,7 +251,10 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def _call(message: bytes) -> bytes:
-    """Returns an HTTP/2 connection with one call of Predict, whose body is the message."""
+    """Returns the bytes of an HTTP/2 connection with one call of Predict.
+
+    The message is the call's body.
+    """
     headers = {
         ":method": "POST",
         ":scheme": "http",
@@ -261,10 +276,10 @@ def _call(message: bytes) -> bytes:
 
 
 def _data(port: int, message: bytes) -> bytes:
-    """Makes such a call; returns the data that came back when the server has ended it."""
+    """Makes a call and returns the data that the server sends until it ends the call."""
     found = b""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=30) as one,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as one,
         one.makefile("rb") as frames,
     ):
         one.sendall(_call(message))
@@ -315,7 +330,9 @@ def test_a_truncated_grpc_message_is_an_error_of_its_own_call(
 )
 def test_truncated_and_wrong_grpc_frames(alive: Client, sent: bytes) -> None:
     for _ in range(5):
-        with socket.create_connection(("127.0.0.1", alive.server.grpc_port), timeout=30) as one:
+        with socket.create_connection(
+            ("127.0.0.1", alive.server.grpc_port), timeout=PATIENCE
+        ) as one:
             one.sendall(sent)
-    response = alive.predictions.Predict(_request(1.0), timeout=30)
+    response = alive.predictions.Predict(_request(1.0), timeout=PATIENCE)
     assert list(response.outputs["y"].float_val) == [3.5]
