@@ -11,7 +11,6 @@ from typing import Any
 
 import tensorflow as tf
 from grpc import StatusCode
-from tensorflow.core.framework import tensor_shape_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2
 
@@ -147,12 +146,8 @@ def classification_result(
 def batchable(signature: meta_graph_pb2.SignatureDef, outputs: Iterable[str]) -> bool:
     """Tells whether requests can share a batch: every tensor's first dimension must be free."""
     infos = [*signature.inputs.values(), *(signature.outputs[alias] for alias in outputs)]
-    return all(
-        not info.tensor_shape.unknown_rank
-        and len(info.tensor_shape.dim) > 0
-        and info.tensor_shape.dim[0].size == -1
-        for info in infos
-    )
+    shapes = [tf.TensorShape(info.tensor_shape) for info in infos]
+    return all(shape.rank and shape[0] is None for shape in shapes)
 
 
 def rows(inputs: Mapping[str, Array]) -> int | None:
@@ -177,21 +172,12 @@ def _check_input(alias: str, array: Array, info: meta_graph_pb2.TensorInfo) -> N
             f"Expects input {alias} to be {type_name(info.dtype)}"
             f" but {type_name(found)} is provided"
         )
-    if not _fits(array.shape, info.tensor_shape):
+    if not tf.TensorShape(info.tensor_shape).is_compatible_with(array.shape):
         sizes = [dimension.size for dimension in info.tensor_shape.dim]
         raise invalid(
             f"Expects input {alias} to have shape {bracketed(sizes)}"
             f" but {bracketed(array.shape)} is provided"
         )
-
-
-def _fits(shape: Sequence[int], wanted: tensor_shape_pb2.TensorShapeProto) -> bool:
-    if wanted.unknown_rank:
-        return True
-    sizes = [dimension.size for dimension in wanted.dim]
-    return len(shape) == len(sizes) and all(
-        size in (-1, found) for found, size in zip(shape, sizes, strict=True)
-    )
 
 
 def _wrong_names(sent: Iterable[Any], wanted: Iterable[Any]) -> str:

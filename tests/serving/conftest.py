@@ -14,6 +14,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import HealthCheck, settings
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from serving.options import Options
@@ -25,6 +26,12 @@ SERVERS = [OURS, *([REAL] if BINARY else [])]
 MODEL = "half_plus"
 MOST_BYTES = 4 * 2**20
 PATIENCE = 300.0  # seconds; only a server that hangs takes so long, however busy the machine
+
+fuzz = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 class HalfPlus(tf.Module):
