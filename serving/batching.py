@@ -33,7 +33,7 @@ class Parameters:
 
     Attributes:
         max_batch_size: rows in one computation; a larger request is computed in pieces.
-        batch_timeout_micros: how long an incomplete batch waits for more rows; 0 waits not at all.
+        batch_timeout_micros: how long an incomplete batch waits for more rows; 0: not at all.
         max_enqueued_batches: full batches that may wait for each model.
         num_batch_threads: computations at the same time.
     """

@@ -17,7 +17,7 @@ _REQUESTS = f"{_SERVING}request_count"
 _WARMUP_RECORDS = f"{_SERVING}model_warmup_records_read"
 _MICROSECONDS = [10 * 1.8**power for power in range(33)]
 _COUNTS = [2.0**power for power in range(14)]
-# The library appends _total to every counter's name; TF Serving does not.
+# The library appends _total to every counter's name. TF Serving's names, but for one, lack it.
 _ENDED = re.compile(rf"^((?:# \w+ )?(?:{_REQUESTS}|{_WARMUP_RECORDS}|{_LOADS}))_total\b", re.M)
 
 # The library adds a series for each counter's start, which TF Serving lacks.

@@ -83,18 +83,19 @@ class Models:
             before = self._models
             labels = {name: model.config.labels for name, model in before.items()}
             # A new mapping, as other threads read the old one.
-            self._models = {
+            served = {
                 model.name: before.get(model.name) or ServedModel(model, self._load)
                 for model in models
             }
+            self._models = served
             for model in models:
-                self._models[model.name].configure(model)
-            for name in before.keys() - self._models.keys():
+                served[model.name].configure(model)
+            for name in before.keys() - served.keys():
                 before[name].close()
         self.poll()
         if strict:
-            for model in models:
-                self._models[model.name].check(labels.get(model.name, {}))
+            for name, configured in served.items():
+                configured.check(labels.get(name, {}))
 
     @contextlib.contextmanager
     def held(self, spec: model_pb2.ModelSpec) -> Iterator[Servable]:

@@ -47,7 +47,7 @@ class _Failure:
     retry_at: float
 
 
-def leaving(aspired: Collection[int], serving: Collection[int]) -> list[int]:
+def _to_unload(aspired: Collection[int], serving: Collection[int]) -> list[int]:
     """Chooses the versions to unload.
 
     An old version stays until an aspired one is served, so a broken version takes nothing away.
@@ -134,7 +134,7 @@ class ServedModel:
         """Checks that the config took effect.
 
         Args:
-            labels: those to return to where the config's labels cannot be assigned.
+            labels: the earlier labels; they come back where a label cannot be assigned.
 
         Raises:
             ServingError: no version loads, or a label names a version that is not available.
@@ -199,7 +199,8 @@ class ServedModel:
             # Under one lock, so that no label names a version that is gone.
             self._move_labels()
             gone = {
-                version: self._serving.pop(version) for version in leaving(aspired, self._serving)
+                version: self._serving.pop(version)
+                for version in _to_unload(aspired, self._serving)
             }
             self._statuses.update(dict.fromkeys(gone, Status(_State.UNLOADING)))
         for version, servable in gone.items():

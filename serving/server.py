@@ -34,8 +34,8 @@ class Server:
     """A running server.
 
     Attributes:
-        port: of REST.
-        grpc_port: of gRPC.
+        port: port of REST.
+        grpc_port: port of gRPC.
         models: the models that it serves.
     """
 
