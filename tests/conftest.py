@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -244,7 +244,7 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item):
     """Measures coverage, where it is asked for, in the quick tests only; see pyproject.toml."""
     measured = coverage.Coverage.current()
     if measured is None or item.get_closest_marker("slow") is None:
