@@ -23,8 +23,8 @@ from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Model
 
 from kubeflow import compile as compiler
-from kubeflow import local_driver
 from kubeflow.blueprint import chosen
+from kubeflow.emulator import driver
 from pipeline import build, cli
 from pipeline.config import ConfigError
 from tests.kubeflow.conftest import LABELS, Compiled, settings
@@ -180,7 +180,7 @@ def test_what_is_chosen_for_any_bound_or_span_is_what_the_cluster_takes(
     ]
     values = chosen(compiler.blueprint(settings(**sections)), given)
     assert len(values) == len(given)
-    taken = local_driver.root_parameters(spec, values)
+    taken = driver.root_parameters(spec, values)
     assert taken.items() >= values.items()
     for name in values.keys() - {"data_span"}:
         assert name in _tasks(spec)["evaluator"]["inputs"]["parameters"]

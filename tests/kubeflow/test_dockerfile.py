@@ -22,8 +22,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKERFILE = REPOSITORY / "kubeflow" / "Dockerfile"
 ONE_STEP = """
 import pathlib, sys, yaml
-from kubeflow import local_launcher
-(task,) = local_launcher.run(pathlib.Path(sys.argv[1]).read_text(), pathlib.Path(sys.argv[2]), {})
+from kubeflow.emulator.run import run
+(task,) = run(pathlib.Path(sys.argv[1]).read_text(), pathlib.Path(sys.argv[2]), {})
 print(pathlib.Path(task.log).read_text(), file=sys.stderr)
 print(task.state)
 """

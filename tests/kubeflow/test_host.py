@@ -14,7 +14,7 @@ import yaml
 
 from kubeflow import compile as compiler
 from kubeflow import watch
-from kubeflow.host import CronError, six_fields
+from kubeflow.cron import CronError, six_fields
 from pipeline import cli
 from pipeline.config import Config, load
 from tests.kubeflow import stub_host
