@@ -44,7 +44,8 @@ def _fields(step: Step) -> Spec:
         "pvcMount": [
             {"constant": volume.claim, "mountPath": volume.path} for volume in step.volumes or ()
         ],
-        "nodeSelector": {"labels": step.node_selector} if step.node_selector else {},
+        # A copy, because YAML writes a shared object as an anchor.
+        "nodeSelector": {"labels": dict(step.node_selector)} if step.node_selector else {},
         "tolerations": [
             {key: value for key, value in toleration.model_dump().items() if value}
             for toleration in step.tolerations or ()
