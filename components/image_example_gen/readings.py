@@ -69,7 +69,7 @@ class Inspect(beam.DoFn):
                     yield key, (*which, split, "", "", found.label, tuple(found.measures))
                     yield from _prints((key, number), split, found)
                 number += 1
-            progress.count("checked", len(batch))
+            progress.count(progress.CHECKED, len(batch))
         for reason in damage:
             yield beam.pvalue.TaggedOutput(DAMAGED, (path, number, reason))
 

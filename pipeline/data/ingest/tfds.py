@@ -108,7 +108,8 @@ def _builder(name: str) -> Any:
         tfds = importlib.import_module("tensorflow_datasets")
     except ImportError as error:
         raise ConfigError(
-            f"{PREFIX}{name}: TensorFlow Datasets is not installed; pip install tensorflow-datasets"
+            f"{PREFIX}{name}: TensorFlow Datasets is not installed; run pip install '.[tfds]' in"
+            " the folder of retrain"
         ) from error
     try:
         return tfds.builder(name)
