@@ -16,12 +16,12 @@ from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
 from tfx.dsl.io import fileio
 
 from components.evaluator import predictions, scorecard
-from components.image_example_gen import measures
-from components.image_example_gen import report as data_report
+from components.image_example_gen import intake
 from components.report import images, judgement, pictures, training
 from components.report.page import FeatureSummary, Page, Serving, Verdict
 from components.serving_validator.component import REPORT_FILE
 from components.span_drift import report as span_drift
+from trainer.features import MEASURED
 
 SPLIT = "train"
 _PACKAGES = (
@@ -104,9 +104,9 @@ def gather(
         mistakes, compared = images.mistakes(sources.transformed, answers, labels)
         bins = judgement.bins(answers)
         shown |= {"wrong": wrong, "mistakes": mistakes, "compared": compared, "bins": bins}
-    if _exists(sources.examples, data_report.FILE_NAME):
+    if _exists(sources.examples, intake.FILE_NAME):
         shown |= {
-            "data": data_report.read(sources.examples),
+            "data": intake.read(sources.examples),
             "held": images.held(sources.examples),
         }
     if _exists(sources.drift, span_drift.FILE_NAME):
@@ -170,7 +170,7 @@ def _features(statistics: str) -> tuple[FeatureSummary, ...]:
     (dataset,) = tfdv.load_stats_binary(os.path.join(folder, DEFAULT_FILE_NAME)).datasets
     by_name = {feature.path.step[0]: feature.num_stats for feature in dataset.features}
     found = []
-    for name in measures.FEATURES:
+    for name in MEASURED:
         if name not in by_name:
             continue
         numbers = by_name[name]

@@ -12,7 +12,7 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from components.image_example_gen.report import Report as DataReport
+from components.image_example_gen.intake import Intake
 from components.report import charts
 from components.report.page import Card, Metric, Page
 
@@ -155,7 +155,7 @@ def _strip(metric: Metric, reach: float) -> _Strip | None:
     return _Strip(place(low), round(place(high) - place(low), 2), place(middle), tone, words)
 
 
-def _class_counts(data: DataReport) -> list[tuple[str, float, list[int]]]:
+def _class_counts(data: Intake) -> list[tuple[str, float, list[int]]]:
     """Lists classes with their images by split, the rarest in train first; widths in percent."""
     train = data.classes.get("train", {})
     most = max(train.values(), default=0) or 1
@@ -166,7 +166,7 @@ def _class_counts(data: DataReport) -> list[tuple[str, float, list[int]]]:
     ]
 
 
-def _duplicates(data: DataReport) -> list[str]:
+def _duplicates(data: Intake) -> list[str]:
     lines = []
     for kind, copies in (("exact", data.exact), ("near", data.near)):
         if copies.within + copies.across:

@@ -5,7 +5,9 @@ the file that `retrain init` writes and `docs/config.md` derive from them. Nothi
 imported here, so that the command line reports a mistake in a config at once.
 """
 
-from pipeline.config.data import Data, Splits
+from components.image_example_gen.options import Splits
+from components.pusher.options import Push
+from pipeline.config.data import Data
 from pipeline.config.error import ConfigError
 from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
 from pipeline.config.kubeflow import Kubeflow, Step
@@ -17,7 +19,7 @@ from pipeline.config.loading import (
     resolve,
     validate,
 )
-from pipeline.config.root import Beam, Config, Push
+from pipeline.config.root import Beam, Config
 from pipeline.config.serving import Serving
 from pipeline.config.yaml_text import parse
 from trainer.options.backbone import Backbone

@@ -2,6 +2,7 @@
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from components.pusher.options import Push
 from pipeline.config.card import Card
 from pipeline.config.data import Data
 from pipeline.config.evaluation import Evaluation
@@ -14,18 +15,6 @@ from trainer.options.image import Image
 from trainer.options.training import Trainer
 from trainer.options.tuning import Tuner
 from trainer.section import Location, Section, Texts, shown
-
-
-class Push(Section):
-    """Where models go that passed."""
-
-    keep: int = Field(5, ge=1, description="How many versions stay in the model store.")
-    model_store: Location | None = Field(
-        None,
-        description="Folder of versions that TF Serving watches; its own name is the model's in"
-        " requests. {name} stands for the pipeline's name. If left out, models/{name} in output.",
-        examples=["models/images"],
-    )
 
 
 class Beam(Section):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.edge_gate.component import PARITY_FILE, PARITY_KEY, Parity
 from components.evaluator.scorecard import FILE_NAME, Scorecard
-from components.image_example_gen import report
+from components.image_example_gen import intake
 from components.pusher import component as pusher
 from components.report.component import PAGE_FILE, REPORT_KEY
 from components.serving_validator import component as serving_validator
@@ -48,7 +48,7 @@ class Outcome:
     path: str | None
     reasons: tuple[str, ...]
     log: str
-    data: report.Report | None = None
+    data: intake.Intake | None = None
     drift: DriftReport | None = None
     page: str | None = None
     edge: Parity | None = None
@@ -89,7 +89,7 @@ def read(
         verdict = "refused"
         reasons = tuple(miss.sentence() for miss in scorecard.misses) if scorecard else ()
         reasons += _serving_reasons(history, run)
-    data = _written(history, run, graph.EXAMPLE_GEN, "examples", report.FILE_NAME)
+    data = _written(history, run, graph.EXAMPLE_GEN, "examples", intake.FILE_NAME)
     drift = _written(history, run, graph.SPAN_DRIFT, "drift", span_drift.FILE_NAME)
     parity = _written(history, run, graph.EDGE_GATE, PARITY_KEY, PARITY_FILE)
     return Outcome(
@@ -101,7 +101,7 @@ def read(
         path,
         reasons + unreported,
         log,
-        report.Report.from_json(data) if data else None,
+        intake.Intake.from_json(data) if data else None,
         DriftReport.from_json(drift) if drift else None,
         _page(history, run),
         Parity(**json.loads(parity)) if parity else None,
