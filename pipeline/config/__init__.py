@@ -5,11 +5,13 @@ the file that `retrain init` writes and `docs/config.md` derive from them. Nothi
 imported here, so that the command line reports a mistake in a config at once.
 """
 
+from components.evaluator.catalogue import METRICS
+from components.evaluator.options import Evaluation, Thresholds
 from components.image_example_gen.options import Splits
 from components.pusher.options import Push
+from components.serving_validator.options import Serving
 from pipeline.config.data import Data
 from pipeline.config.error import ConfigError
-from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
 from pipeline.config.kubeflow import Kubeflow, Step
 from pipeline.config.loading import (
     check_weights,
@@ -20,7 +22,6 @@ from pipeline.config.loading import (
     validate,
 )
 from pipeline.config.root import Beam, Config
-from pipeline.config.serving import Serving
 from pipeline.config.yaml_text import parse
 from trainer.options.backbone import Backbone
 from trainer.options.image import Image

@@ -2,12 +2,12 @@
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from components.evaluator.options import Evaluation
 from components.pusher.options import Push
-from pipeline.config.card import Card
+from components.report.options import Card
+from components.serving_validator.options import Serving
 from pipeline.config.data import Data
-from pipeline.config.evaluation import Evaluation
 from pipeline.config.kubeflow import Kubeflow
-from pipeline.config.serving import Serving
 from trainer.backbones import catalog
 from trainer.options.backbone import Backbone
 from trainer.options.export import Export

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 
-from components.evaluator import metrics
+from components.evaluator.class_scores import F1, PRECISION, RECALL
 from components.report.component import DATA_FILE, PAGE_FILE, REPORT_KEY
 from components.report.page import Page
 from pipeline.data import peek
@@ -183,9 +183,9 @@ def _check_against_tfma(page: Page, evaluation: str) -> None:
     assert len(page.classes) == len(page.labels) == 10
     for one in page.classes:
         sub_key = f"classId:{page.labels.index(one.label)}"
-        assert one.precision == value(metrics.PRECISION, sub_key=sub_key)
-        assert one.recall == value(metrics.RECALL, sub_key=sub_key)
-        assert one.f1 == value(metrics.F1, sub_key=sub_key)
+        assert one.precision == value(PRECISION, sub_key=sub_key)
+        assert one.recall == value(RECALL, sub_key=sub_key)
+        assert one.f1 == value(F1, sub_key=sub_key)
     for part in page.slices:
         feature, _, name = part.name.partition("=")
         assert part.accuracy == value("accuracy", ((feature, name),)), part.name

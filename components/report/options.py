@@ -1,4 +1,4 @@
-"""The section for what only people know of a model."""
+"""The config's section `card`: what only people know of a model."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from trainer.section import Section
 
 
 class Card(Section):
-    """What the model card in the report says beside what is measured."""
+    """What people say of the model; the model card shows it beside what is measured."""
 
     intended_use: str = Field(
         "", description="What the model is for, and for whom.", examples=["Sorts photographs."]

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import tensorflow_model_analysis as tfma
 
-from pipeline.config import METRICS, Evaluation
-from pipeline.graph import evaluation
+from components.evaluator.catalogue import METRICS
+from components.evaluator.eval_config import eval_config
+from components.evaluator.options import Evaluation
 from tests.conftest import LABELS
 from trainer.features import EVALUATION
 
 
 def _config(**section: Any) -> tfma.EvalConfig:
-    return evaluation.eval_config(Evaluation.model_validate(section), LABELS)
+    return eval_config(Evaluation.model_validate(section), LABELS)
 
 
 def _thresholds(config: tfma.EvalConfig) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def test_an_open_bound_stays_open() -> None:
 def test_a_drop_is_measured_in_the_direction_in_which_the_metric_gets_worse(metric: str) -> None:
     config = _config(thresholds={"regression": {metric: {"max_drop": 0.125}}})
     change = _thresholds(config)[metric].change_threshold
-    if metric == "expected_calibration_error":
+    if METRICS[metric].lower_is_better:
         assert change.direction == tfma.MetricDirection.LOWER_IS_BETTER
         assert change.absolute.value == 0.125
     else:
@@ -84,11 +85,3 @@ def test_the_model_is_asked_through_its_evaluation_signature() -> None:
     assert model.signature_name == EVALUATION
     assert model.label_key == "image/class/label"
     assert model.prediction_key == "probabilities"
-
-
-def test_slice_bounds_are_those_of_each_slice_or_none() -> None:
-    assert evaluation.slice_bounds(Evaluation()).bounds == {}
-    section = {"each_slice": {"min_examples": 7, "accuracy": {"min": 0.5, "max": 0.75}}}
-    bounds = evaluation.slice_bounds(Evaluation.model_validate({"thresholds": section}))
-    assert bounds.min_examples == 7
-    assert bounds.bounds == {"accuracy": (0.5, 0.75)}

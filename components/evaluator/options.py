@@ -1,11 +1,14 @@
-"""The section about how a model is judged: slices, bounds and the comparison with production."""
+"""The config's section `evaluation`: slices, bounds and the comparison with production."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, create_model, model_validator
 
+from components.evaluator.catalogue import CATALOGUE, METRICS
 from trainer.features import IMAGE, MEASURED, SOURCE
 from trainer.section import Section, Texts, check_unique, shown
+
+_LOWER_IS_BETTER = ", ".join(metric.name for metric in CATALOGUE if metric.lower_is_better)
 
 
 def _check_slices(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -21,7 +24,7 @@ def _check_slices(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Bound(Section):
-    """What one metric must reach on the test split."""
+    """The values of one metric on the test split that pass."""
 
     min: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None, description="Lowest value that passes.", examples=[0.5]
@@ -42,13 +45,13 @@ class Bound(Section):
 
 
 class Drop(Section):
-    """How one metric may compare with the model in production, both on the test split."""
+    """How much worse than production one metric may be, both on the test split."""
 
     max_drop: float = Field(
         ge=0,
         le=1,
         description="How much worse than the model in production still passes: lower for most"
-        " metrics, higher for expected_calibration_error.",
+        f" metrics, higher for {_LOWER_IS_BETTER}.",
     )
 
 
@@ -56,30 +59,7 @@ Limit = TypeVar("Limit", Bound, Drop)
 
 
 class PerMetric(Section, Generic[Limit]):
-    """A limit for each metric; its fields are the one list of metrics that there is."""
-
-    accuracy: Limit | None = Field(
-        None,
-        description="Share of images whose most probable class is the true one.",
-    )
-    top_3_accuracy: Limit | None = Field(
-        None, description="Share of images whose true class is among the 3 most probable ones."
-    )
-    macro_precision: Limit | None = Field(
-        None, description="Mean over classes of: share right among images given that class."
-    )
-    macro_recall: Limit | None = Field(
-        None, description="Mean over classes of: share found among images of that class."
-    )
-    macro_f1: Limit | None = Field(
-        None, description="Mean over classes of the harmonic mean of precision and recall."
-    )
-    expected_calibration_error: Limit | None = Field(
-        None,
-        description="Mean distance between the probability that the model states and the share"
-        " that is right; lower is better.",
-        examples=[{"max": 0.1}],
-    )
+    """A limit for each metric of the catalogue; None where a metric has none."""
 
     def limits(self) -> dict[str, Limit]:
         """Maps each metric that has a limit to it."""
@@ -87,11 +67,34 @@ class PerMetric(Section, Generic[Limit]):
         return {metric: limit for metric, limit in named.items() if limit is not None}
 
 
-METRICS = tuple(PerMetric.model_fields)
+def _fields(limit: type[Section]) -> dict[str, Any]:
+    return {
+        metric.name: (
+            limit | None,
+            Field(
+                None,
+                description=metric.description,
+                examples=[metric.example] if metric.example else None,
+            ),
+        )
+        for metric in CATALOGUE
+    }
 
 
-class EachSlice(PerMetric[Bound]):
-    """What every slice that is large enough must reach."""
+if TYPE_CHECKING:
+    _Bounds = PerMetric[Bound]
+    _Drops = PerMetric[Drop]
+else:
+    _Bounds = create_model("_Bounds", __base__=PerMetric[Bound], **_fields(Bound))
+    _Drops = create_model("_Drops", __base__=PerMetric[Drop], **_fields(Drop))
+
+
+class Regression(_Drops):
+    """How much worse than the model in production each metric may be."""
+
+
+class EachSlice(_Bounds):
+    """The values of each metric that pass in every slice with enough examples."""
 
     min_examples: int = Field(
         30, ge=1, description="Slices with fewer examples than this are not judged."
@@ -104,17 +107,16 @@ class EachSlice(PerMetric[Bound]):
         return self
 
 
-class Thresholds(PerMetric[Bound]):
-    """What a model must reach to be pushed."""
+class Thresholds(_Bounds):
+    """The values of each metric that pass on the whole test split, and further bounds."""
 
     accuracy: Bound | None = Field(
         Bound(min=0.5),
-        description="Share of images whose most probable class is the true one. Set to null to"
-        " drop this bound; another metric must then have one, as the Evaluator blesses no model"
-        " without any.",
+        description=f"{METRICS['accuracy'].description} Set to null to drop this bound; another"
+        " metric must then have one, as the Evaluator blesses no model without any.",
     )
-    regression: PerMetric[Drop] = Field(
-        PerMetric[Drop](accuracy=Drop(max_drop=0.01)),
+    regression: Regression = Field(
+        Regression.model_validate({"accuracy": {"max_drop": 0.01}}),
         description="How much worse than the model in production a new one may be, for any of the"
         " metrics above; without a model in production it is not looked at.",
     )

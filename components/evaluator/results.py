@@ -1,37 +1,41 @@
-"""Reads what TFMA wrote into the scorecard's plain data."""
+"""Reads an evaluation that TFMA wrote as a scorecard."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow_model_analysis as tfma
 
-from components.evaluator import metrics
-from components.evaluator.scorecard import EVERYWHERE, ClassScore, Metrics, Miss
+from components.evaluator.class_scores import F1, PRECISION, RECALL
+from components.evaluator.options import EachSlice
+from components.evaluator.scorecard import (
+    EVERYWHERE,
+    ClassScore,
+    FailedThreshold,
+    Metrics,
+    Scorecard,
+    beyond,
+    failed_slices,
+)
 
 _MATRIX = "multi_class_confusion_matrix_at_thresholds"
 _DIFFERENCE = "_diff"
 _VALUE = "metric_value"
 
 
-@dataclass(frozen=True)
-class Results:
-    """An evaluation by TFMA; the fields are those of `scorecard.Scorecard`."""
+def read(folder: str, labels: Sequence[str], each_slice: EachSlice | None) -> Scorecard:
+    """Reads metrics and failed thresholds.
 
-    validation_ok: bool
-    misses: tuple[Miss, ...]
-    metrics: Metrics
-    production: Metrics | None
-    classes: tuple[ClassScore, ...]
-    slices: dict[str, Metrics]
-    confusion: tuple[tuple[int, ...], ...]
+    Args:
+        folder: TFMA's output.
+        labels: class names; the index in this list is the class id.
+        each_slice: bounds of each slice, which TFMA does not check.
 
-
-def read(folder: str, labels: Sequence[str]) -> Results:
-    """Reads metrics and the validation result from TFMA's output folder."""
+    Returns:
+        The scorecard; blessed only if TFMA's thresholds and the bounds of the slices are all met.
+    """
     names = [spec.name for spec in tfma.load_eval_result(folder).config.model_specs]
     candidate = _by_slice(folder, tfma.CANDIDATE_KEY if len(names) > 1 else names[0])
     production = None
@@ -39,19 +43,21 @@ def read(folder: str, labels: Sequence[str]) -> Results:
         production = _scalars(_by_slice(folder, tfma.BASELINE_KEY)[()])
     validation = tfma.load_validation_result(folder)
     matrix = _confusion(candidate[()], len(labels))
-    return Results(
-        validation_ok=validation.validation_ok,
-        misses=tuple(_misses(validation, production)),
+    slices = {_slice_name(key): _scalars(value) for key, value in candidate.items() if key}
+    failed = (*_failed(validation, production), *failed_slices(slices, each_slice))
+    return Scorecard(
+        blessed=validation.validation_ok and not failed,
+        failed=failed,
         metrics=_scalars(candidate[()]),
         production=production,
         classes=_classes(candidate[()], labels, matrix),
-        slices={_slice_name(key): _scalars(value) for key, value in candidate.items() if key},
+        slices=slices,
         confusion=tuple(tuple(row) for row in matrix),
     )
 
 
 def _by_slice(folder: str, model: str) -> dict[Any, Mapping[str, Any]]:
-    """Returns, by slice key, metrics by sub key ("" for none) of a model with a single output."""
+    """Returns metrics by slice key and sub key ("" for none) of a model with one output."""
     result = tfma.load_eval_result(folder, model_name=model)
     return {key: outputs[""] for key, outputs in result.slicing_metrics}
 
@@ -93,16 +99,16 @@ def _classes(
             ClassScore(
                 label=label,
                 examples=sum(matrix[class_id]),
-                precision=value(metrics.PRECISION),
-                recall=value(metrics.RECALL),
-                f1=value(metrics.F1),
+                precision=value(PRECISION),
+                recall=value(RECALL),
+                f1=value(F1),
                 auc=value("auc"),
             )
         )
     return tuple(scores)
 
 
-def _misses(validation: Any, production: Metrics | None) -> Iterator[Miss]:
+def _failed(validation: Any, production: Metrics | None) -> Iterator[FailedThreshold]:
     for part in validation.metric_validations_per_slice:
         for failure in part.failures:
             name = failure.metric_key.name
@@ -113,7 +119,7 @@ def _misses(validation: Any, production: Metrics | None) -> Iterator[Miss]:
             if threshold.HasField("change_threshold"):
                 allowed = threshold.change_threshold.absolute.value
                 before = production[name] if production else 0.0
-                yield Miss(
+                yield FailedThreshold(
                     metric=name,
                     where=EVERYWHERE,
                     value=None if value is None else before + value,
@@ -125,7 +131,4 @@ def _misses(validation: Any, production: Metrics | None) -> Iterator[Miss]:
             bounds = threshold.value_threshold
             low = bounds.lower_bound.value if bounds.HasField("lower_bound") else None
             high = bounds.upper_bound.value if bounds.HasField("upper_bound") else None
-            if low is not None and (value is None or value < low):
-                yield Miss(name, EVERYWHERE, value, low, "min")
-            if high is not None and (value is None or value > high):
-                yield Miss(name, EVERYWHERE, value, high, "max")
+            yield from beyond(name, EVERYWHERE, value, low, high)

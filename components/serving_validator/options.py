@@ -1,4 +1,4 @@
-"""The section about what a server must do with a model before the model is pushed."""
+"""The config's section `serving`: how a server must answer before the model is pushed."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ _Positive = Annotated[float, Field(gt=0)]
 
 
 class Serving(Section):
-    """What a server must do with a model before it is pushed."""
+    """How a server must answer with a model before it is pushed."""
 
     images: int = Field(
         16, ge=1, le=1000, description="How many images of the test split the server is asked for."
