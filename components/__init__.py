@@ -1,1 +1,4 @@
-"""TFX components of this project: a folder each, with its spec, driver if any, and executor."""
+"""TFX components of this project: a folder each, with its options, spec, driver and executor.
+
+The packages import nothing, so that options load without TFX. Importers name the module.
+"""

@@ -6,7 +6,6 @@ and random weights: what is tested is how the parts fit together, not what a bac
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 import signal
@@ -156,7 +155,7 @@ def _transform(records: Sequence[bytes], recipe: Any, folder: Path) -> tuple[Any
             data,
             source.TensorAdapterConfig(),
         ) | tft_beam.AnalyzeAndTransformDataset(
-            lambda inputs: preprocessing.preprocessing_fn(inputs, dataclasses.asdict(recipe)),
+            lambda inputs: preprocessing.preprocessing_fn(inputs, recipe.model_dump(mode="json")),
             output_record_batches=True,
         )
         function | tft_beam.WriteTransformFn(str(folder / "graph"))
@@ -224,6 +223,7 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
     import tensorflow_transform as tft
 
     from trainer import export, head, scoring
+    from trainer.options.training import Trainer
 
     recipe = transformed.recipe
     by_image = {
@@ -236,7 +236,7 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
         np.float32,
     )
     keras.utils.set_random_seed(4)
-    options = head.HeadOptions(hidden_units=None, dropout=0.5, normalize=True)
+    options = Trainer(hidden_units=None, dropout=0.5, normalize=True)
     model = head.build(embeddings, len(recipe.labels), options)
     # Random weights give embeddings that hardly differ; the scale makes the answers differ.
     kernel, _ = model.get_layer("logits").get_weights()

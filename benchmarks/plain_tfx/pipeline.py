@@ -30,6 +30,7 @@ from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2
 
 from benchmarks.plain_tfx import model
 from pipeline.history.metadata import History
+from trainer.features import LABEL
 
 _NAME = "plain"
 _SPLITS = ("train", "val", "test")
@@ -114,7 +115,7 @@ def _eval_config() -> config_pb2.EvalConfig:
     threshold.value_threshold.lower_bound.value = 0.0
     accuracy = config_pb2.MetricConfig(class_name="SparseCategoricalAccuracy", threshold=threshold)
     return config_pb2.EvalConfig(
-        model_specs=[config_pb2.ModelSpec(label_key=model.LABEL)],
+        model_specs=[config_pb2.ModelSpec(label_key=LABEL)],
         slicing_specs=[config_pb2.SlicingSpec()],
         metrics_specs=[config_pb2.MetricsSpec(metrics=[accuracy])],
     )

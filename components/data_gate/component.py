@@ -1,24 +1,25 @@
-"""The DataGate component.
+"""The DataGate component: it refuses a span that is not fit for training.
 
-TFX's ExampleValidator and our ImageExampleGen write what they find and succeed whatever that is.
-The gate is a component of its own, because a component that fails loses its outputs, and anomalies,
-quarantine and report must stay.
+ExampleValidator and ImageExampleGen write what they find and always succeed. The gate is a
+component of its own, because TFX deletes what a failed component wrote, and the anomalies and the
+quarantined images must stay.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.components.example_validator.executor import DEFAULT_FILE_NAME
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.components.base import base_component, executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel
 
-from components import statistics_store
+from components import refusal, statistics_store
 from components.image_example_gen import report
 from components.span_drift.component import (
     DRIFT_KEY,
@@ -39,10 +40,6 @@ STOP = "stop"
 
 # Features that the schema does not name are never read, so they can do no harm.
 _HARMLESS = frozenset({anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN})
-
-
-class DataRefusedError(RuntimeError):
-    """The data is not what the curated schema says; the message has a sentence for each anomaly."""
 
 
 class DataGateSpec(component_spec.ComponentSpec):
@@ -77,49 +74,43 @@ def sentences(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
     return found
 
 
-class Executor(base_executor.BaseExecutor):
-    """Reads the report and the anomalies of every split and raises if anything is amiss."""
+class Executor(refusal.Gate):
+    """Judges a span by the intake report, the anomalies of each split, and the drift report."""
 
-    def Do(  # noqa: N802, the name is TFX's
+    def judge(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Lets clean data pass, and keeps its statistics for the span after it.
-
-        Raises:
-            DataRefusedError: a split has an anomaly, too many records are in quarantine, a class
-                has too few images, or the span drifted and that is to stop a run.
-        """
-        examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
+        inputs: Mapping[str, list[types.Artifact]],
+        outputs: Mapping[str, list[types.Artifact]],
+        parameters: Mapping[str, Any],
+    ) -> list[str]:
+        """Says what is wrong with a span; keeps the statistics of a clean one for the next span."""
+        examples = artifact_utils.get_single_instance(inputs[EXAMPLES_KEY])
         came_in = report.read(examples.uri)
         found = report.findings(
-            came_in, exec_properties[MAX_QUARANTINED_KEY], exec_properties[MIN_CLASS_IMAGES_KEY]
+            came_in, parameters[MAX_QUARANTINED_KEY], parameters[MIN_CLASS_IMAGES_KEY]
         )
-        artifact = artifact_utils.get_single_instance(input_dict[ANOMALIES_KEY])
+        artifact = artifact_utils.get_single_instance(inputs[ANOMALIES_KEY])
         for split in artifact_utils.decode_split_names(artifact.split_names):
             folder = artifact_utils.get_split_uri([artifact], split)
             with fileio.open(os.path.join(folder, DEFAULT_FILE_NAME), "rb") as file:
                 anomalies = anomalies_pb2.Anomalies.FromString(file.read())
             found += sentences(split, anomalies)
-        drift = artifact_utils.get_single_instance(input_dict[DRIFT_KEY])
-        if exec_properties[DRIFT_ACTION_KEY] == STOP:
+        if parameters[DRIFT_ACTION_KEY] == STOP:
+            drift = artifact_utils.get_single_instance(inputs[DRIFT_KEY])
             with fileio.open(os.path.join(drift.uri, FILE_NAME), "rb") as file:
                 drifted = DriftReport.from_json(file.read().decode("utf-8"))
             found += [
                 f"Drift from span {drifted.previous}: {change.sentence()}."
                 for change in drifted.changes
             ]
-        if found:
-            raise DataRefusedError("\n".join(found))
-        statistics_store.publish(
-            statistics_file(input_dict[STATISTICS_KEY]), exec_properties[STORE_KEY], came_in.span
-        )
+        if not found:
+            statistics = statistics_file(inputs[STATISTICS_KEY])
+            statistics_store.publish(statistics, parameters[STORE_KEY], came_in.span)
+        return found
 
 
 class DataGate(base_component.BaseComponent):
-    """Fails when the data is not fit for training, so that nothing behind it runs."""
+    """Refuses a span that is not fit for training, so that nothing after it runs."""
 
     SPEC_CLASS = DataGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
@@ -157,7 +148,9 @@ class DataGate(base_component.BaseComponent):
                 max_quarantined=max_quarantined,
                 min_class_images=min_class_images,
                 drift_action=drift_action,
-                # Unused, but a change of the gate's code must not be answered from the cache.
-                code=fingerprint.digest(("data_gate", "statistics_store.py"), {}, "components"),
+                # No code reads it; it makes a change of the gate's code miss the cache.
+                code=fingerprint.digest(
+                    ("data_gate", "refusal.py", "statistics_store.py"), {}, "components"
+                ),
             )
         )

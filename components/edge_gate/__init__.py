@@ -1,5 +1,1 @@
-"""EdgeGate: refuses a TensorFlow Lite model that answers otherwise than the SavedModel."""
-
-from components.edge_gate.component import EdgeGate
-
-__all__ = ["EdgeGate"]
+"""EdgeGate: refuses a TensorFlow Lite model that differs from the SavedModel."""

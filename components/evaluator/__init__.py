@@ -1,4 +1,1 @@
-"""Evaluator: TFX's, with this project's metrics, slice bounds and scorecard.
-
-The component is in `component`; nothing is imported here, so that `scorecard` stays light.
-"""
+"""Evaluator: TFX's Evaluator, with this project's metrics, slice bounds and scorecard."""

@@ -66,7 +66,7 @@ class _Keep(beam.PTransform):
 
 
 def _row(extracts: tfma.types.Extracts) -> dict[str, object]:
-    progress.count("evaluated", 1)
+    progress.count(progress.EVALUATED, 1)
     features, answers = extracts[tfma.FEATURES_KEY], extracts[tfma.PREDICTIONS_KEY]
     image = np.ravel(features[IMAGE])[0]
     # Labels lie by model, where there are two, and both have the same.

@@ -255,7 +255,7 @@ class _Inspect(beam.DoFn):
                     yield key, (*which, split, "", "", verdict.label, tuple(verdict.measures))
                     yield from _prints((key, number), split, verdict)
                 number += 1
-            progress.count("checked", len(batch))
+            progress.count(progress.CHECKED, len(batch))
         for reason in damage:
             yield beam.pvalue.TaggedOutput(_DAMAGED, (path, number, reason))
 

@@ -1,5 +1,1 @@
-"""ProductionModel: the model that is in production now, as the Evaluator's baseline."""
-
-from components.production_model.component import ProductionModel
-
-__all__ = ["ProductionModel"]
+"""ProductionModel: the model in production, as the Evaluator's baseline."""

@@ -1,5 +1,1 @@
-"""Pusher: TFX's, publishing atomically into the model store."""
-
-from components.pusher.component import Pusher
-
-__all__ = ["Pusher"]
+"""Pusher: TFX's Pusher, which publishes atomically into the model store."""

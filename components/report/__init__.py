@@ -1,1 +1,1 @@
-"""The report: one page on what a run brought in, made of it, and thought of it."""
+"""Report: one page on what came in, what was made of it, and how it was judged."""

@@ -1,5 +1,1 @@
-"""ServingValidator: no model is pushed before a server has answered real requests with it."""
-
-from components.serving_validator.component import ServingValidator
-
-__all__ = ["ServingValidator"]
+"""ServingValidator: a model is pushed only after a server has answered real requests with it."""

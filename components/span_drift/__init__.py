@@ -1,5 +1,1 @@
-"""SpanDrift: compares a span with the one before."""
-
-from components.span_drift.component import SpanDrift
-
-__all__ = ["SpanDrift"]
+"""SpanDrift: compares a span with the span before it."""

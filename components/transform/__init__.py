@@ -1,5 +1,1 @@
-"""Transform: TFX's, telling how many images are embedded."""
-
-from components.transform.component import Transform
-
-__all__ = ["Transform"]
+"""Transform: TFX's Transform, which counts the images that it embeds."""

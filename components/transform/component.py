@@ -42,5 +42,5 @@ class _CountingPipeline(beam.Pipeline):
 
 
 def _counted(batch: tuple[pa.RecordBatch, Any]) -> tuple[pa.RecordBatch, Any]:
-    progress.count("transformed", batch[0].num_rows)
+    progress.count(progress.TRANSFORMED, batch[0].num_rows)
     return batch

@@ -5,7 +5,7 @@ stand. The messages about a wrong config and the file that `retrain init` writes
 them. Nothing heavy is imported here, so a mistake in a config is told at once.
 """
 
-from pipeline.config.data import Data, Image, Splits
+from pipeline.config.data import Data, Splits
 from pipeline.config.error import ConfigError
 from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
 from pipeline.config.kubeflow import Kubeflow, Step
@@ -21,7 +21,9 @@ from pipeline.config.loading import (
 from pipeline.config.messages import allowed, properties, schema
 from pipeline.config.root import Beam, Config, Push
 from pipeline.config.serving import Serving
-from pipeline.config.training import Backbone, Trainer
+from trainer.options.backbone import Backbone
+from trainer.options.image import Image
+from trainer.options.training import Trainer
 from trainer.section import did_you_mean, is_remote, shown
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The sections about images: where they come from and what they become."""
+"""The section about the data: where images come from, and what they must be like."""
 
 import math
 from typing import Annotated, Literal
@@ -168,22 +168,4 @@ class Data(Section):
     )
     drift: Drift = Field(
         Drift(), description="When a span differs from the one before, and what then."
-    )
-
-
-class Image(Section):
-    """What becomes of an image before the backbone sees it."""
-
-    size: Annotated[int, Field(ge=32, le=1024)] | None = Field(
-        None,
-        description="Side in pixels of the square given to the backbone; smaller is faster. If"
-        " left out, the backbone's own size.",
-        examples=[160],
-    )
-    crop: float = Field(
-        1.0,
-        gt=0,
-        le=1,
-        description="Side of the central square that is kept, as a share of the image's shorter"
-        " side; 0.875 is ImageNet's evaluation crop.",
     )

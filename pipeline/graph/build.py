@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from typing import TypeVar
 
-from ml_metadata.proto import metadata_store_pb2
-from tensorflow_data_validation import StatsOptions
-from tfx.components import (
-    ExampleValidator,
-    StatisticsGen,
-    Trainer,
-    Tuner,
-)
+from tfx.components import ExampleValidator
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_pb2
 
-from components.data_gate import DataGate
-from components.edge_gate import EdgeGate
+from components.data_gate.component import DataGate
+from components.edge_gate.component import EdgeGate
 from components.evaluator.component import Evaluator
-from components.image_example_gen import ImageExampleGen
-from components.image_example_gen.checks import Checks
-from components.production_model import ProductionModel
-from components.pusher import Pusher
+from components.production_model.component import ProductionModel
+from components.pusher.component import Pusher
 from components.report.component import Report
-from components.serving_validator import ServingValidator
 from components.serving_validator.checks import Bounds
-from components.span_drift import SpanDrift
-from components.transform import Transform
-from pipeline.config import Config, ConfigError, Data, Splits
-from pipeline.data.spans import SPLITS, Span
-from pipeline.graph import evaluation
-from pipeline.graph.schema import curated
-from trainer import fingerprint, learning, preprocessing
+from components.serving_validator.component import ServingValidator
+from components.span_drift.component import SpanDrift
+from pipeline.config import Config
+from pipeline.data.spans import Span
+from pipeline.graph import evaluation, nodes, parts
+
+_Component = TypeVar("_Component", bound=BaseComponent)
 
 
 def create_pipeline(
@@ -49,267 +39,144 @@ def create_pipeline(
         commit: the code's, for the report; see `pipeline.history.commit`.
 
     Raises:
-        ConfigError: the backbone or its weights cannot be used, or what is asked for cannot be
-            learnt.
+        ConfigError: the backbone or its weights cannot be used, or nothing can be learnt as the
+            config asks.
     """
-    recipe = _recipe(config, labels)
-    store = config.model_store
-
-    # A span of images comes in, split into train, val and test; what is amiss is set aside.
-    example_gen = ImageExampleGen(
-        input_base=span.base,
-        input_config=_input(span),
-        checks=_checks(config.data, labels),
-        output_config=None if span.splits else _cut(config.data.splits),
-        range_config=_range(config.data) if span.numbered else None,
-    ).with_id("example-gen")
-    examples = example_gen.outputs["examples"]
-
-    # Nothing goes on unless the data is what the curated schema says and nearly all of it came in;
-    # by config, nor if it is unlike the span before.
-    schema_gen = ImportSchemaGen(schema_file=schema_file).with_id("schema-gen")
-    schema = schema_gen.outputs["schema"]
-    statistics_gen = StatisticsGen(
-        examples=examples, schema=schema, stats_options=_statistics(labels, config)
-    ).with_id("statistics-gen")
-    example_validator = ExampleValidator(
-        statistics=statistics_gen.outputs["statistics"], schema=schema
-    ).with_id("example-validator")
-    span_drift = SpanDrift(
-        examples=examples,
-        statistics=statistics_gen.outputs["statistics"],
-        statistics_store=statistics_store(config),
-        max_divergence=config.data.drift.max_divergence,
-        max_label_distance=config.data.drift.max_label_distance,
-    ).with_id("span-drift")
-    data_gate = DataGate(
-        examples=examples,
-        anomalies=example_validator.outputs["anomalies"],
-        statistics=statistics_gen.outputs["statistics"],
-        drift=span_drift.outputs["drift"],
-        statistics_store=statistics_store(config),
-        drift_action=config.data.drift.action,
-        max_quarantined=config.data.checks.max_quarantined,
-        min_class_images=config.data.checks.min_class_images,
-    ).with_id("data-gate")
-
-    # Every image is decoded, resized and embedded, once.
-    transform = Transform(
-        examples=examples,
-        schema=schema,
-        preprocessing_fn=f"{preprocessing.__name__}.preprocessing_fn",
-        custom_config=dataclasses.asdict(recipe),
-        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=SPLITS),
-        disable_statistics=True,
-    ).with_id("transform")
-    transform.add_upstream_node(data_gate)
-    embedded = transform.outputs["transformed_examples"]
-
-    # Where asked for, heads are trained to find how the one to keep is trained best.
-    job = _job(config, labels, recipe)
-    tuner = None
-    if config.tuner is not None:
-        tuner = Tuner(
-            tuner_fn="trainer.tuning.tuner_fn",
-            examples=embedded,
-            transform_graph=transform.outputs["transform_graph"],
-            schema=schema,
-            train_args=trainer_pb2.TrainArgs(splits=["train"]),
-            eval_args=trainer_pb2.EvalArgs(splits=["val"]),
-            custom_config={**job, "tuner": config.tuner.model_dump(mode="json")},
-        ).with_id("tuner")
-
-    # The model learns on train, and stops when val no longer gains.
-    trainer = Trainer(
-        run_fn="trainer.train.run_fn",
-        examples=embedded,
-        transform_graph=transform.outputs["transform_graph"],
-        schema=schema,
-        train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=["val"]),
-        hyperparameters=None if tuner is None else tuner.outputs["best_hyperparameters"],
-        custom_config=job,
-    ).with_id("trainer")
-    model = trainer.outputs["model"]
-
-    # It is judged on test, beside the model in production.
-    production_model = ProductionModel(model_store=store, labels=labels).with_id("production-model")
-    evaluator = Evaluator(
-        examples=embedded,
-        model=model,
-        baseline_model=production_model.outputs["model"],
-        example_splits=["test"],
-        eval_config=evaluation.eval_config(config.evaluation, labels),
-        labels=labels,
-        slice_bounds=evaluation.slice_bounds(config.evaluation),
-    ).with_id("evaluator")
-
-    # A server must answer real requests with it, as the Evaluator saw it.
-    serving_validator = ServingValidator(
-        model=model,
-        examples=embedded,
-        labels=labels,
-        bounds=Bounds(**config.serving.model_dump()),
-    ).with_id("serving-validator")
-    serving_validator.add_upstream_node(evaluator)
-
-    # Only what met every bound is pushed.
-    pusher = Pusher(
-        model=model,
-        model_blessing=evaluator.outputs["blessing"],
-        infra_blessing=serving_validator.outputs["blessing"],
-        model_store=store,
-        keep=config.push.keep,
-    ).with_id("pusher")
-
-    # What small devices get must answer as what is served does.
-    edge_gate = None
-    if config.export.tflite != "none":
-        edge_gate = EdgeGate(
-            examples=embedded,
-            model=model,
-            min_agreement=config.export.min_agreement,
-            max_accuracy_drop=config.export.max_accuracy_drop,
-        ).with_id("edge-gate")
-        pusher.add_upstream_node(edge_gate)
-
-    # Pushed or refused, one page says what happened.
-    report = Report(
-        examples=examples,
-        statistics=statistics_gen.outputs["statistics"],
-        drift=span_drift.outputs["drift"],
-        transformed=embedded,
-        model_run=trainer.outputs["model_run"],
-        evaluation=evaluator.outputs["evaluation"],
-        serving=serving_validator.outputs["blessing"],
-        production=production_model.outputs["model"],
-        pushed=pusher.outputs["pushed_model"],
-        name=config.name,
-        labels=labels,
-        card=config.card.model_dump(),
-        config=config.model_dump(mode="json"),
-        commit=commit,
-    ).with_id("report")
-
+    story = _Story(config, labels)
+    story.bring_in(span, schema_file)
+    story.check()
+    story.learn()
+    story.judge()
+    story.ship()
+    story.tell(commit)
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=f"{config.output}/artifacts",
-        components=[
-            example_gen,
-            schema_gen,
-            statistics_gen,
-            example_validator,
-            span_drift,
-            data_gate,
-            transform,
-            *([tuner] if tuner is not None else []),
-            trainer,
-            production_model,
-            evaluator,
-            serving_validator,
-            *([edge_gate] if edge_gate is not None else []),
-            pusher,
-            report,
-        ],
+        components=story.nodes,
         enable_cache=True,
-        metadata_connection_config=_sqlite(metadata_file(config)),
+        metadata_connection_config=parts.sqlite(config.metadata_file),
         beam_pipeline_args=list(config.beam.args),
     )
 
 
-def statistics_store(config: Config) -> str:
-    """Returns the folder of the statistics of spans that passed the data gate."""
-    return f"{config.output}/statistics"
+class _Story:
+    """A run, chapter by chapter; each chapter adds its nodes in the order in which they run."""
 
+    def __init__(self, config: Config, labels: Sequence[str]) -> None:
+        self.nodes: list[BaseComponent] = []
+        self.config, self.labels = config, labels
+        self.recipe = parts.recipe(config, labels)
+        self.job = parts.job(config, self.recipe)
 
-def metadata_file(config: Config) -> str:
-    """Returns the sqlite database of ML Metadata."""
-    return f"{config.output}/metadata.db"
+    def _add(self, node: str, component: _Component) -> _Component:
+        self.nodes.append(component.with_id(node))
+        return component
 
+    def bring_in(self, span: Span, schema_file: str) -> None:
+        """A window of spans comes in, cut into splits; unusable images are quarantined."""
+        example_gen = parts.example_gen(self.config, span, self.labels)
+        self.examples = self._add(nodes.EXAMPLE_GEN, example_gen).outputs["examples"]
+        schema_gen = ImportSchemaGen(schema_file=schema_file)
+        self.schema = self._add(nodes.SCHEMA_GEN, schema_gen).outputs["schema"]
+        statistics_gen = parts.statistics_gen(self.config, self.labels, self.examples, self.schema)
+        self.statistics = self._add(nodes.STATISTICS_GEN, statistics_gen).outputs["statistics"]
 
-def _sqlite(file: str) -> metadata_store_pb2.ConnectionConfig:
-    # TFX's own function makes the folder, and whoever compiles for a cluster does not have it.
-    config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = file
-    config.sqlite.connection_mode = (
-        metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-    )
-    return config
-
-
-def _input(span: Span) -> example_gen_pb2.Input:
-    return example_gen_pb2.Input(
-        splits=[
-            example_gen_pb2.Input.Split(name=name, pattern=pattern)
-            for name, pattern in span.patterns.items()
-        ]
-    )
-
-
-def _range(data: Data) -> range_config_pb2.RangeConfig:
-    if data.span == "latest":
-        rolling = range_config_pb2.RollingRange(num_spans=data.window)
-        return range_config_pb2.RangeConfig(rolling_range=rolling)
-    first = max(0, data.span + 1 - data.window)
-    fixed = range_config_pb2.StaticRange(start_span_number=first, end_span_number=data.span)
-    return range_config_pb2.RangeConfig(static_range=fixed)
-
-
-def _checks(data: Data, labels: Sequence[str]) -> Checks:
-    """Leaves out what decides only whether a span is refused: that need not read it again."""
-    options = data.checks.model_dump(exclude={"max_quarantined", "min_class_images"})
-    return Checks(labels=tuple(labels), group=data.group, **options)
-
-
-def _statistics(labels: Sequence[str], config: Config) -> StatsOptions:
-    """Leaves out what the schema does not name, such as bytes that would be read as text."""
-    names = [feature.name for feature in curated(labels, config.evaluation.slices).feature]
-    return StatsOptions(feature_allowlist=names)
-
-
-def _cut(splits: Splits) -> example_gen_pb2.Output:
-    shares = [(name, round(10_000 * getattr(splits, name))) for name in SPLITS]
-    return example_gen_pb2.Output(
-        split_config=example_gen_pb2.SplitConfig(
-            splits=[
-                example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=buckets)
-                for name, buckets in shares
-            ]
+    def check(self) -> None:
+        """The run stops if the data breaks the schema, lost too many images, or drifted."""
+        data, store = self.config.data, self.config.statistics_store
+        validator = ExampleValidator(statistics=self.statistics, schema=self.schema)
+        anomalies = self._add(nodes.EXAMPLE_VALIDATOR, validator).outputs["anomalies"]
+        span_drift = SpanDrift(
+            examples=self.examples,
+            statistics=self.statistics,
+            statistics_store=store,
+            max_divergence=data.drift.max_divergence,
+            max_label_distance=data.drift.max_label_distance,
         )
-    )
-
-
-def _recipe(config: Config, labels: Sequence[str]) -> preprocessing.Recipe:
-    backbone, weights = config.backbone.source
-    try:
-        return preprocessing.recipe(
-            size=config.image_size,
-            crop=config.image.crop,
-            backbone=None if config.trainer.mode == "scratch" else backbone,
-            weights=weights,
-            labels=labels,
-            slices=config.evaluation.slices,
+        self.drift = self._add(nodes.SPAN_DRIFT, span_drift).outputs["drift"]
+        self.data_gate = DataGate(
+            examples=self.examples,
+            anomalies=anomalies,
+            statistics=self.statistics,
+            drift=self.drift,
+            statistics_store=store,
+            drift_action=data.drift.action,
+            max_quarantined=data.checks.max_quarantined,
+            min_class_images=data.checks.min_class_images,
         )
-    except (ValueError, FileNotFoundError) as error:
-        raise ConfigError(str(error)) from error
+        self._add(nodes.DATA_GATE, self.data_gate)
 
+    def learn(self) -> None:
+        """Each image is embedded once; the model learns on train and is watched on val."""
+        transform = parts.transform(self.recipe, self.examples, self.schema)
+        self._add(nodes.TRANSFORM, transform).add_upstream_node(self.data_gate)
+        self.embedded = transform.outputs["transformed_examples"]
+        found = None
+        if self.config.tuner is not None:
+            tuner = parts.tuner(self.job, self.config.tuner, transform, self.schema)
+            found = self._add(nodes.TUNER, tuner).outputs["best_hyperparameters"]
+        trainer = self._add(nodes.TRAINER, parts.trainer(self.job, transform, self.schema, found))
+        self.model, self.model_run = trainer.outputs["model"], trainer.outputs["model_run"]
 
-def _job(config: Config, labels: Sequence[str], recipe: preprocessing.Recipe) -> dict[str, object]:
-    options = config.trainer.model_dump(mode="json")
-    job = {
-        "labels": list(labels),
-        "embedding": recipe.backbone and recipe.embedding,
-        "size": recipe.size,
-        "crop": recipe.crop,
-        "backbone": recipe.backbone,
-        "weights": recipe.weights,
-        "options": options,
-        # What the EdgeGate asks for is no part of it, or another bound would train anew.
-        "export": config.export.model_dump(exclude={"min_agreement", "max_accuracy_drop"}),
-    }
-    try:
-        learning.check(learning.Job.from_config({**job, "fingerprint": ""}))
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    # The whole package is learnt with, and its code is a few files.
-    return {**job, "fingerprint": fingerprint.digest(("",), {**job, "image": recipe.fingerprint})}
+    def judge(self) -> None:
+        """The model is judged on test beside production's, and a server answers with it."""
+        production = ProductionModel(model_store=self.config.model_store, labels=self.labels)
+        self.production = self._add(nodes.PRODUCTION_MODEL, production).outputs["model"]
+        self.evaluator = Evaluator(
+            examples=self.embedded,
+            model=self.model,
+            baseline_model=self.production,
+            example_splits=["test"],
+            eval_config=evaluation.eval_config(self.config.evaluation, self.labels),
+            labels=self.labels,
+            slice_bounds=evaluation.slice_bounds(self.config.evaluation),
+        )
+        self._add(nodes.EVALUATOR, self.evaluator)
+        self.serving_validator = ServingValidator(
+            model=self.model,
+            examples=self.embedded,
+            labels=self.labels,
+            bounds=Bounds(**self.config.serving.model_dump()),
+        )
+        self._add(nodes.SERVING_VALIDATOR, self.serving_validator)
+        self.serving_validator.add_upstream_node(self.evaluator)
+
+    def ship(self) -> None:
+        """A model that met every bound is pushed, the one for small devices with it."""
+        self.pusher = Pusher(
+            model=self.model,
+            model_blessing=self.evaluator.outputs["blessing"],
+            infra_blessing=self.serving_validator.outputs["blessing"],
+            model_store=self.config.model_store,
+            keep=self.config.push.keep,
+        )
+        export = self.config.export
+        if export.tflite != "none":
+            edge_gate = EdgeGate(
+                examples=self.embedded,
+                model=self.model,
+                min_agreement=export.min_agreement,
+                max_accuracy_drop=export.max_accuracy_drop,
+            )
+            self.pusher.add_upstream_node(self._add(nodes.EDGE_GATE, edge_gate))
+        self._add(nodes.PUSHER, self.pusher)
+
+    def tell(self, commit: str) -> None:
+        """One page tells what happened, whether the model was pushed or refused."""
+        report = Report(
+            examples=self.examples,
+            statistics=self.statistics,
+            drift=self.drift,
+            transformed=self.embedded,
+            model_run=self.model_run,
+            evaluation=self.evaluator.outputs["evaluation"],
+            serving=self.serving_validator.outputs["blessing"],
+            production=self.production,
+            pushed=self.pusher.outputs["pushed_model"],
+            name=self.config.name,
+            labels=self.labels,
+            card=self.config.card.model_dump(),
+            config=self.config.model_dump(mode="json"),
+            commit=commit,
+        )
+        self._add(nodes.REPORT, report)

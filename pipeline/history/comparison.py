@@ -20,7 +20,8 @@ from components.report.component import OPTIONS_KEY
 from components.report.judgement import LOWER_IS_BETTER, METRICS
 from components.report.page import Interval
 from pipeline.config import ConfigError
-from pipeline.history import outcome, runs
+from pipeline.graph import nodes
+from pipeline.history import outcome
 from pipeline.history.commit import is_clean
 from pipeline.history.metadata import History
 
@@ -156,12 +157,12 @@ class _Judged:
 
     @classmethod
     def read(cls, history: History, run: str) -> _Judged:
-        card = outcome.read(history, run, runs.NODES).scorecard
-        evaluation = history.output(run, "evaluator", "evaluation")
+        card = outcome.read(history, run, nodes.NODES).scorecard
+        evaluation = history.output(run, nodes.EVALUATOR, "evaluation")
         found = predictions.read(evaluation.uri) if card and evaluation else None
         if card is None or found is None:
             raise ConfigError(f"run {run}: there are no answers to test images to compare")
-        options = history.parameter(run, "report", OPTIONS_KEY) or {}
+        options = history.parameter(run, nodes.REPORT, OPTIONS_KEY) or {}
         return cls(
             card.metrics,
             tuple(score.label for score in card.classes),

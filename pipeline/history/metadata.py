@@ -1,7 +1,8 @@
-"""What ran, as ML Metadata tells it."""
+"""What ran on this machine, as ML Metadata records it."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 
+from components import refusal
+from components.refusal import Refusal
 from pipeline.config import ConfigError
 
 _States = metadata_store_pb2.Execution
@@ -23,9 +26,8 @@ _STATE_NAMES = {
     _States.CANCELED: "failed",
 }
 NOT_RUN = "not run"
-# Where TFX's launcher puts the traceback of what failed.
+# Where TFX's launcher puts the result of what failed: ExecutionResult, as JSON.
 RESULT = "__execution_result__"
-_MESSAGE = "resultMessage"
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,9 @@ class ComponentRun:
         id: node id in the graph.
         state: "running", "done", "cached", "failed" or "not run".
         started: Unix time in seconds; 0 if it did not run.
-        seconds: how long it took, or has taken up to its last word.
-        error: the traceback, if it failed.
+        seconds: how long it took, or has taken so far.
+        error: the traceback, if it failed; "" if it refused.
+        refusal: why it refused, if it is a gate that did; its state is then "failed" too.
         usual: how long it took when it last did its work, in an earlier run; 0 if unknown.
     """
 
@@ -46,6 +49,7 @@ class ComponentRun:
     started: float = 0.0
     seconds: float = 0.0
     error: str = ""
+    refusal: Refusal | None = None
     usual: float = 0.0
 
     @property
@@ -86,7 +90,7 @@ class History:
         return [context.name for context in ordered]
 
     def components(self, run: str, nodes: Sequence[str]) -> list[ComponentRun]:
-        """Tells how each node of the graph fared in a run, in the given order."""
+        """Returns the state of each node in a run, in the given order."""
         executions = self._executions(run)
         return [
             _component_run(node, executions[node])
@@ -96,11 +100,11 @@ class History:
         ]
 
     def output(self, run: str, node: str, key: str) -> metadata_store_pb2.Artifact | None:
-        """Returns the artifact that a node put out in a run, or re-used; None if it did not."""
+        """Returns an output of a node in a run, made or from the cache; None if there is none."""
         return self.outputs(run, node).get(key)
 
     def outputs(self, run: str, node: str) -> dict[str, metadata_store_pb2.Artifact]:
-        """Returns all that a node put out in a run, or re-used, by its keys."""
+        """Returns the outputs of a node in a run, made or from the cache, by their keys."""
         execution = self._executions(run).get(node)
         if execution is None:
             return {}
@@ -113,7 +117,7 @@ class History:
         return {keys[artifact.id]: artifact for artifact in artifacts}
 
     def parameter(self, run: str, node: str, key: str) -> Any:
-        """Returns a parameter, which TFX keeps as JSON, of a node in a run; None if there is none.
+        """Returns a parameter of a node in a run, which TFX keeps as JSON; None if there is none.
 
         Args:
             run: the run's id.
@@ -139,17 +143,16 @@ class History:
 
 def _component_run(node: str, execution: metadata_store_pb2.Execution) -> ComponentRun:
     started = execution.create_time_since_epoch / 1000
-    return ComponentRun(
+    found = ComponentRun(
         id=node,
         state=_STATE_NAMES.get(execution.last_known_state, "running"),
         started=started,
         seconds=execution.last_update_time_since_epoch / 1000 - started,
-        error=_error(execution),
     )
-
-
-def _error(execution: metadata_store_pb2.Execution) -> str:
     if RESULT not in execution.custom_properties:
-        return ""
-    message: str = json.loads(execution.custom_properties[RESULT].string_value).get(_MESSAGE, "")
-    return message
+        return found
+    result = json.loads(execution.custom_properties[RESULT].string_value)
+    message = result.get("resultMessage", "")
+    if result.get("code") == refusal.CODE:
+        return dataclasses.replace(found, refusal=Refusal.from_json(message))
+    return dataclasses.replace(found, error=message)

@@ -1,4 +1,4 @@
-"""How a run ended, read from ML Metadata and from what its components wrote."""
+"""How a run ended, as ML Metadata and the components' own files tell."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.data_gate.component import DataRefusedError
-from components.edge_gate.component import PARITY_FILE, PARITY_KEY, EdgeRefusedError, Parity
+from components.edge_gate.component import PARITY_FILE, PARITY_KEY, Parity
 from components.evaluator.scorecard import FILE_NAME, Scorecard
 from components.image_example_gen import report
 from components.pusher import component as pusher
@@ -16,12 +15,9 @@ from components.report.component import PAGE_FILE, REPORT_KEY
 from components.serving_validator import component as serving_validator
 from components.span_drift import report as span_drift
 from components.span_drift.report import DriftReport
+from pipeline.graph import nodes as graph
 from pipeline.history import failure
 from pipeline.history.metadata import ComponentRun, History
-
-_REPORT = "report"
-# What a component raises to refuse a run; any other error is a failure.
-_REFUSALS = (DataRefusedError.__name__, EdgeRefusedError.__name__)
 
 
 @dataclass(frozen=True)
@@ -32,16 +28,16 @@ class Outcome:
         verdict: "pushed", "refused" (by data or bounds), "failed" or "unfinished".
         run: the run's id.
         components: every component of the graph, in its order.
-        scorecard: what the Evaluator found; None if it was not reached.
+        scorecard: what the Evaluator found; None if the run did not reach it.
         version: the version that stands in the model store, if pushed.
         path: its folder.
-        reasons: sentences; empty if pushed.
-        log: the file with all that TFX, Beam and TensorFlow logged; "" of past runs.
-        data: what came in and what did not; None if that was not reached.
-        drift: how the span compares with the one before; None if that was not reached.
-        page: the report's file; None if it was not reached.
-        edge: how the TensorFlow Lite model compares; None where there is none.
-        pinned: the version that a rollback keeps in production; None if the newest is served.
+        reasons: sentences that say why nothing was pushed; empty if pushed.
+        log: the file with all that TFX, Beam and TensorFlow printed; "" for past runs.
+        data: what came in and what was quarantined; None if the run did not reach it.
+        drift: how the span compares with the one before; None if the run did not reach it.
+        page: the file of the run's page; None if there is none.
+        edge: how the TensorFlow Lite model compares; None if there is no such model.
+        pinned: the version that a rollback keeps in production; None if none does.
     """
 
     verdict: str
@@ -72,17 +68,17 @@ def read(
         history: the pipeline's.
         run: the run's id.
         nodes: the graph's node ids, in their order.
-        error: what the runner raised, as only the one who ran it knows.
+        error: what the runner raised; None for past runs.
         log: the run's log file.
     """
     components = tuple(history.components(run, nodes))
     unreported: tuple[str, ...] = ()
     if error is not None and _is_decided(components):
-        # What was pushed is pushed, whatever became of its report.
+        # A push stands, even if the report failed.
         unreported, error = (f"the report could not be made: {_message(error)}",), None
-    written = _written(history, run, "evaluator", "evaluation", FILE_NAME)
+    written = _written(history, run, graph.EVALUATOR, "evaluation", FILE_NAME)
     scorecard = Scorecard.from_json(written) if written else None
-    pushed = history.output(run, "pusher", "pushed_model")
+    pushed = history.output(run, graph.PUSHER, "pushed_model")
     version = path = None
     verdict, reasons = _unsuccessful(components, error)
     if not verdict and pushed is not None and pushed.custom_properties[pusher.PUSHED_KEY].int_value:
@@ -93,9 +89,9 @@ def read(
         verdict = "refused"
         reasons = tuple(miss.sentence() for miss in scorecard.misses) if scorecard else ()
         reasons += _serving_reasons(history, run)
-    data = _written(history, run, "example-gen", "examples", report.FILE_NAME)
-    drift = _written(history, run, "span-drift", "drift", span_drift.FILE_NAME)
-    parity = _written(history, run, "edge-gate", PARITY_KEY, PARITY_FILE)
+    data = _written(history, run, graph.EXAMPLE_GEN, "examples", report.FILE_NAME)
+    drift = _written(history, run, graph.SPAN_DRIFT, "drift", span_drift.FILE_NAME)
+    parity = _written(history, run, graph.EDGE_GATE, PARITY_KEY, PARITY_FILE)
     return Outcome(
         verdict,
         run,
@@ -113,18 +109,18 @@ def read(
 
 
 def _is_decided(components: Sequence[ComponentRun]) -> bool:
-    """Tells whether a run got as far as the push, or the refusal, before the report failed."""
-    before = [one for one in components if one.id != _REPORT]
+    """Tells whether the push, or its refusal, was over before the report failed."""
+    before = [one for one in components if one.id != graph.REPORT]
     return bool(before) and before[-1].state in ("done", "cached")
 
 
 def _message(error: Exception) -> str:
-    # Beam says where it was, which the list of components tells better.
+    # Beam adds where it was; the list of components tells it better.
     return str(error).partition(" [while running ")[0]
 
 
 def _page(history: History, run: str) -> str | None:
-    artifact = history.output(run, _REPORT, REPORT_KEY)
+    artifact = history.output(run, graph.REPORT, REPORT_KEY)
     file = Path(artifact.uri, PAGE_FILE) if artifact is not None else None
     return str(file) if file is not None and file.exists() else None
 
@@ -132,11 +128,12 @@ def _page(history: History, run: str) -> str | None:
 def _unsuccessful(
     components: Sequence[ComponentRun], error: Exception | None
 ) -> tuple[str, tuple[str, ...]]:
-    """Returns verdict and reasons of a run that did not reach its end, "" of one that did."""
-    components = [one for one in components if one.id != _REPORT]
+    """Returns verdict and reasons of a run that ended early; ("", ()) if it did not."""
+    components = [one for one in components if one.id != graph.REPORT]
     failed = [one for one in components if one.state == "failed"]
-    if any(failure.cause(one.error).startswith(_REFUSALS) for one in failed):
-        return "refused", tuple(line for one in failed for line in failure.message(one.error))
+    refusals = [one.refusal for one in failed if one.refusal is not None]
+    if refusals:
+        return "refused", tuple(reason for refusal in refusals for reason in refusal.reasons)
     if failed:
         return "failed", tuple(failure.cause(one.error) or f"in {one.id}" for one in failed)
     if error is not None:  # of no component
@@ -149,7 +146,7 @@ def _unsuccessful(
 def _written(history: History, run: str, node: str, key: str, name: str) -> str | None:
     artifact = history.output(run, node, key)
     file = Path(artifact.uri, name) if artifact is not None else None
-    # A component that failed leaves its artifact in the database, and perhaps nothing on disk.
+    # A failed component leaves its artifact in the database, even if its files are gone.
     return file.read_text("utf-8") if file is not None and file.exists() else None
 
 
@@ -157,7 +154,7 @@ def _serving_reasons(history: History, run: str) -> tuple[str, ...]:
     written = _written(
         history,
         run,
-        "serving-validator",
+        graph.SERVING_VALIDATOR,
         serving_validator.BLESSING_KEY,
         serving_validator.REPORT_FILE,
     )

@@ -14,19 +14,20 @@ from components.report.component import DATA_FILE, OPTIONS_KEY, REPORT_KEY
 from components.report.gathering import Sources
 from components.report.page import Card, Made, Page, Step, Verdict
 from pipeline.config import Config, read_labels
-from pipeline.history import failure, outcome, runs
+from pipeline.graph import nodes
+from pipeline.history import failure, outcome
 from pipeline.history.metadata import NOT_RUN, ComponentRun, History
 from pipeline.history.outcome import Outcome
 
 # Which output of which node each folder of `Sources` is.
 _FOLDERS = {
-    "examples": ("example-gen", "examples"),
-    "statistics": ("statistics-gen", "statistics"),
-    "drift": ("span-drift", "drift"),
-    "transformed": ("transform", "transformed_examples"),
-    "model_run": ("trainer", "model_run"),
-    "evaluation": ("evaluator", "evaluation"),
-    "serving": ("serving-validator", "blessing"),
+    "examples": (nodes.EXAMPLE_GEN, "examples"),
+    "statistics": (nodes.STATISTICS_GEN, "statistics"),
+    "drift": (nodes.SPAN_DRIFT, "drift"),
+    "transformed": (nodes.TRANSFORM, "transformed_examples"),
+    "model_run": (nodes.TRAINER, "model_run"),
+    "evaluation": (nodes.EVALUATOR, "evaluation"),
+    "serving": (nodes.SERVING_VALIDATOR, "blessing"),
 }
 _SENTENCES = {
     "refused": "The data or the model was refused on the way, and nothing was pushed.",
@@ -59,19 +60,14 @@ def write(config: Config, history: History, run: str) -> Path:
 
 def page(config: Config, history: History, run: str) -> Page:
     """Returns what the Report component found; of a run that did not reach it, what there is."""
-    components = history.components(run, runs.NODES)
+    components = history.components(run, nodes.NODES)
     found = _found(history, run) or _gathered(config, history, run)
-    refused = found.verdict.kind == "refused"
-    steps = [
-        # A refusal is no fault in the code, so that a traceback would only mislead.
-        dataclasses.replace(step, error="") if refused else step
-        for step in (_step(history, run, one) for one in components if one.state != NOT_RUN)
-    ]
+    steps = [_step(history, run, one) for one in components if one.state != NOT_RUN]
     return dataclasses.replace(found, run=run, steps=tuple(steps))
 
 
 def _found(history: History, run: str) -> Page | None:
-    made = history.output(run, "report", REPORT_KEY)
+    made = history.output(run, nodes.REPORT, REPORT_KEY)
     data = Path(made.uri, DATA_FILE) if made is not None else None
     if data is None or not data.exists():
         return None
@@ -88,18 +84,18 @@ def _gathered(config: Config, history: History, run: str) -> Page:
         if (artifact := history.output(run, node, output)) is not None
         and Path(artifact.uri).exists()
     }
-    ended = outcome.read(history, run, runs.NODES)
+    ended = outcome.read(history, run, nodes.NODES)
     made = None
     # Labels as they were then: more may have come since.
     labels = list(read_labels(config))
-    options = history.parameter(run, "report", OPTIONS_KEY)
+    options = history.parameter(run, nodes.REPORT, OPTIONS_KEY)
     if options is not None:
         labels = options["labels"]
         made = Made(options["config"], options["commit"], packages=gathering.packages())
     gathered = gathering.gather(
         Sources(
             **folders,
-            production=_version(history.output(run, "production-model", "model")),
+            production=_version(history.output(run, nodes.PRODUCTION_MODEL, "model")),
             pushed=ended.version,
         ),
         name=config.name,
@@ -112,7 +108,7 @@ def _gathered(config: Config, history: History, run: str) -> Page:
 
 def _early_end(ended: Outcome) -> Verdict | None:
     """Says how a run ended that did not reach the push, or its refusal; None of one that did."""
-    pushers = [one for one in ended.components if one.id == "pusher"]
+    pushers = [one for one in ended.components if one.id == nodes.PUSHER]
     if pushers and pushers[0].state in ("done", "cached"):
         return None
     return Verdict(ended.verdict, _SENTENCES[ended.verdict], ended.reasons)

@@ -1,4 +1,4 @@
-"""The runs that were, a line each: `retrain runs`."""
+"""The runs on this machine, a line each: `retrain runs`."""
 
 from __future__ import annotations
 
@@ -11,30 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.pusher import component as pusher
-from pipeline.config import Config, ConfigError
-from pipeline.graph import build
+from pipeline.config import Config, ConfigError, is_remote
+from pipeline.graph import nodes
 from pipeline.history import outcome
 from pipeline.history.metadata import History
 from pipeline.history.outcome import Outcome
-
-# All nodes that a graph of `build.create_pipeline` may have; a run is over when the last one is.
-NODES = (
-    "example-gen",
-    "production-model",
-    "schema-gen",
-    "statistics-gen",
-    "example-validator",
-    "span-drift",
-    "data-gate",
-    "transform",
-    "tuner",
-    "trainer",
-    "evaluator",
-    "serving-validator",
-    "edge-gate",
-    "pusher",
-    "report",
-)
 
 
 def read(config: Config) -> list[Outcome]:
@@ -44,27 +25,29 @@ def read(config: Config) -> list[Outcome]:
         ConfigError: there has been no run, or its database cannot be read.
     """
     history = open_history(config)
-    return [outcome.read(history, run, NODES) for run in history.runs()]
+    return [outcome.read(history, run, nodes.NODES) for run in history.runs()]
 
 
 def open_history(config: Config) -> History:
-    """Opens what is known of the runs of a pipeline on this machine.
+    """Opens the record of the runs of a pipeline on this machine.
 
     Raises:
-        ConfigError: there has been no run, or its database cannot be read.
+        ConfigError: the output is remote, there has been no run, or its database cannot be read.
     """
-    database = build.metadata_file(config)
+    if is_remote(config.output):
+        raise ConfigError(f"output: found {config.output}; allowed here: a local path")
+    database = config.metadata_file
     if not Path(database).exists():
         raise ConfigError(f"{database} does not exist: there has been no run yet; retrain run")
     return History(database, config.name)
 
 
 def find(history: History, name: str | None) -> str:
-    """Returns the id of the run that a person means.
+    """Finds a run by what a person calls it.
 
     Args:
         history: the pipeline's.
-        name: a run's id or how it begins, or a version that was pushed; None for the last run.
+        name: a run's id, or how it begins, or a version that it pushed; None for the last run.
 
     Raises:
         ConfigError: there is no such run, or more than one.
@@ -85,8 +68,8 @@ def find(history: History, name: str | None) -> str:
 
 
 def pushed_version(history: History, run: str) -> int | None:
-    """Returns the version that stood in the model store after a run's push, if it pushed."""
-    artifact = history.output(run, "pusher", "pushed_model")
+    """Returns the version that a run pushed; None if it pushed none."""
+    artifact = history.output(run, nodes.PUSHER, "pushed_model")
     if artifact is None or not artifact.custom_properties[pusher.PUSHED_KEY].int_value:
         return None
     return int(artifact.custom_properties[pusher.VERSION_KEY].string_value)
@@ -98,7 +81,7 @@ def as_json(runs: Sequence[Outcome]) -> str:
 
 
 def show(runs: Sequence[Outcome], console: Console) -> None:
-    """Prints a line for each run, and below it what drifted."""
+    """Prints a line for each run, and then what drifted."""
     table = Table(box=None, pad_edge=False)
     for heading in ("run", "span", "verdict", "version", "accuracy"):
         table.add_column(heading, justify="right" if heading in ("span", "accuracy") else "left")

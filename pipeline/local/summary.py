@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.graph import nodes
 from pipeline.history import failure
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _next(outcome: Outcome) -> list[str]:
                 f"Version {outcome.pinned} is served all the same, until: retrain rollback --clear"
             ]
         return [*lines, "Next, serve it:", f"  {_serving_command(store)}"]
-    if outcome.verdict == "refused" and _state(outcome, "edge-gate") == "failed":
+    if outcome.verdict == "refused" and _refused_by(outcome) == nodes.EDGE_GATE:
         return [
             "Nothing was pushed. Next: raise export.float_share or export.calibration_images, take"
             " export.tflite float16, or mend export's bounds."
@@ -190,8 +191,8 @@ def _next(outcome: Outcome) -> list[str]:
     return [f"Nothing was pushed. The log has the cause: {outcome.log}"]
 
 
-def _state(outcome: Outcome, component: str) -> str | None:
-    return next((one.state for one in outcome.components if one.id == component), None)
+def _refused_by(outcome: Outcome) -> str | None:
+    return next((one.id for one in outcome.components if one.refusal is not None), None)
 
 
 def _serving_command(store: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
+import retrain
 from retrain.arguments import Commands, add_config, add_json, add_overrides, command
-from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE, REFUSED
 
 
@@ -22,35 +22,14 @@ def add(commands: Commands[ArgumentParser]) -> None:
 
 
 def _run(options: Namespace) -> int:
-    from pipeline import config
-    from pipeline.data import spans
-
-    settings = config.load(options.config, options.set)
-    config.check_weights(settings)
-    prepare_tensorflow()
-    span = spans.check(settings)
-    labels = config.read_labels(settings)
-
+    config = retrain.load_config(options.config, options.set)
+    # The run sends standard error into its log; the progress goes on to the terminal.
+    with os.fdopen(os.dup(2), "w") as terminal:
+        outcome = retrain.run(config, runner=options.runner, progress=terminal)
     from rich.console import Console
 
-    from pipeline.local import logs, progress, summary
+    from pipeline.local import summary
 
-    log = logs.new(settings.output)
-    logs.capture_shutdown(log)
-    with os.fdopen(os.dup(2), "w") as terminal, logs.captured(log):
-        console = Console(file=terminal)
-        console.print(f"{settings.name}: span {span.number} of {settings.data.root}", markup=False)
-        console.print(f"log: {log}", markup=False, highlight=False, soft_wrap=True)
-        with progress.spinning(console, "loading TFX"):
-            from pipeline.local import run
-        outcome = run.run(
-            settings,
-            span,
-            labels,
-            options.runner,
-            log=str(log),
-            watch=lambda components: progress.shown(console, components),
-        )
     if options.json:
         print(summary.as_json(outcome))
     else:

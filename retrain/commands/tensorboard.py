@@ -24,8 +24,9 @@ def add(commands: Commands[ArgumentParser]) -> None:
 
 def _tensorboard(options: Namespace) -> int:
     from pipeline.config import ConfigError, load
+    from pipeline.graph import nodes
 
-    logs = Path(load(options.config).output, "artifacts", "trainer", "model_run")
+    logs = Path(load(options.config).output, "artifacts", nodes.TRAINER, "model_run")
     if not logs.is_dir():
         raise ConfigError(f"{logs} does not exist: nothing has been trained yet; retrain run")
     from tensorboard import program

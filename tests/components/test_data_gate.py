@@ -11,8 +11,9 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import standard_artifacts
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from components.data_gate.component import DataRefusedError, Executor, sentences
+from components.data_gate.component import Executor, sentences
 from components.image_example_gen.report import FILE_NAME, Report
+from components.refusal import RefusedError
 from components.span_drift.report import FILE_NAME as DRIFT_FILE
 from components.span_drift.report import Change, DriftReport
 from pipeline.graph import schema
@@ -103,7 +104,7 @@ def test_drift_is_let_pass_or_refused_as_the_config_says(tmp_path: Path, record:
     (tmp_path / "warn").mkdir()
     _gate(tmp_path / "warn", anomalies, drift=drift)
     (tmp_path / "stop").mkdir()
-    with pytest.raises(DataRefusedError) as caught:
+    with pytest.raises(RefusedError) as caught:
         _gate(tmp_path / "stop", anomalies, drift=drift, action="stop")
     assert str(caught.value) == (
         "Drift from span 0: image/brightness: mean 0.25 -> 0.75 (Jensen-Shannon divergence 0.500;"
@@ -150,7 +151,7 @@ def test_every_split_is_judged_and_the_error_has_a_sentence_for_each(
 ) -> None:
     clean = _anomalies(_records(record, CLEAN))
     unknown = _anomalies(_records(record, [*CLEAN, (None, "dog")]))
-    with pytest.raises(DataRefusedError) as caught:
+    with pytest.raises(RefusedError) as caught:
         _gate(tmp_path, {"train": clean, "val": unknown, "test": unknown})
     lines = str(caught.value).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["val", "test"]
@@ -160,7 +161,7 @@ def test_too_much_quarantine_is_refused_beside_the_anomalies(
     tmp_path: Path, record: Record
 ) -> None:
     unknown = _anomalies(_records(record, [*CLEAN, (None, "dog")]))
-    with pytest.raises(DataRefusedError) as caught:
+    with pytest.raises(RefusedError) as caught:
         _gate(tmp_path, {"val": unknown}, max_quarantined=0.05)
     quarantine, anomaly = str(caught.value).splitlines()
     assert quarantine.startswith("9 of 100 records (9.0%) are in quarantine: 9 truncated;")
@@ -170,7 +171,7 @@ def test_too_much_quarantine_is_refused_beside_the_anomalies(
 def test_a_class_without_images_is_refused(tmp_path: Path, record: Record) -> None:
     classes = {"train": {LABELS[0]: 90, LABELS[1]: 0}}
     few = dataclasses.replace(CAME_IN, classes=classes)
-    with pytest.raises(DataRefusedError, match=f"Class {LABELS[1]} has 0 images in train"):
+    with pytest.raises(RefusedError, match=f"Class {LABELS[1]} has 0 images in train"):
         _gate(tmp_path, {"train": _anomalies(_records(record, CLEAN))}, few)
 
 

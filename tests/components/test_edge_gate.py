@@ -12,7 +12,8 @@ import tensorflow as tf
 from tfx.types import standard_artifacts
 
 from components.edge_gate.component import PARITY_FILE as FILE
-from components.edge_gate.component import EdgeRefusedError, Executor, Parity
+from components.edge_gate.component import Executor, Parity
+from components.refusal import RefusedError
 from tests.conftest import Transformed
 from tests.training import run
 
@@ -55,5 +56,5 @@ def test_a_trained_model_is_measured_on_test(transformed: Transformed, tmp_path:
     assert found.images == len(transformed.images)
     assert found.agreement >= 0.9
     assert 0 < found.edge_bytes < found.bytes
-    with pytest.raises(EdgeRefusedError, match=r"min_agreement is 1\.1000"):
+    with pytest.raises(RefusedError, match=r"min_agreement is 1\.1000"):
         Executor().Do(inputs, {"parity": [parity]}, {**bounds, "min_agreement": 1.1})

@@ -24,12 +24,12 @@ import pickle, sys
 from pathlib import Path
 from trainer import distribution
 place = distribution.place()  # before TensorFlow does anything
-from trainer import learning
+from trainer import job as jobs, learning
 job, files, folder = pickle.loads(Path(sys.argv[1]).read_bytes())
 folder = Path(folder) / str(place.index)
 folder.mkdir()
-job = learning.Job.from_config(job)
-paths = learning.Files([files], [files], folder, str(folder / "logs"), str(folder / "state"))
+job = jobs.Job.model_validate(job)
+paths = jobs.Files([files], [files], folder, str(folder / "logs"), str(folder / "state"))
 trained = learning.learn(job, paths)
 weights = trained.model.get_weights()
 (folder / "weights.pickle").write_bytes(pickle.dumps((place.workers, weights)))

@@ -13,23 +13,8 @@ from tfx.orchestration.pipeline import Pipeline
 from pipeline.config import Config, ConfigError
 from pipeline.data.spans import SPLITS, Span
 from pipeline.graph import build, schema
+from pipeline.graph.nodes import EDGE_GATE, NODES, PRODUCTION_MODEL, TUNER
 from tests.conftest import LABELS
-
-NODES = [
-    "example-gen",
-    "schema-gen",
-    "statistics-gen",
-    "example-validator",
-    "span-drift",
-    "data-gate",
-    "transform",
-    "trainer",
-    "production-model",
-    "evaluator",
-    "serving-validator",
-    "pusher",
-    "report",
-]
 
 
 def _span(*, splits: bool = False, numbered: bool = True) -> Span:
@@ -72,10 +57,10 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 def test_every_step_of_the_design_is_there_in_its_order(graph: Pipeline) -> None:
     found = [node.id for node in graph.components]
-    assert sorted(found) == sorted(NODES)
+    assert set(NODES) - set(found) == {TUNER, EDGE_GATE}
     # TFX sorts steps by what they wait for, and this one waits for none.
-    found.remove("production-model")
-    assert found == [node for node in NODES if node != "production-model"]
+    found.remove(PRODUCTION_MODEL)
+    assert found == [node for node in NODES if node in found]
 
 
 def test_node_ids_are_such_as_kubernetes_takes(graph: Pipeline) -> None:
@@ -228,7 +213,7 @@ def test_beam_gets_its_options(tmp_path: Path) -> None:
 def test_the_tuner_and_the_edge_gate_are_there_where_they_are_asked_for(tmp_path: Path) -> None:
     graph = _graph(tmp_path, tuner={"trials": 2}, export={"tflite": "int8"})
     nodes = {node.id: node for node in graph.components}
-    assert set(nodes) - set(NODES) == {"tuner", "edge-gate"}
+    assert set(nodes) == set(NODES)
     assert nodes["tuner"] in nodes["trainer"].upstream_nodes
     assert nodes["edge-gate"] in nodes["pusher"].upstream_nodes
 
@@ -237,7 +222,7 @@ def test_nothing_is_embedded_where_a_cnn_learns_from_scratch(tmp_path: Path) -> 
     graph = _graph(tmp_path, trainer={"mode": "scratch"}, backbone={"weights": "bundled"})
     properties = _properties(graph)
     assert json.loads(properties["transform"]["custom_config"])["backbone"] is None
-    assert json.loads(properties["trainer"]["custom_config"])["embedding"] is None
+    assert json.loads(properties["trainer"]["custom_config"])["recipe"]["backbone"] is None
 
 
 def test_config_commit_and_card_are_kept_with_the_run(tmp_path: Path) -> None:

@@ -41,9 +41,10 @@ def test_what_this_project_made_of_an_error_is_the_cause() -> None:
         "trainer.fitting.TrainingFailedError: out of memory [while running 'Run[trainer]']\n"
     )
     assert failure.cause(chain) == "TrainingFailedError: out of memory"
-    assert failure.message(chain) == ("out of memory", "try a batch_size of 16")
-    assert failure.message("a.StoppedError\n") == ("StoppedError",)
-    assert failure.message("") == ()
+    assert failure.excerpt(chain) == [
+        "TrainingFailedError: out of memory",
+        "try a batch_size of 16",
+    ]
 
 
 def test_an_excerpt_has_the_cause_first_and_the_innermost_calls() -> None:

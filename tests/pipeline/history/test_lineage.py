@@ -14,8 +14,7 @@ from rich.console import Console
 from components import model_store
 from pipeline import config
 from pipeline.config import Config, ConfigError
-from pipeline.history import lineage
-from pipeline.history import runs as past_runs
+from pipeline.history import lineage, runs
 from pipeline.history.metadata import History
 from tests.pipeline.history.test_metadata import Recorder
 
@@ -69,7 +68,7 @@ def versions(tmp_path: Path, settings: Config) -> list[int]:
 def test_a_version_is_traced_to_model_graph_span_config_and_code(
     tmp_path: Path, settings: Config, versions: list[int]
 ) -> None:
-    found = lineage.of_version(settings, past_runs.open_history(settings), versions[1])
+    found = lineage.of_version(settings, runs.open_history(settings), versions[1])
     assert found.version == versions[1]
     assert found.run == "run-1"
     assert found.path == f"{settings.model_store}/{versions[1]}"
@@ -107,7 +106,7 @@ def test_all_spans_of_a_window_went_into_the_version(
 
 
 def test_a_span_is_followed_to_the_versions(settings: Config, versions: list[int]) -> None:
-    history = past_runs.open_history(settings)
+    history = runs.open_history(settings)
     assert [one.version for one in lineage.of_span(settings, history, 0)] == versions[:1]
     assert lineage.of_span(settings, history, 7) == []
     shown = io.StringIO()
@@ -118,7 +117,7 @@ def test_a_span_is_followed_to_the_versions(settings: Config, versions: list[int
 def test_where_store_and_metadata_disagree_it_is_said(
     tmp_path: Path, settings: Config, versions: list[int]
 ) -> None:
-    history = past_runs.open_history(settings)
+    history = runs.open_history(settings)
 
     def disagreement(version: int) -> str:
         (sentence,) = lineage.of_version(settings, history, version).disagreements
@@ -144,16 +143,16 @@ def test_an_unknown_version_is_refused_with_those_that_are_known(
     settings: Config, versions: list[int]
 ) -> None:
     with pytest.raises(ConfigError, match=f"known are {versions[0]}, {versions[1]}"):
-        lineage.of_version(settings, past_runs.open_history(settings), 3)
+        lineage.of_version(settings, runs.open_history(settings), 3)
 
 
 def test_a_run_is_found_by_id_start_and_version(
     tmp_path: Path, settings: Config, versions: list[int]
 ) -> None:
     history = History(str(tmp_path / "metadata.db"), "test")
-    assert past_runs.find(history, None) == "run-1"
-    assert past_runs.find(history, "run-0") == "run-0"
-    assert past_runs.find(history, str(versions[0])) == "run-0"
+    assert runs.find(history, None) == "run-1"
+    assert runs.find(history, "run-0") == "run-0"
+    assert runs.find(history, str(versions[0])) == "run-0"
     for name in ("run-", "other", "12"):
         with pytest.raises(ConfigError, match="the last runs are run-0, run-1"):
-            past_runs.find(history, name)
+            runs.find(history, name)

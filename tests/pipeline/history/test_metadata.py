@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,10 +10,18 @@ import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components import refusal
+from components.refusal import Refusal
 from pipeline.config import ConfigError
 from pipeline.history.metadata import ComponentRun, History
 
 State = mlmd.Execution
+
+
+def result(*reasons: str) -> str:
+    """Returns what TFX keeps of a gate that refused."""
+    record = Refusal(reasons).to_json()
+    return json.dumps({"code": refusal.CODE, "resultMessage": record})
 
 
 class Recorder:

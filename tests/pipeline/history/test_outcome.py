@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components import refusal
+from components.refusal import Refusal
 from components.report.component import PAGE_FILE
 from pipeline.history import outcome
 from pipeline.history.metadata import History
@@ -59,18 +61,19 @@ def test_an_error_before_the_push_is_the_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "verdict", "reasons"),
+    ("code", "message", "verdict", "reasons"),
     [
-        ("components.edge_gate.component.EdgeRefusedError: a\nb", "refused", ("a", "b")),
-        ("KeyError: 'a'", "failed", ("KeyError: 'a'",)),
-        ("", "failed", ("in trainer",)),
+        (refusal.CODE, Refusal(("a: b", "c\nd")).to_json(), "refused", ("a: b", "c\nd")),
+        (1, "KeyError: 'a'", "failed", ("KeyError: 'a'",)),
+        (1, "components.refusal.RefusedError: a", "failed", ("RefusedError: a",)),
+        (1, "", "failed", ("in trainer",)),
     ],
 )
-def test_what_a_component_raised_decides_whether_it_refused_or_failed(
-    tmp_path: Path, error: str, verdict: str, reasons: tuple[str, ...]
+def test_the_record_of_a_component_decides_whether_it_refused_or_failed(
+    tmp_path: Path, code: int, message: str, verdict: str, reasons: tuple[str, ...]
 ) -> None:
     recorder = Recorder(tmp_path / "metadata.db")
-    result = json.dumps({"resultMessage": error})
+    result = json.dumps({"code": code, "resultMessage": message})
     recorder.record("run", "trainer", State.FAILED, __execution_result__=result)
     ended = _read(tmp_path, RuntimeError("seen from outside"))
     assert (ended.verdict, ended.reasons) == (verdict, reasons)

@@ -13,9 +13,9 @@ from components.report.component import DATA_FILE
 from components.report.page import Page, Verdict
 from pipeline import config
 from pipeline.config import Config
-from pipeline.history import page as run_report
-from pipeline.history import runs as past_runs
-from tests.pipeline.history.test_metadata import Recorder
+from pipeline.history import page as run_page
+from pipeline.history import runs
+from tests.pipeline.history.test_metadata import Recorder, result
 
 State = mlmd.Execution
 ERROR = """Traceback (most recent call last):
@@ -59,8 +59,8 @@ def test_a_run_that_failed_has_a_page_of_what_there_is(
 ) -> None:
     result = json.dumps({"resultMessage": ERROR})
     recorder.record("run", "trainer", State.FAILED, str(tmp_path), __execution_result__=result)
-    history = past_runs.open_history(settings)
-    page = run_report.page(settings, history, "run")
+    history = runs.open_history(settings)
+    page = run_page.page(settings, history, "run")
     assert page.verdict == Verdict(
         "failed",
         "The run failed, and nothing was pushed.",
@@ -74,7 +74,7 @@ def test_a_run_that_failed_has_a_page_of_what_there_is(
     assert example_gen.size == (tmp_path / "examples" / data_report.FILE_NAME).stat().st_size
     assert (trainer.id, trainer.state) == ("trainer", "failed")
     assert "fitting.py" in trainer.error
-    file = run_report.write(settings, history, "run")
+    file = run_page.write(settings, history, "run")
     assert file == tmp_path / "reports" / "run.html"
     text = file.read_text("utf-8")
     assert "the loss is &lt;nan&gt;" in text
@@ -83,10 +83,9 @@ def test_a_run_that_failed_has_a_page_of_what_there_is(
 
 
 def test_data_that_was_refused_says_why(settings: Config, recorder: Recorder) -> None:
-    told = "a.DataRefusedError: 1 of 9 records are bad\nclass b has no image"
-    result = json.dumps({"resultMessage": f'  File "gate.py", line 3, in Do\n{told}'})
-    recorder.record("run", "data-gate", State.FAILED, __execution_result__=result)
-    page = run_report.page(settings, past_runs.open_history(settings), "run")
+    refusal = result("1 of 9 records are bad", "class b has no image")
+    recorder.record("run", "data-gate", State.FAILED, __execution_result__=refusal)
+    page = run_page.page(settings, runs.open_history(settings), "run")
     assert page.verdict.kind == "refused"
     assert page.verdict.reasons == ("1 of 9 records are bad", "class b has no image")
     assert [one.error for one in page.steps] == ["", ""]
@@ -94,7 +93,7 @@ def test_data_that_was_refused_says_why(settings: Config, recorder: Recorder) ->
 
 def test_a_run_that_was_killed_is_unfinished(settings: Config, recorder: Recorder) -> None:
     recorder.record("run", "transform", State.RUNNING)
-    page = run_report.page(settings, past_runs.open_history(settings), "run")
+    page = run_page.page(settings, runs.open_history(settings), "run")
     assert page.verdict == Verdict("unfinished", "The run has not come to its end.")
 
 
@@ -108,12 +107,12 @@ def test_what_the_component_found_gets_the_steps_of_the_run(
     recorder.record("run", "pusher", State.CACHED)
     outputs = {"report": mlmd.Artifact(uri=str(made))}
     recorder.record("run", "report", State.CACHED, outputs=outputs)
-    history = past_runs.open_history(settings)
-    page = run_report.page(settings, history, "run")
+    history = runs.open_history(settings)
+    page = run_page.page(settings, history, "run")
     assert page.run == "run"
     assert page.verdict == found.verdict
     assert [step.id for step in page.steps] == ["example-gen", "pusher", "report"]
     (made / DATA_FILE).write_text('{"of": "another version"}', "utf-8")
-    anew = run_report.page(settings, history, "run")
+    anew = run_page.page(settings, history, "run")
     assert anew.verdict.sentence == "The model was refused."
     assert anew.data is not None

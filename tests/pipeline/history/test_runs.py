@@ -12,8 +12,8 @@ from rich.console import Console
 
 from pipeline import config
 from pipeline.config import ConfigError
-from pipeline.history import runs as past_runs
-from tests.pipeline.history.test_metadata import Recorder
+from pipeline.history import runs
+from tests.pipeline.history.test_metadata import Recorder, result
 
 State = mlmd.Execution
 
@@ -25,39 +25,39 @@ def _config(tmp_path: Path) -> config.Config:
 
 def test_before_the_first_run_there_is_nothing_to_list(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no run yet"):
-        past_runs.read(_config(tmp_path))
+        runs.read(_config(tmp_path))
 
 
 def test_each_run_has_its_verdict(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "metadata.db")
     recorder.record("run-1", "trainer", State.FAILED)
-    refusal = json.dumps({"resultMessage": "components.data_gate.DataRefusedError: no image"})
+    refusal = result("no image")
     recorder.record("run-2", "data-gate", State.FAILED, __execution_result__=refusal)
     recorder.record("run-3", "transform", State.RUNNING)
     recorder.record("run-4", "pusher", State.COMPLETE)
-    runs = past_runs.read(_config(tmp_path))
-    found = {run.run: (run.verdict, run.reasons) for run in runs}
-    assert found == {
+    found = runs.read(_config(tmp_path))
+    verdicts = {run.run: (run.verdict, run.reasons) for run in found}
+    assert verdicts == {
         "run-1": ("failed", ("in trainer",)),
         "run-2": ("refused", ("no image",)),
         "run-3": ("unfinished", ()),
         "run-4": ("refused", ()),
     }
-    assert [run["verdict"] for run in json.loads(past_runs.as_json(runs))["runs"]] == [
+    assert [run["verdict"] for run in json.loads(runs.as_json(found))["runs"]] == [
         "failed",
         "refused",
         "unfinished",
         "refused",
     ]
     shown = io.StringIO()
-    past_runs.show(runs, Console(file=shown, width=120))
+    runs.show(found, Console(file=shown, width=120))
     assert "failed in trainer" in shown.getvalue()
 
 
 def test_a_reason_with_brackets_is_shown_as_it_is(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "metadata.db")
-    refusal = json.dumps({"resultMessage": "DataRefusedError: class [/b] has no image"})
+    refusal = result("class [/b] has no image")
     recorder.record("run-1", "data-gate", State.FAILED, __execution_result__=refusal)
     shown = io.StringIO()
-    past_runs.show(past_runs.read(_config(tmp_path)), Console(file=shown, width=120))
+    runs.show(runs.read(_config(tmp_path)), Console(file=shown, width=120))
     assert "refused class [/b] has no image" in shown.getvalue()

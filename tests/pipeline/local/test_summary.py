@@ -12,6 +12,7 @@ from rich.console import Console
 from components.edge_gate.component import Parity
 from components.evaluator.scorecard import ClassScore, Miss, Scorecard
 from components.image_example_gen.report import Copies, Damage, Report
+from components.refusal import Refusal
 from components.span_drift.report import Change, DriftReport
 from pipeline.history.metadata import ComponentRun
 from pipeline.history.outcome import Outcome
@@ -151,7 +152,7 @@ def test_data_that_was_refused_is_not_said_to_have_been_judged() -> None:
 
 
 def test_a_model_that_edges_cannot_have_is_not_said_to_be_bad_data() -> None:
-    gate = ComponentRun("edge-gate", "failed", 0.0, 1.0, "")
+    gate = ComponentRun("edge-gate", "failed", refusal=Refusal(("too far",)))
     text = _shown(dataclasses.replace(REFUSED, components=(*REFUSED.components, gate)))
     assert "export.calibration_images" in text
     assert "0.8750" in text

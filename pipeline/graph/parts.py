@@ -1,0 +1,177 @@
+"""What the nodes of the graph are made of: the config in TFX's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2
+from tensorflow_data_validation import StatsOptions
+from tfx.components import StatisticsGen, Trainer, Tuner
+from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_pb2
+from tfx.types.channel import BaseChannel
+
+from components.image_example_gen.checks import Checks
+from components.image_example_gen.component import ImageExampleGen
+from components.transform.component import Transform
+from pipeline.config import Config, ConfigError, Data, Splits
+from pipeline.data.spans import SPLITS, Span
+from pipeline.graph.schema import curated
+from trainer import learning, preprocessing
+from trainer.job import Job
+from trainer.options import tuning as options
+
+
+def sqlite(file: str) -> metadata_store_pb2.ConnectionConfig:
+    """Returns the connection to the database of ML Metadata.
+
+    TFX's own function makes the folder, and whoever compiles for a cluster does not have it.
+    """
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = file
+    config.sqlite.connection_mode = (
+        metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    )
+    return config
+
+
+def example_gen(config: Config, span: Span, labels: Sequence[str]) -> ImageExampleGen:
+    """Reads a window of spans; cuts it into splits where it lies in no split folders."""
+    data = config.data
+    return ImageExampleGen(
+        input_base=span.base,
+        input_config=_patterns(span),
+        checks=_checks(data, labels),
+        output_config=None if span.splits else _cut(data.splits),
+        range_config=_window(data) if span.numbered else None,
+    )
+
+
+def statistics_gen(
+    config: Config, labels: Sequence[str], examples: BaseChannel, schema: BaseChannel
+) -> StatisticsGen:
+    """Counts the features of the schema; TFDV would read others, such as images, as text."""
+    names = [feature.name for feature in curated(labels, config.evaluation.slices).feature]
+    options = StatsOptions(feature_allowlist=names)
+    return StatisticsGen(examples=examples, schema=schema, stats_options=options)
+
+
+def transform(
+    recipe: preprocessing.Recipe, examples: BaseChannel, schema: BaseChannel
+) -> Transform:
+    """Decodes, resizes and embeds each image once."""
+    return Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn=f"{preprocessing.__name__}.preprocessing_fn",
+        custom_config=recipe.model_dump(mode="json"),
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=SPLITS),
+        disable_statistics=True,
+    )
+
+
+def tuner(job: Job, search: options.Tuner, embedded: Transform, schema: BaseChannel) -> Tuner:
+    """Searches hyperparameters of the head."""
+    return Tuner(
+        tuner_fn="trainer.tuning.tuner_fn",
+        custom_config={**job.custom_config(), "tuner": search.model_dump(mode="json")},
+        **_splits(embedded, schema),
+    )
+
+
+def trainer(
+    job: Job, embedded: Transform, schema: BaseChannel, hyperparameters: BaseChannel | None
+) -> Trainer:
+    """Learns on train, and stops when val no longer gains."""
+    return Trainer(
+        run_fn="trainer.train.run_fn",
+        custom_config=job.custom_config(),
+        hyperparameters=hyperparameters,
+        **_splits(embedded, schema),
+    )
+
+
+def _splits(embedded: Transform, schema: BaseChannel) -> dict[str, Any]:
+    return {
+        "examples": embedded.outputs["transformed_examples"],
+        "transform_graph": embedded.outputs["transform_graph"],
+        "schema": schema,
+        "train_args": trainer_pb2.TrainArgs(splits=["train"]),
+        "eval_args": trainer_pb2.EvalArgs(splits=["val"]),
+    }
+
+
+def _patterns(span: Span) -> example_gen_pb2.Input:
+    """Returns the files of each split."""
+    return example_gen_pb2.Input(
+        splits=[
+            example_gen_pb2.Input.Split(name=name, pattern=pattern)
+            for name, pattern in span.patterns.items()
+        ]
+    )
+
+
+def _window(data: Data) -> range_config_pb2.RangeConfig:
+    """Returns the spans to learn from: the newest, or those up to a number."""
+    if data.span == "latest":
+        rolling = range_config_pb2.RollingRange(num_spans=data.window)
+        return range_config_pb2.RangeConfig(rolling_range=rolling)
+    first = max(0, data.span + 1 - data.window)
+    fixed = range_config_pb2.StaticRange(start_span_number=first, end_span_number=data.span)
+    return range_config_pb2.RangeConfig(static_range=fixed)
+
+
+def _cut(splits: Splits) -> example_gen_pb2.Output:
+    """Returns how records are cut into splits, where the data lies in no split folders."""
+    shares = [(name, round(10_000 * getattr(splits, name))) for name in SPLITS]
+    return example_gen_pb2.Output(
+        split_config=example_gen_pb2.SplitConfig(
+            splits=[
+                example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=buckets)
+                for name, buckets in shares
+            ]
+        )
+    )
+
+
+def _checks(data: Data, labels: Sequence[str]) -> Checks:
+    """Returns what each record is checked for.
+
+    The bounds of the DataGate are no part of it, so that another bound reads no span again.
+    """
+    options = data.checks.model_dump(exclude={"max_quarantined", "min_class_images"})
+    return Checks(labels=tuple(labels), group=data.group, **options)
+
+
+def recipe(config: Config, labels: Sequence[str]) -> preprocessing.Recipe:
+    """Returns what Transform does to each image.
+
+    Raises:
+        ConfigError: the backbone or its weights cannot be used.
+    """
+    backbone, weights = config.backbone.source
+    try:
+        return preprocessing.recipe(
+            size=config.image_size,
+            crop=config.image.crop,
+            backbone=None if config.trainer.mode == "scratch" else backbone,
+            weights=weights,
+            labels=labels,
+            slices=config.evaluation.slices,
+        )
+    except (ValueError, FileNotFoundError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def job(config: Config, image: preprocessing.Recipe) -> Job:
+    """Returns what Tuner and Trainer do.
+
+    Raises:
+        ConfigError: nothing can be learnt as the config asks.
+    """
+    found = Job(recipe=image, trainer=config.trainer, export=config.export)
+    try:
+        learning.check(found)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return found

@@ -1,0 +1,154 @@
+"""Keeps an image classifier fresh: the public Python API.
+
+    import retrain
+
+    config = retrain.load_config("retrain.yaml", ["trainer.epochs=10"])
+    outcome = retrain.run(config)
+    model = retrain.model(config)
+    for prediction in model.predict(["cat.jpg"]):
+        print(prediction.label, prediction.score)
+
+Importing it is cheap: TensorFlow, TFX and the rest load inside the function that needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from retrain.environment import prepare_tensorflow
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.history.outcome import Outcome
+    from serving.client import Predict, Prediction
+
+__all__ = ["Model", "load_config", "model", "run", "runs"]
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Reads a config file.
+
+    Args:
+        path: the YAML file.
+        overrides: settings that replace the file's, each as `section.key=value` in YAML.
+
+    Raises:
+        pipeline.config.ConfigError: the file or an override says what is not allowed; the message
+            names the key, what was found and what is allowed.
+    """
+    from pipeline.config import load
+
+    return load(path, overrides)
+
+
+def run(config: Config, *, runner: str = "beam", progress: TextIO | None = None) -> Outcome:
+    """Runs the pipeline on this machine; what did not change comes from the cache.
+
+    What TFX, Beam and TensorFlow print goes into a new log file below the config's output.
+
+    Args:
+        config: see `load_config`.
+        runner: TFX's runner, "beam" or "local".
+        progress: where progress is shown, such as `sys.stderr`; nowhere by default.
+
+    Returns:
+        How the run ended; `verdict` is "pushed", "refused" or "failed".
+
+    Raises:
+        pipeline.config.ConfigError: the data, the weights or the output cannot be used.
+    """
+    from pipeline.config import check_weights, read_labels
+    from pipeline.data import spans
+
+    check_weights(config)
+    prepare_tensorflow()
+    span = spans.check(config)
+    labels = read_labels(config)
+    from rich.console import Console
+
+    from pipeline.local import logs
+    from pipeline.local import progress as showing
+
+    console = Console(file=progress, quiet=progress is None)
+    log = logs.new(config.output)
+    logs.capture_shutdown(log)
+    with logs.captured(log):
+        console.print(f"{config.name}: span {span.number} of {config.data.root}", markup=False)
+        console.print(f"log: {log}", markup=False, highlight=False, soft_wrap=True)
+        with showing.spinning(console, "loading TFX"):
+            from pipeline.local import run as local
+        return local.run(
+            config,
+            span,
+            labels,
+            runner,
+            log=str(log),
+            watch=lambda components: showing.shown(console, components),
+        )
+
+
+def runs(config: Config) -> list[Outcome]:
+    """Lists how the runs of a pipeline on this machine ended, oldest first.
+
+    Raises:
+        pipeline.config.ConfigError: there has been no run.
+    """
+    prepare_tensorflow()
+    from pipeline.history.runs import read
+
+    return read(config)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A pushed model, loaded from the model store.
+
+    Attributes:
+        store: the model store.
+        version: its version there.
+    """
+
+    store: str
+    version: int
+    _predict: Predict
+
+    def predict(self, images: Iterable[str | Path]) -> list[Prediction]:
+        """Labels images.
+
+        Args:
+            images: files, or folders that are searched at any depth.
+
+        Returns:
+            A prediction for each image, in order; `error` says why an image has none.
+
+        Raises:
+            FileNotFoundError: a file is not there, or a folder holds no images.
+        """
+        from serving import client
+
+        return list(client.predictions(client.images(map(str, images)), self._predict))
+
+
+def model(config: Config, version: int | None = None) -> Model:
+    """Loads a pushed model.
+
+    Args:
+        config: names the model store.
+        version: a version in the store; the one that is served by default.
+
+    Raises:
+        serving.client.UnansweredError: the store holds no version, or it does not load.
+        FileNotFoundError: the store does not hold the version that is asked for.
+    """
+    prepare_tensorflow()
+    from components import model_config
+    from serving import client
+
+    store = config.model_store
+    predict, found = client.local(store, version or model_config.pinned(store))
+    if version not in (None, found):
+        raise FileNotFoundError(f"{store} holds no version {version}")
+    return Model(store, found, predict)

@@ -1,0 +1,44 @@
+"""A refusal reaches TFX's launcher as a result, and others as an error that carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tfx import types
+from tfx.dsl.components.base.base_executor import BaseExecutor
+
+from components.refusal import CODE, Gate, Refusal, RefusedError
+
+
+class Strict(Gate):
+    """Refuses what it is told to."""
+
+    def judge(
+        self,
+        inputs: Mapping[str, list[types.Artifact]],
+        outputs: Mapping[str, list[types.Artifact]],
+        parameters: Mapping[str, Any],
+    ) -> list[str]:
+        return list(parameters["reasons"])
+
+
+def test_without_a_reason_the_run_goes_on() -> None:
+    assert Strict().Do({}, {}, {"reasons": []}) is None
+
+
+def test_a_launcher_gets_the_record_as_the_result() -> None:
+    context = BaseExecutor.Context(executor_output_uri="somewhere")
+    output = Strict(context).Do({}, {}, {"reasons": ["Traceback: no", "zwei\nZeilen"]})
+    assert output is not None
+    assert output.execution_result.code == CODE
+    told = Refusal.from_json(output.execution_result.result_message)
+    assert told == Refusal(("Traceback: no", "zwei\nZeilen"))
+
+
+@pytest.mark.parametrize("context", [None, BaseExecutor.Context()])
+def test_without_such_a_launcher_it_is_raised(context: BaseExecutor.Context | None) -> None:
+    with pytest.raises(RefusedError, match="a\nb") as caught:
+        Strict(context).Do({}, {}, {"reasons": ["a", "b"]})
+    assert caught.value.refusal == Refusal(("a", "b"))
