@@ -1,8 +1,8 @@
-"""How fast ImageExampleGen takes in images: `python -m benchmarks.example_gen`.
+"""Measures how fast ImageExampleGen takes in images: `python -m benchmarks.example_gen`.
 
-It brings in made-up JPEGs of the size of CIFAR-10 and prints
-images a second of CPU time, which is what one core does, and how the peak of memory grows when the
-same pass takes in several times as many. The goal is 600 images of 32x32 a second a core.
+It makes up JPEGs of CIFAR-10's size, and takes in twice as many with each pass. It prints images
+per second of CPU time, which is the rate of one core, and how peak memory grows. The goal is 600
+images of 32x32 per second and core.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.example_gen", description=__doc__)
     parser.add_argument("--images", type=int, default=6000, help="of the first pass (default 6000)")
     parser.add_argument("--side", type=int, default=32, help="side in pixels (default: 32)")
-    parser.add_argument("--passes", type=int, default=3, help="each twice the last (default: 3)")
+    parser.add_argument("--passes", type=int, default=3, help="each twice as large (default: 3)")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it loads
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,26 @@ import coverage
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+# Every run tries the same examples, and none fails because the machine is busy.
+# `--hypothesis-profile default` looks for new ones.
+settings.register_profile(
+    "suite", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
+
+# A shell that is not interactive starts what runs in its background with interrupts ignored, which
+# processes that tests interrupt would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long a test waits for what must come: longer than it takes on a machine that is ten times
+# slower. Only a test that fails waits as long.
+PATIENCE_SECONDS = 600
 
 LABELS = ("cat", "größe", "猫 two")
 SIZE = 32

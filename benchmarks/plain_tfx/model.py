@@ -1,4 +1,4 @@
-"""What the plain pipeline's Transform and Trainer call: pixels as features, one frozen epoch."""
+"""The functions that the plain pipeline's Transform and Trainer call."""
 
 from __future__ import annotations
 

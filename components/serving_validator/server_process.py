@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import re
@@ -16,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 MODEL = "candidate"
@@ -26,6 +28,7 @@ _LOG_CHARACTERS = 300
 _REQUEST_MB = 64  # the default of our own server
 # The line in which our own server tells its ports.
 _READY = re.compile(r'^\{"host": .*\}$', re.MULTILINE)
+_PORTS = range(20_000, 32_000)  # Linux gives a caller that names no port one above these
 # A proxy would connect to its own machine instead of this one.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -186,11 +189,15 @@ def _tied_to_us() -> list[str]:
 
 
 def _free_ports(number: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Finds ports that nobody is likely to take while the server starts, which takes seconds."""
+    return list(itertools.islice(filter(_is_free, SystemRandom().sample(_PORTS, 1000)), number))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def _status(address: str) -> Any:

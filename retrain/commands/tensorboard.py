@@ -37,9 +37,9 @@ def _tensorboard(options: Namespace) -> int:
         url = board.launch()
     except program.TensorBoardServerException as error:
         raise ConfigError(f"--port: {error}") from error
-    print(f"TensorBoard shows all trainings at {url} until Ctrl-C", flush=True)
-    if options.open:
-        webbrowser.open(url)
     with contextlib.suppress(KeyboardInterrupt):
+        print(f"TensorBoard shows all trainings at {url} until Ctrl-C", flush=True)
+        if options.open:
+            webbrowser.open(url)
         threading.Event().wait()
     return DONE
