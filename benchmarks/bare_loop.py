@@ -1,7 +1,7 @@
-"""What the images cost by themselves: `python -m benchmarks.bare_loop` embeds a span and no more.
+"""Embeds the images of a span in a loop, and nothing else: `python -m benchmarks.bare_loop`.
 
-Its way of decoding, resizing and embedding is the one that Transform is given, so the difference is
-what Beam, Transform and the writing of examples cost.
+It decodes, resizes and embeds with the function that Transform gets. What Transform takes beyond
+that is the cost of Beam, TensorFlow Transform and the written examples.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
-"""Holds our pipeline against a plain TFX one and a bare loop: `python -m benchmarks.compare`.
+"""Compares our pipeline with a plain TFX one and a bare loop: `python -m benchmarks.compare`.
 
-All three embed or classify the same images on this machine, one after the other, each in a process
-of its own with fresh folders, so that nothing is cached. TensorFlow gets oneDNN's kernels in all of
-them: the comparison is of designs, not of kernels.
+All three take the same images on this machine, one after the other. Each runs in a process of its
+own with empty folders, so nothing is cached. TensorFlow uses oneDNN's kernels in all of them: this
+compares designs, not kernels.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import datetime
 import json
 import os
@@ -17,16 +16,15 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks import launch, sample
-from benchmarks.goals import GB, Goal, Side, judge
+from benchmarks import launch, sample, tables
+from benchmarks.goals import Side, judge
 from pipeline import config as configs
 from pipeline.data import spans
 
@@ -34,11 +32,11 @@ _ROOT = Path(__file__).parents[1]
 _GOAL_IMAGES, _GOAL_SIZE = 6000, 224
 _NOTES = (
     "TF_ENABLE_ONEDNN_OPTS=1 for all three: this compares designs, not kernels.",
-    "plain: MobileNet with random weights, since its own are a download; they change no time.",
+    "plain: MobileNet with random weights, which take as long as those that it would download.",
     "ours: EfficientNet-Lite0, all epochs of the default config; plain: one epoch.",
-    "bare loop: our backbone, batches of 16, writes nothing; its start-up stands under 'the rest'.",
-    "Seconds of CPU far below seconds x cores while a side embeds mean that the machine was busy.",
-    "Peak memory: ru_maxrss of wait4, the largest process of each side. Bytes: its artifacts.",
+    "bare loop: our backbone as Transform runs it, writes nothing; 'the rest' is its start-up.",
+    "Seconds of CPU far below seconds x cores, where a side embeds, tell of a busy machine.",
+    "Peak memory: of the largest process of each side (ru_maxrss of wait4). Bytes: its artifacts.",
 )
 
 
@@ -70,13 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\ninterrupted; nothing was written", file=sys.stderr)
         return 130
     goals = judge(*sides)
-    for table in (components_table(sides), totals_table(sides), goals_table(goals)):
+    shown = (tables.components_table(sides), tables.totals_table(sides), tables.goals_table(goals))
+    for table in shown:
         console.print(table, "")
     notes = [*_NOTES, *_trial(sides[0].images, options.size)]
     for note in notes:
         console.print(note, highlight=False, soft_wrap=True)
     path = options.output / f"compare-{datetime.datetime.now():%Y%m%d-%H%M%S}.json"
-    path.write_text(json.dumps(as_dict(sides, goals, options.size, notes), indent=2) + "\n")
+    results = tables.as_dict(sides, goals, options.size, notes)
+    path.write_text(json.dumps(results, indent=2) + "\n")
     console.print(f"Written to {path}", highlight=False, soft_wrap=True)
     return 0
 
@@ -98,22 +98,36 @@ def _measure(
 
     # Whoever ran first would pay for reading TFX from a cold disk.
     _phase(console, work, "warm-up", ("-c", "import benchmarks.plain_tfx.pipeline"))
-    inputs = ("--span", str(copied), "--size", str(size))
-    output = ("--classes", str(len(labels)), "--output", str(work / "plain"))
-    backbone = ("--backbone", source.backbone.name, "--weights", source.backbone.weights)
-    commands = {
-        "plain TFX": ("benchmarks.plain_tfx.pipeline", *inputs, *output),
-        "ours": ("pipeline", "run", "--config", str(work / "config.yaml"), "--json"),
-        "bare loop": ("benchmarks.bare_loop", *inputs, *backbone),
-    }
     plain, ours, loop = (
-        _phase(console, work, name, ("-m", *command)) for name, command in commands.items()
+        _phase(console, work, name, ("-m", *command))
+        for name, command in commands(source.backbone, work, len(labels), size).items()
     )
     return (
         _side("plain TFX", count, plain, work / "plain" / "artifacts"),
         _side("ours", count, ours, work / "ours" / "artifacts"),
         _side("bare loop", count, loop, None),
     )
+
+
+def commands(
+    backbone: configs.Backbone, work: Path, classes: int, size: int
+) -> dict[str, tuple[str, ...]]:
+    """Returns the module and the arguments of each side.
+
+    Args:
+        backbone: the one that the bare loop runs; ours runs the default, too.
+        work: folder that holds `config.yaml` and `data`, and gets the output.
+        classes: how many there are.
+        size: side in pixels to which images are scaled.
+    """
+    inputs = ("--span", str(work / "data" / "span-0"), "--size", str(size))
+    output = ("--classes", str(classes), "--output", str(work / "plain"))
+    loop = ("--backbone", backbone.name, "--weights", backbone.weights)
+    return {
+        "plain TFX": ("benchmarks.plain_tfx.pipeline", *inputs, *output),
+        "ours": ("retrain", "run", "--config", str(work / "config.yaml"), "--json"),
+        "bare loop": ("benchmarks.bare_loop", *inputs, *loop),
+    }
 
 
 def ours_config(work: Path, labels: Sequence[str], size: int) -> dict[str, Any]:
@@ -169,90 +183,15 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def components_table(sides: Sequence[Side]) -> Table:
-    """Lays out the seconds of each component, a column for each side."""
-    # The longest graph holds the nodes of the others, so its order is the table's.
-    longest_first = sorted(sides, key=lambda side: len(side.components), reverse=True)
-    ids = dict.fromkeys(id_ for side in longest_first for id_ in side.components)
-    table = _table("Seconds by component", "component", [side.name for side in sides])
-    for id_ in ids:
-        cells = [side.components.get(id_) for side in sides]
-        table.add_row(id_, *("" if cell is None else f"{cell:.1f}" for cell in cells))
-    table.add_row("the rest", *(f"{side.rest:.1f}" for side in sides))
-    return table
-
-
-def totals_table(sides: Sequence[Side]) -> Table:
-    """Lays out what each side took as a whole."""
-    table = _table("In all", "", [side.name for side in sides])
-    rows: dict[str, Callable[[Side], str]] = {
-        "seconds, end to end": lambda side: f"{side.seconds:.1f}",
-        "seconds of CPU": lambda side: f"{side.cpu_seconds:.1f}",
-        "images/s, end to end": lambda side: f"{side.images_per_second:.1f}",
-        "MB written": lambda side: f"{side.written_bytes / 1e6:.1f}",
-        "peak memory, GB": lambda side: f"{side.peak_bytes / GB:.2f}",
-    }
-    for name, cell in rows.items():
-        table.add_row(name, *(cell(side) for side in sides))
-    return table
-
-
-def goals_table(goals: Sequence[Goal]) -> Table:
-    """Lays out each number beside what it should be."""
-    table = _table("Goals", "", ["measured", "goal"])
-    table.add_column("verdict")
-    for goal in goals:
-        relation = "at least" if goal.at_least else "at most"
-        table.add_row(
-            goal.name,
-            f"{goal.measured:.2f} {goal.unit}",
-            f"{relation} {goal.bound:.2f} {goal.unit}",
-            goal.verdict,
-        )
-    return table
-
-
-def _table(title: str, first: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column(first)
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
-
-
 def _trial(images: int, size: int) -> list[str]:
     if (images, size) == (_GOAL_IMAGES, _GOAL_SIZE):
         return []
     return [f"The goals are set for {_GOAL_IMAGES} images at {_GOAL_SIZE}; this was a trial."]
 
 
-def as_dict(
-    sides: Sequence[Side], goals: Sequence[Goal], size: int, notes: Sequence[str]
-) -> dict[str, Any]:
-    """Returns the results as JSON takes them, with what is needed to read them later."""
-    return {
-        "image_size": size,
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg(),
-        "sides": [
-            {
-                **dataclasses.asdict(side),
-                "rest": side.rest,
-                "images_per_second": side.images_per_second,
-            }
-            for side in sides
-        ],
-        "goals": [
-            {**dataclasses.asdict(goal), "missed_by": goal.missed_by, "verdict": goal.verdict}
-            for goal in goals
-        ],
-        "notes": list(notes),
-    }
-
-
 @contextlib.contextmanager
 def _work(output: Path, keep: bool, console: Console) -> Iterator[Path]:
-    """Makes the work folder and removes it in the end, however that comes."""
+    """Makes the work folder, and removes it in the end, whatever happens."""
     work = Path(tempfile.mkdtemp(prefix="work-", dir=output))
     try:
         yield work
@@ -290,6 +229,6 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
-    # A process that is told to end must not leave the one that it measures behind.
+    # SIGTERM must not leave the measured process behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -1,8 +1,8 @@
-"""Images a second by chunk size, Keras model against frozen graph: `python -m benchmarks.forward`.
+"""Compares the Keras backbone with its frozen graph, by chunk size: `python -m benchmarks.forward`.
 
-This is the measurement behind `CHUNK` in `trainer.preprocessing`. It runs the function that
-Transform runs, on images of noise, which cost the same as any of their size. Repetitions are
-interleaved and medians compared, so that whatever else the machine does hits all alike.
+`CHUNK` in `trainer.preprocessing` rests on this measurement. It runs the function that Transform
+runs on images of noise, which cost what any images of their size do. The variants take turns and
+medians are compared, so other work of the machine hits all alike.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def noise(images: int) -> tf.Tensor:
 
 
 def variants(size: int) -> dict[tuple[str, int], Callable[[tf.Tensor], tf.Tensor]]:
-    """Builds each (kind of model, chunk size)'s function from encoded images to embeddings."""
+    """Builds a function from encoded images to embeddings for each kind of model and chunk size."""
     import tensorflow as tf
 
     from trainer import freezing, preprocessing
@@ -78,7 +78,7 @@ def variants(size: int) -> dict[tuple[str, int], Callable[[tf.Tensor], tf.Tensor
 
 
 def rates_table(rates: dict[tuple[str, int], float]) -> Table:
-    """Lays out medians of images a second, and what freezing gains."""
+    """Lays out the median images per second, and what freezing gains."""
     table = Table(box=None, pad_edge=False)
     for name in ("chunk", "Keras, images/s", "frozen, images/s", "frozen / Keras"):
         table.add_column(name, justify="right")

@@ -1,4 +1,4 @@
-"""What was measured of each side, and what it means: plain data and arithmetic."""
+"""What was measured of each side, and the goals for it: plain data and arithmetic."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Side:
         name: what it is.
         images: how many images it took.
         seconds: from the start of its process to its end.
-        cpu_seconds: what it and its children took of all cores together.
-        peak_bytes: most memory resident at once.
+        cpu_seconds: CPU time of it and its children, all cores together.
+        peak_bytes: peak resident memory.
         written_bytes: size of its artifacts; 0 if it writes none.
-        components: seconds of each component, in the order in which they stand in its graph.
+        components: seconds of each component, in the order of its graph.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Side:
 
     @property
     def images_per_second(self) -> float:
-        """Images by seconds, end to end."""
+        """Rate over the whole, start-up included."""
         return self.images / self.seconds
 
 
@@ -67,14 +67,14 @@ class Goal:
 
     @property
     def verdict(self) -> str:
-        """Says in words how the goal fared."""
+        """Says that the goal is met, or by how much it is missed."""
         if not self.missed_by:
             return "goal met"
         return f"missed by {self.missed_by:.2f} {self.unit}"
 
 
 def judge(plain: Side, ours: Side, loop: Side) -> tuple[Goal, ...]:
-    """Holds our pipeline against the plain one and the bare loop."""
+    """Compares our pipeline with the plain one and the bare loop, goal by goal."""
     floor = loop.components["loop"]
     return (
         Goal("end to end, plain / ours", plain.seconds / ours.seconds, 4, True, "x"),

@@ -25,8 +25,8 @@ class Measured:
 
     Attributes:
         seconds: from its start to its end.
-        cpu_seconds: what it and its children took of all cores together.
-        peak_bytes: most memory resident at once, in the largest process of its family.
+        cpu_seconds: CPU time of it and its children, all cores together.
+        peak_bytes: peak resident memory of the largest among it and its children.
         answer: the JSON object in the last line it printed.
     """
 

@@ -1,8 +1,7 @@
-"""Seconds and memory of the report of a large run: `python -m benchmarks.report`.
+"""Measures time and memory of a large run's report: `python -m benchmarks.report`.
 
-It makes up what 60,000 images with ten classes leave behind (42,000 in train, 9,000 in test, all
-with embeddings of 1,984 numbers, as EfficientNet-Lite0's), and lets a process of its own make the
-page of it.
+It makes up what 60,000 images of ten classes leave behind: 42,000 in train and 9,000 in test, with
+embeddings of 1,984 numbers as EfficientNet-Lite0 makes them. A process of its own makes the page.
 """
 
 from __future__ import annotations
@@ -18,12 +17,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 
 from trainer.features import EMBEDDING_PREFIX, IMAGE, LABEL
 
 _TRAIN, _TEST, _CLASSES, _DIMENSION = 42_000, 9_000, 10, 1984
-_DIFFERENT = 500  # images; the rest repeat them, as only their number and size cost anything
+_DIFFERENT = 500  # images; the others repeat them, as only their number and size matter
 _SIDE = 96
 _EMBEDDING = f"{EMBEDDING_PREFIX}0123456789abcdef"
 _MEBIBYTE = 2**20
@@ -76,12 +77,9 @@ def make(folder: Path) -> dict[str, Any]:
 
 def write(folder: Path) -> None:
     """Writes transformed examples, predictions and a scorecard."""
-    import numpy as np
-    import pyarrow
-    import pyarrow.parquet
     import tensorflow as tf
 
-    from components.evaluator import predictions, scorecard
+    from components.evaluator import predictions
     from trainer.input import digest
 
     random = np.random.default_rng(0)
@@ -93,7 +91,7 @@ def write(folder: Path) -> None:
 
     def example(number: int) -> tuple[bytes, bytes, int]:
         place, label = number % _DIFFERENT, number % _CLASSES
-        image = pictures[place] + number.to_bytes(4, "big")  # what follows a JPEG is passed over
+        image = pictures[place] + number.to_bytes(4, "big")  # decoders ignore what follows a JPEG
         features = {
             IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
             LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
@@ -118,10 +116,21 @@ def write(folder: Path) -> None:
                     rows.append(
                         predictions.row(digest(image, np.int64(label)), label, ours, theirs)
                     )
-    evaluation = folder / "evaluation"
-    evaluation.mkdir()
+    _write_evaluation(folder / "evaluation", rows, matrix)
+
+
+def _write_evaluation(
+    folder: Path, rows: list[dict[str, Any]], matrix: npt.NDArray[np.int64]
+) -> None:
+    """Writes predictions and the scorecard that belongs to them."""
+    import pyarrow
+    import pyarrow.parquet
+
+    from components.evaluator import predictions, scorecard
+
+    folder.mkdir()
     table = pyarrow.Table.from_pylist(rows, predictions.SCHEMA)
-    pyarrow.parquet.write_table(table, evaluation / predictions.FILE_NAME)
+    pyarrow.parquet.write_table(table, folder / predictions.FILE_NAME)
     metrics = {"example_count": float(_TEST), "accuracy": np.trace(matrix) / _TEST}
     card = scorecard.Scorecard(
         blessed=True,
@@ -135,7 +144,7 @@ def write(folder: Path) -> None:
         slices={},
         confusion=tuple(tuple(row) for row in matrix.tolist()),
     )
-    (evaluation / scorecard.FILE_NAME).write_text(card.to_json(), "utf-8")
+    (folder / scorecard.FILE_NAME).write_text(card.to_json(), "utf-8")
 
 
 if __name__ == "__main__":

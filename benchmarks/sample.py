@@ -14,8 +14,8 @@ def shares(counts: Mapping[str, int], wanted: int) -> dict[str, int]:
     """Says how many records of each split to take, in proportion.
 
     Args:
-        counts: how many there are.
-        wanted: how many there shall be in all. A split that would have none gets one more.
+        counts: how many each split has.
+        wanted: how many to take in all. A split whose share is 0 gives 1 in addition.
     """
     total = sum(counts.values())
     wanted = min(wanted, total)
@@ -26,7 +26,7 @@ def shares(counts: Mapping[str, int], wanted: int) -> dict[str, int]:
 
 
 def is_taken(index: int, count: int, taken: int) -> bool:
-    """Tells whether a record is among those that are taken, which lie evenly over all.
+    """Tells whether to take a record; those that are taken lie evenly over all.
 
     Spans are often sorted by class, so that the first records alone would be of one class.
     """
@@ -39,7 +39,7 @@ def copy(span: Path, target: Path, wanted: int | None) -> dict[str, int]:
     Args:
         span: folder of split folders.
         target: the new span's folder.
-        wanted: how many images in all; all there are by default.
+        wanted: how many images to take in all; None for all there are.
 
     Returns:
         How many records each split has.

@@ -1,9 +1,8 @@
-"""The development server beside its model called in a loop: `python -m benchmarks.serving STORE`.
+"""Compares the development server with its bare model: `python -m benchmarks.serving STORE`.
 
-A bounded number of clients on loopback send requests over gRPC and over REST for a minute each,
-while the loop computes batches of one size; then the time of one image each way. Rounds are
-interleaved and medians compared, so that whatever else the machine does hits all alike. Half-way
-a new version arrives under load.
+In each round a loop calls the bare model, then a few clients send batches over gRPC and over REST,
+then single images are timed each way. Medians over the rounds are compared, so other work of the
+machine hits all alike. Half-way a new version arrives under load.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What TensorFlow and its companions read from the process before they load."""
+"""The settings that TensorFlow reads from the process when it loads."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import warnings
 
 
 def prepare_tensorflow() -> None:
-    """Sets what TensorFlow reads from the environment when it loads, where the user has not."""
+    """Sets variables that TensorFlow reads when it loads, unless the user has set them."""
     # Its start-up messages would fill the terminal.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow turns oneDNN's kernels on only for CPUs with AVX-512; with AVX2, they embed images
-    # about 1.6 times as fast as its own.
+    # On CPUs with AVX2, oneDNN embeds images about 1.6 times as fast as TensorFlow's own kernels;
+    # TensorFlow turns it on only with AVX-512.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    # What google-auth says of the grpcio that TFX pins is nothing that a user could act on.
+    # google-auth warns of the grpcio that TFX pins; a user cannot act on it.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.auth")

@@ -6,9 +6,9 @@ and random weights: what is tested is how the parts fit together, not what a bac
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,30 @@ from typing import TYPE_CHECKING, Any
 # TensorFlow reads it when it loads.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import coverage
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+# Every run tries the same examples, and none fails because the machine is busy.
+# `--hypothesis-profile default` looks for new ones.
+settings.register_profile(
+    "suite", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
+
+# A shell that is not interactive starts what runs in its background with interrupts ignored, which
+# processes that tests interrupt would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long a test waits for what must come: longer than it takes on a machine that is ten times
+# slower. Only a test that fails waits as long.
+PATIENCE_SECONDS = 600
 
 LABELS = ("cat", "größe", "猫 two")
 SIZE = 32
@@ -139,7 +156,7 @@ def _transform(records: Sequence[bytes], recipe: Any, folder: Path) -> tuple[Any
             data,
             source.TensorAdapterConfig(),
         ) | tft_beam.AnalyzeAndTransformDataset(
-            lambda inputs: preprocessing.preprocessing_fn(inputs, dataclasses.asdict(recipe)),
+            lambda inputs: preprocessing.preprocessing_fn(inputs, recipe.model_dump(mode="json")),
             output_record_batches=True,
         )
         function | tft_beam.WriteTransformFn(str(folder / "graph"))
@@ -207,6 +224,7 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
     import tensorflow_transform as tft
 
     from trainer import export, head, scoring
+    from trainer.options.training import Trainer
 
     recipe = transformed.recipe
     by_image = {
@@ -219,7 +237,7 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
         np.float32,
     )
     keras.utils.set_random_seed(4)
-    options = head.HeadOptions(hidden_units=None, dropout=0.5, normalize=True)
+    options = Trainer(hidden_units=None, dropout=0.5, normalize=True)
     model = head.build(embeddings, len(recipe.labels), options)
     # Random weights give embeddings that hardly differ; the scale makes the answers differ.
     kernel, _ = model.get_layer("logits").get_weights()
@@ -240,3 +258,16 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
     return Exported(
         directory, dict(zip(examples, probabilities, strict=True)), examples, transformed
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    """Measures coverage, where it is asked for, in the quick tests only; see pyproject.toml."""
+    measured = coverage.Coverage.current()
+    if measured is None or item.get_closest_marker("slow") is None:
+        return (yield)
+    measured.stop()
+    try:
+        return (yield)
+    finally:
+        measured.start()

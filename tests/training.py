@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import Config
-from pipeline.config.training import Trainer
-from tests.conftest import SIZE, Record, Transformed
+from tests.conftest import Record, Transformed
 from trainer import train
-from trainer.learning import Job
+from trainer.job import Job
+from trainer.options.export import Export
+from trainer.options.training import Trainer
 
 _SECTION: dict[str, Any] = {
     "epochs": 1,
@@ -26,22 +25,11 @@ _SECTION: dict[str, Any] = {
 
 
 def job(transformed: Transformed, **changes: Any) -> dict[str, Any]:
-    """What Trainer is given, with changes to `Job`, or to the sections `trainer` and `export`."""
+    """What Trainer is given; `changes` are to its recipe or the sections `trainer` and `export`."""
     trainer = {**_SECTION, **changes.pop("trainer", {})}
-    config = Config(name="test", data={"root": "/data"}, export=changes.pop("export", {}))
-    recipe = transformed.recipe
-    made = Job(
-        labels=recipe.labels,
-        embedding=recipe.embedding,
-        size=SIZE,
-        crop=recipe.crop,
-        backbone=recipe.backbone,
-        weights=recipe.weights,
-        options=Trainer(**trainer).model_dump(mode="json"),
-        export=config.export.model_dump(mode="json"),
-        fingerprint="",
-    )
-    return dataclasses.asdict(dataclasses.replace(made, **changes))
+    export = Export(**changes.pop("export", {}))
+    recipe = transformed.recipe.model_copy(update=changes)
+    return Job(recipe=recipe, trainer=Trainer(**trainer), export=export).custom_config()
 
 
 def run(

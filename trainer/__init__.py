@@ -1,1 +1,1 @@
-"""What is learnt: preprocessing, backbones, heads, input, training loop, tuner, export."""
+"""Learning: preprocessing, backbones, heads, input, training loop, tuner and export."""

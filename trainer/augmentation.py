@@ -1,59 +1,38 @@
-"""What training does to images so that a network sees more than there are; never anything else."""
+"""Augmentation: random changes of training images, so that a network sees more of them.
+
+Evaluation and serving see images as they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from trainer import rand_augment
-from trainer.options import pick
-
-
-@dataclass(frozen=True)
-class AugmentationOptions:
-    """What is done, and how far at most; see the config's section `trainer.augmentation`."""
-
-    flip: str
-    crop: float
-    rotation: float
-    zoom: float
-    translation: float
-    brightness: float
-    contrast: float
-    rand_augment_layers: int
-    rand_augment_magnitude: float
-    mixup: float
-    cutmix: float
-    fill: str
-
-    @classmethod
-    def from_config(cls, section: Mapping[str, Any]) -> AugmentationOptions:
-        """Reads the section as JSON gives it."""
-        return pick(cls, section)
+from trainer.options.augmentation import Augmentation
 
 
 def build(
-    options: AugmentationOptions, seed: int
+    options: Augmentation, seed: int
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """Builds the function that augments a batch in a tf.data pipeline.
 
     Args:
-        options: what is done; `crop` is not, as it happens where images are decoded.
-        seed: of Keras's layers, which draw their own random numbers, each from another one.
+        options: which changes, and how strong. `crop` is left out, as it belongs to decoding.
+        seed: of Keras's layers; each layer derives its own from it.
 
     Returns:
-        A function of images, float32 [batch, height, width, 3] in [0, 255]; the class as shares,
-        float32 [batch, classes]; and a seed, int64 [2]. It returns the first two, changed; only
-        MixUp and CutMix change the shares.
+        A function of images, float32 [batch, height, width, 3] in [0, 255]; soft labels, float32
+        [batch, classes]; and a seed, int64 [2]. It returns changed images and soft labels; only
+        MixUp and CutMix change the latter.
     """
     layers = _layers(options, seed)
 
     def augment(
-        images: tf.Tensor, shares: tf.Tensor, batch_seed: tf.Tensor
+        images: tf.Tensor, soft_labels: tf.Tensor, batch_seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         shape = images.shape
         for layer in layers:
@@ -65,31 +44,31 @@ def build(
         images = tf.clip_by_value(tf.ensure_shape(images, shape), 0.0, 255.0)
         if options.mixup and options.cutmix:
             chance = tf.random.stateless_uniform([], batch_seed + 5)
-            mixed, mixed_shares = tf.cond(
+            mixed, mixed_labels = tf.cond(
                 chance < 0.5,
-                lambda: mixup(images, shares, options.mixup, batch_seed),
-                lambda: cutmix(images, shares, options.cutmix, batch_seed),
+                lambda: mixup(images, soft_labels, options.mixup, batch_seed),
+                lambda: cutmix(images, soft_labels, options.cutmix, batch_seed),
             )
-            return mixed, mixed_shares
+            return mixed, mixed_labels
         if options.mixup:
-            return mixup(images, shares, options.mixup, batch_seed)
+            return mixup(images, soft_labels, options.mixup, batch_seed)
         if options.cutmix:
-            return cutmix(images, shares, options.cutmix, batch_seed)
-        return images, shares
+            return cutmix(images, soft_labels, options.cutmix, batch_seed)
+        return images, soft_labels
 
     return augment
 
 
-def _layers(options: AugmentationOptions, seed: int) -> list[keras.Layer]:
+def _layers(options: Augmentation, seed: int) -> list[keras.Layer]:
     wanted: list[tuple[type[keras.Layer], tuple[Any, ...]]] = []
-    # One by one, as Keras tosses a single coin for both axes.
+    # A layer for each axis, as Keras tosses a single coin for both.
     wanted += [
         (keras.layers.RandomFlip, (axis,))
         for axis in ("horizontal", "vertical")
         if options.flip in (axis, "both")
     ]
     if options.rotation:
-        # The config has degrees, Keras shares of a whole turn.
+        # The config counts degrees, Keras whole turns.
         wanted.append((keras.layers.RandomRotation, (options.rotation / 360, options.fill)))
     if options.zoom:
         wanted.append((keras.layers.RandomZoom, (options.zoom, None, options.fill)))
@@ -100,8 +79,8 @@ def _layers(options: AugmentationOptions, seed: int) -> list[keras.Layer]:
         wanted.append((keras.layers.RandomBrightness, (options.brightness, (0, 255))))
     if options.contrast:
         wanted.append((keras.layers.RandomContrast, (options.contrast,)))
-    # Layers of one seed would draw the same numbers, so that each angle had its own zoom. In
-    # float32 whatever the precision of training: these are pixels.
+    # Layers of one seed would draw the same numbers and so tie each angle to a zoom. Pixels stay
+    # float32 at any precision of training.
     return [
         kind(*arguments, seed=seed + number, dtype="float32")
         for number, (kind, arguments) in enumerate(wanted)
@@ -109,20 +88,20 @@ def _layers(options: AugmentationOptions, seed: int) -> list[keras.Layer]:
 
 
 def mixup(
-    images: tf.Tensor, shares: tf.Tensor, alpha: float, seed: tf.Tensor
+    images: tf.Tensor, soft_labels: tf.Tensor, alpha: float, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Blends each image with another one of the batch, and their classes alike.
+    """Blends each image with another one of the batch, and their labels in the same proportion.
 
-    MixUp as in Zhang et al., arXiv:1710.09412, with a blend for each image.
+    MixUp as in Zhang et al., arXiv:1710.09412; each image draws a blend of its own.
 
     Args:
         images: float32 [batch, height, width, 3].
-        shares: float32 [batch, classes].
-        alpha: of the Beta distribution that the blends are drawn from; above 0.
+        soft_labels: float32 [batch, classes].
+        alpha: parameter of the Beta distribution of the blends; above 0.
         seed: int [2].
 
     Returns:
-        Images and shares of the same shapes.
+        Images and soft labels of the same shapes.
     """
     count = tf.shape(images)[0]
     blend = _beta(count, alpha, seed)
@@ -130,25 +109,26 @@ def mixup(
     pixels = blend[:, tf.newaxis, tf.newaxis, tf.newaxis]
     return (
         pixels * images + (1 - pixels) * tf.gather(images, other),
-        blend[:, tf.newaxis] * shares + (1 - blend[:, tf.newaxis]) * tf.gather(shares, other),
+        blend[:, tf.newaxis] * soft_labels
+        + (1 - blend[:, tf.newaxis]) * tf.gather(soft_labels, other),
     )
 
 
 def cutmix(
-    images: tf.Tensor, shares: tf.Tensor, alpha: float, seed: tf.Tensor
+    images: tf.Tensor, soft_labels: tf.Tensor, alpha: float, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Puts a rectangle of another image of the batch into each; classes count by area.
+    """Puts a rectangle of another image of the batch into each image; labels count by area.
 
     CutMix as in Yun et al., arXiv:1905.04899.
 
     Args:
         images: float32 [batch, height, width, 3].
-        shares: float32 [batch, classes].
-        alpha: of the Beta distribution that areas are drawn from; above 0.
+        soft_labels: float32 [batch, classes].
+        alpha: parameter of the Beta distribution of the areas; above 0.
         seed: int [2].
 
     Returns:
-        Images and shares of the same shapes.
+        Images and soft labels of the same shapes.
     """
     count, height, width = tf.unstack(tf.shape(images)[:3])
     side = tf.sqrt(1 - _beta(count, alpha, seed))
@@ -159,12 +139,12 @@ def cutmix(
     other = _others(count, seed)
     return (
         tf.where(cut[..., tf.newaxis], tf.gather(images, other), images),
-        kept * shares + (1 - kept) * tf.gather(shares, other),
+        kept * soft_labels + (1 - kept) * tf.gather(soft_labels, other),
     )
 
 
 def _between(extent: tf.Tensor, centre: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
-    """Returns bool [batch, extent]: which pixels lie within half a side of the centre."""
+    """Returns bool [batch, extent]: whether a pixel lies within half a side of the centre."""
     place = (tf.range(tf.cast(extent, tf.float32)) + 0.5) / tf.cast(extent, tf.float32)
     return tf.abs(place[tf.newaxis] - centre[:, tf.newaxis]) < side[:, tf.newaxis] / 2
 

@@ -1,4 +1,4 @@
-"""Makes probabilities mean what they say: temperature scaling, and how far they are off."""
+"""Calibration: the temperature that makes probabilities honest, and the calibration error."""
 
 from __future__ import annotations
 
@@ -8,38 +8,40 @@ import scipy.optimize
 import scipy.special
 
 BINS = 15
-# Beyond these, probabilities are all alike or all 0 and 1; no sound model needs more.
+# Beyond these bounds, all probabilities are nearly equal or nearly 0 and 1.
 _BOUNDS = (0.05, 20.0)
 
 
 def temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
-    """Finds the temperature by which logits are to be divided, on data not trained on.
+    """Finds the temperature that calibrates logits, on data that the model did not learn from.
 
     Temperature scaling as in Guo et al., "On Calibration of Modern Neural Networks",
-    arXiv:1706.04599, section 4.2: the one number that makes the labels most likely. It never
-    changes which class is the most probable.
+    arXiv:1706.04599, section 4.2: logits are divided by the number that gives the labels the lowest
+    negative log-likelihood. The most probable class never changes.
 
     Args:
         logits: float32 [rows, classes].
         labels: int64 [rows], class ids.
 
     Returns:
-        The temperature, in [0.05, 20]; above 1 where the model is too sure of itself.
+        The temperature, in [0.05, 20]; above 1 where the model is overconfident.
     """
     exact = logits.astype(np.float64)
 
-    def surprise(log_temperature: float) -> float:
+    def negative_log_likelihood(log_temperature: float) -> float:
         log_probabilities = scipy.special.log_softmax(exact / np.exp(log_temperature), axis=1)
         return -float(log_probabilities[np.arange(len(labels)), labels].mean())
 
-    found = scipy.optimize.minimize_scalar(surprise, bounds=np.log(_BOUNDS), method="bounded")
+    found = scipy.optimize.minimize_scalar(
+        negative_log_likelihood, bounds=np.log(_BOUNDS), method="bounded"
+    )
     return float(np.exp(found.x))
 
 
 def expected_calibration_error(
     probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]
 ) -> float:
-    """Measures how far the confidence in the predicted class is from being right, on average.
+    """Measures the mean gap between the confidence in the predicted class and the accuracy.
 
     Args:
         probabilities: float [rows, classes].
@@ -55,5 +57,5 @@ def expected_calibration_error(
 
 
 def bins(confidence: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Returns the bin of each confidence, one of `BINS` equal ones; the last holds 1 too."""
+    """Returns which of `BINS` bins of equal width holds each confidence; the last includes 1."""
     return np.minimum((np.asarray(confidence, np.float64) * BINS).astype(np.int64), BINS - 1)

@@ -2,69 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
 import keras
 import tensorflow as tf
 
-from trainer.options import pick
+from trainer.options.cnn import Block, Cnn, Dense
 
 # Keras's 0.99 takes longer to forget the first steps than a short training lasts.
 _MOMENTUM = 0.9
 
 
-@dataclass(frozen=True)
-class Block:
-    """Convolutions of one width, then pooling and dropout."""
-
-    filters: int
-    convolutions: int
-    kernel_size: int
-    padding: str
-    activation: str
-    batch_norm: bool
-    pooling: str
-    pool_size: int
-    dropout: float
-
-
-@dataclass(frozen=True)
-class Dense:
-    """A dense layer between the convolutions and the classes."""
-
-    units: int
-    activation: str
-    batch_norm: bool
-    dropout: float
-
-
-@dataclass(frozen=True)
-class CnnOptions:
-    """The network's shape; see the config's section `trainer.cnn`.
-
-    Attributes:
-        blocks: from the image on.
-        flatten: "average" or "max" over all positions, or "none" to keep them apart.
-        dense: after the blocks.
-    """
-
-    blocks: Sequence[Block]
-    flatten: str
-    dense: Sequence[Dense]
-
-    @classmethod
-    def from_config(cls, section: Mapping[str, Any]) -> CnnOptions:
-        """Reads the section as JSON gives it."""
-        return cls(
-            blocks=tuple(pick(Block, block) for block in section["blocks"]),
-            flatten=section["flatten"],
-            dense=tuple(pick(Dense, layer) for layer in section["dense"]),
-        )
-
-
-def build(image_size: int, classes: int, options: CnnOptions) -> keras.Sequential:
+def build(image_size: int, classes: int, options: Cnn) -> keras.Sequential:
     """Builds an untrained network; seed Keras first.
 
     Args:
@@ -77,7 +24,7 @@ def build(image_size: int, classes: int, options: CnnOptions) -> keras.Sequentia
         [batch, classes].
 
     Raises:
-        ValueError: the image is too small for so many poolings or so wide kernels.
+        ValueError: the image is too small for the poolings or the kernels.
     """
     model = keras.Sequential(
         [
@@ -110,7 +57,7 @@ def build(image_size: int, classes: int, options: CnnOptions) -> keras.Sequentia
         )
         for layer in _finish(dense, f"dense{number}"):
             model.add(layer)
-    # In float32 whatever the precision: a loss needs its digits.
+    # Float32 at any precision, as a loss needs the digits.
     model.add(keras.layers.Dense(classes, name="logits", dtype="float32"))
     return model
 
@@ -146,7 +93,7 @@ def _activated(part: Block | Dense, prefix: str) -> list[keras.Layer]:
     activation = keras.layers.Activation(part.activation, name=f"{prefix}_{part.activation}")
     if not part.batch_norm:
         return [activation]
-    # Of all replicas together, as each would otherwise judge val by means of its own.
+    # Replicas share their statistics; otherwise each would evaluate val with its own.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     norm = keras.layers.BatchNormalization(
         momentum=_MOMENTUM, synchronized=replicas > 1, name=f"{prefix}_norm"

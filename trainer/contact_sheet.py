@@ -1,4 +1,4 @@
-"""A contact sheet: one picture of the images that a network is given in training."""
+"""A contact sheet: one picture of the images that a network sees in training."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+FILE_NAME = "augmented.png"
 _GAP = 2
 
 

@@ -16,12 +16,12 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Place:
-    """This process among those that train one model.
+    """This process among the workers that train one model.
 
     Attributes:
-        strategy: TensorFlow's, under whose scope the model is made.
-        index: which of the workers this is; the first one exports.
-        workers: how many there are.
+        strategy: TensorFlow's; the model is made in its scope.
+        index: number of this worker, from 0; worker 0 exports the model.
+        workers: number of workers.
     """
 
     strategy: tf.distribute.Strategy
@@ -29,15 +29,20 @@ class Place:
     workers: int
 
     @property
+    def several(self) -> bool:
+        """Whether several replicas share each batch."""
+        return bool(self.strategy.num_replicas_in_sync > 1)
+
+    @property
     def shard(self) -> tuple[int, int]:
-        """Which part of how many of the training data this process reads."""
+        """Which part of the training data this worker reads, and how many parts there are."""
         return self.index, self.workers
 
 
 class _MultiWorker(tf.distribute.MultiWorkerMirroredStrategy):
-    """TensorFlow's, with a `reduce` that takes what Keras 3.6 gives it.
+    """TensorFlow's strategy, with a `reduce` that fits the calls of Keras 3.6.
 
-    Keras has it reduce whole batches, which are tuples, and scalars along an axis that they lack.
+    Keras passes whole batches, which are tuples, and an axis even for scalars.
     """
 
     def reduce(self, reduce_op: Any, value: Any, axis: int | None = None) -> Any:
@@ -54,8 +59,8 @@ class _MultiWorker(tf.distribute.MultiWorkerMirroredStrategy):
 def place() -> Place:
     """Joins the cluster that the environment's TF_CONFIG describes, or stays on this machine.
 
-    Here it takes all GPUs if there are several, and TensorFlow's one device otherwise. A cluster
-    must be joined before TensorFlow does anything else.
+    On one machine it takes all GPUs if there are several, and TensorFlow's default device
+    otherwise. The first call must come before TensorFlow does anything else.
     """
     config = json.loads(os.environ.get("TF_CONFIG") or "{}")
     cluster, task = config.get("cluster", {}), config.get("task", {})
@@ -69,7 +74,7 @@ def place() -> Place:
 
 
 def unsharded(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Has every worker read a dataset as it is: it holds this worker's part already."""
+    """Turns off TensorFlow's own sharding, so that every worker reads the dataset as it is."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options)
@@ -77,7 +82,7 @@ def unsharded(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 @contextlib.contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Has layers that are made inside compute with Keras's dtype policy of that name."""
+    """Sets Keras's dtype policy, by its name, for the layers that are made inside the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

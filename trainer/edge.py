@@ -1,7 +1,7 @@
 """The model for small devices: a TensorFlow Lite file beside the SavedModel.
 
-It takes pixels instead of encoded images, as a device has its own way of decoding; how these pixels
-are to be made is written beside it.
+It takes pixels instead of encoded images, as devices decode by themselves. A description beside it
+says how to make these pixels.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def save(
         labels: class names; the index in this list is the class id.
         kind: "float16" or "int8".
         sample: encoded images from which int8 learns the range of each activation.
-        float_share: of int8; see `quantization.quantize`.
+        float_share: for int8 only; see `quantization.quantize`.
         crop: see `images.crop_and_resize`.
         directory: where to write, local or on any file system that TensorFlow knows.
     """
@@ -88,7 +88,7 @@ def convert(
     Returns:
         The file's content.
     """
-    # Frozen, as the converter aborts the process on the variables of some Keras 3 layers.
+    # The converter aborts the process on variables of some Keras 3 layers; a frozen model has none.
     score = freezing.freeze(model)
     function = tf.function(
         lambda pixels: tf.nn.softmax(score(pixels) / temperature), autograph=False

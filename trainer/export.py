@@ -1,4 +1,4 @@
-"""The exported model: from encoded images to classes, in one SavedModel that TF Serving takes."""
+"""The exported model: from encoded images to classes, in one SavedModel for TF Serving."""
 
 from __future__ import annotations
 
@@ -9,22 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_log_pb2
 
-from trainer.features import (
-    CLASSES,
-    CLASSIFY,
-    EVALUATION,
-    EXAMPLES,
-    IMAGE,
-    IMAGE_BYTES,
-    INPUTS,
-    PREDICTED_LABEL,
-    PROBABILITIES,
-    SCORE,
-    SCORES,
-    SERVING_DEFAULT,
-    SERVING_EXAMPLES,
-    UNCALIBRATED,
-)
+from trainer import features
 from trainer.scoring import Scorer, graph_function, parse_images
 
 
@@ -35,7 +20,7 @@ class ImageClassifier(tf.Module):
         """Puts the parts together.
 
         Args:
-            scorer: what tells classes apart.
+            scorer: turns images and examples into logits.
             temperature: divides logits; see `calibration.temperature`.
             labels_file: class names, one a line; the file travels inside the SavedModel.
             classes: number of classes.
@@ -58,7 +43,7 @@ class ImageClassifier(tf.Module):
     def _probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(logits / self._temperature)
 
-    @graph_function(tf.TensorSpec([None], tf.string, name=IMAGE_BYTES))
+    @graph_function(tf.TensorSpec([None], tf.string, name=features.IMAGE_BYTES))
     def predict(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies encoded images.
 
@@ -71,18 +56,18 @@ class ImageClassifier(tf.Module):
         """
         probabilities = self._probabilities(self._scorer.images(image_bytes))
         return {
-            PROBABILITIES: probabilities,
-            PREDICTED_LABEL: self._names.lookup(tf.argmax(probabilities, axis=1)),
-            SCORE: tf.reduce_max(probabilities, axis=1),
+            features.PROBABILITIES: probabilities,
+            features.PREDICTED_LABEL: self._names.lookup(tf.argmax(probabilities, axis=1)),
+            features.SCORE: tf.reduce_max(probabilities, axis=1),
         }
 
-    @graph_function(tf.TensorSpec([None], tf.string, name=EXAMPLES))
+    @graph_function(tf.TensorSpec([None], tf.string, name=features.EXAMPLES))
     def predict_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies serialized tf.Examples by `image/encoded`; returns what `predict` does."""
         outputs: dict[str, tf.Tensor] = self.predict(parse_images(examples))
         return outputs
 
-    @graph_function(tf.TensorSpec([None], tf.string, name=INPUTS))
+    @graph_function(tf.TensorSpec([None], tf.string, name=features.INPUTS))
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers TF Serving's Classify API.
 
@@ -92,11 +77,14 @@ class ImageClassifier(tf.Module):
         Returns:
             `classes` string and `scores` float32, both [batch, classes], in label order.
         """
-        scores = self.predict_examples(inputs)[PROBABILITIES]
+        scores = self.predict_examples(inputs)[features.PROBABILITIES]
         names = self._names.lookup(tf.range(self._classes, dtype=tf.int64))
-        return {CLASSES: tf.tile(names[tf.newaxis], [tf.shape(scores)[0], 1]), SCORES: scores}
+        return {
+            features.CLASSES: tf.tile(names[tf.newaxis], [tf.shape(scores)[0], 1]),
+            features.SCORES: scores,
+        }
 
-    @graph_function(tf.TensorSpec([None], tf.string, name=EXAMPLES))
+    @graph_function(tf.TensorSpec([None], tf.string, name=features.EXAMPLES))
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies transformed examples, for the Evaluator.
 
@@ -104,13 +92,13 @@ class ImageClassifier(tf.Module):
             examples: string [batch], serialized examples as Transform writes them.
 
         Returns:
-            `probabilities` float32 [batch, classes]; `uncalibrated`, what they would be at a
-            temperature of 1.
+            `probabilities` float32 [batch, classes]; `uncalibrated`, the same at a temperature
+            of 1.
         """
         logits = self._scorer.examples(examples)
         return {
-            PROBABILITIES: self._probabilities(logits),
-            UNCALIBRATED: tf.nn.softmax(logits),
+            features.PROBABILITIES: self._probabilities(logits),
+            features.UNCALIBRATED: tf.nn.softmax(logits),
         }
 
 
@@ -139,10 +127,10 @@ def save(
             classifier,
             directory,
             signatures={
-                SERVING_DEFAULT: classifier.predict,
-                SERVING_EXAMPLES: classifier.predict_examples,
-                CLASSIFY: classifier.classify,
-                EVALUATION: classifier.evaluate,
+                features.SERVING_DEFAULT: classifier.predict,
+                features.SERVING_EXAMPLES: classifier.predict_examples,
+                features.CLASSIFY: classifier.classify,
+                features.EVALUATION: classifier.evaluate,
             },
         )
     _name_classify_method(directory)
@@ -154,7 +142,7 @@ def _name_classify_method(directory: str) -> None:
     # (tensorflow/serving, servables/tensorflow/classifier.cc, PreProcessClassification).
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(directory)
     updater.replace_method_name(
-        signature_key=CLASSIFY,
+        signature_key=features.CLASSIFY,
         method_name=tf.compat.v1.saved_model.signature_constants.CLASSIFY_METHOD_NAME,
         tags=[tf.saved_model.SERVING],
     )
@@ -170,11 +158,13 @@ def _write_warmup(directory: str, images: Sequence[bytes]) -> None:
 
 
 def _warmup_requests(images: Sequence[bytes]) -> list[prediction_log_pb2.PredictionLog]:
-    """Builds a request for every signature, and for batches of one and of all images."""
+    """Builds requests for the serving signatures, with batches of one image and of all."""
     examples = [
         tf.train.Example(
             features=tf.train.Features(
-                feature={IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image]))}
+                feature={
+                    features.IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image]))
+                }
             )
         )
         for image in images
@@ -182,8 +172,8 @@ def _warmup_requests(images: Sequence[bytes]) -> list[prediction_log_pb2.Predict
     serialized = [example.SerializeToString() for example in examples]
     requests = []
     for signature, name, values in (
-        (SERVING_DEFAULT, IMAGE_BYTES, list(images)),
-        (SERVING_EXAMPLES, EXAMPLES, serialized),
+        (features.SERVING_DEFAULT, features.IMAGE_BYTES, list(images)),
+        (features.SERVING_EXAMPLES, features.EXAMPLES, serialized),
     ):
         for batch in (values[:1], values):
             predict = predict_pb2.PredictRequest()
@@ -192,7 +182,7 @@ def _warmup_requests(images: Sequence[bytes]) -> list[prediction_log_pb2.Predict
             predict_log = prediction_log_pb2.PredictLog(request=predict)
             requests.append(prediction_log_pb2.PredictionLog(predict_log=predict_log))
     classify = classification_pb2.ClassificationRequest()
-    classify.model_spec.signature_name = CLASSIFY
+    classify.model_spec.signature_name = features.CLASSIFY
     classify.input.example_list.examples.extend(examples[:1])
     classify_log = prediction_log_pb2.ClassifyLog(request=classify)
     requests.append(prediction_log_pb2.PredictionLog(classify_log=classify_log))

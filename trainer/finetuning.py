@@ -1,4 +1,4 @@
-"""Backbone and head as one network, of which the top of the backbone learns too."""
+"""Fine-tuning: backbone and head as one network, in which the top of the backbone learns too."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import keras
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
     """Puts a head on a backbone; both keep their weights.
 
-    The backbone is always called in inference mode, so that its batch normalisation goes on with
-    the mean and variance of what it was trained on: those of a small batch would undo it.
+    The backbone always runs in inference mode: its batch normalisation keeps the mean and variance
+    of its own training, as those of small batches would undo what it learnt.
 
     Args:
         backbone: float32 [batch, size, size, 3] in [0, 255] to float32 [batch, dimension].
@@ -23,7 +23,7 @@ def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
 
 
 def copy(model: keras.Model) -> keras.Model:
-    """Makes a model of the same layers and weights, in variables of its own."""
+    """Copies a model: the same layers and weights, in new variables."""
     copied = keras.models.clone_model(model)
     copied.set_weights(model.get_weights())
     return copied
@@ -35,11 +35,11 @@ def unfreeze(backbone: keras.Model, top: float | str) -> None:
     Args:
         backbone: the model, whose layers may be models themselves; only `trainable` changes.
         top: share of the layers with weights that learn, in [0, 1], counted from the output; or
-            what the name of the first layer that learns starts with.
+            the start of the name of the first layer that learns.
 
     Raises:
-        ValueError: the backbone is a SavedModel, which cannot learn; or no layer's name starts so,
-            and the message lists what they start with.
+        ValueError: the backbone is a SavedModel, which cannot learn; or no layer has such a name,
+            and the message lists how their names start.
     """
     leaves = _leaves(backbone)
     if any(isinstance(layer, keras.layers.TFSMLayer) for layer in leaves):

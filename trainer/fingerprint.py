@@ -1,27 +1,26 @@
 """Fingerprints of code and configuration, for TFX's execution cache.
 
 TFX keys a cached execution by its inputs and parameters. A function that is named by its import
-path contributes only its name, so a change of its code would be served from the cache. Putting
+path contributes only its name, so a run after a change of its code would be served from the cache.
 `digest(...)` among the parameters closes that gap.
+
+A fingerprint follows meaning: docstrings, comments and layout of Python code do not count. Modules
+that only declare options do not count either, as their values travel as parameters.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.abc import Traversable
 from typing import Any
 
 _KINDS = (".py", ".j2", ".css")
-
-
-def _sources(node: Traversable, name: str) -> list[tuple[str, bytes]]:
-    if node.is_dir():
-        children = sorted(node.iterdir(), key=lambda child: child.name)
-        return [pair for child in children for pair in _sources(child, f"{name}/{child.name}")]
-    return [(name, node.read_bytes())] if name.endswith(_KINDS) else []
+_OPTIONS = ("options", "options.py", "section.py")
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def digest(
@@ -35,7 +34,8 @@ def digest(
         package: the top-level package that holds them.
 
     Returns:
-        16 hexadecimal digits; equal for equal sources and parameters.
+        16 hexadecimal digits; equal for equal parameters and sources of equal meaning, on all
+        versions of Python.
 
     Raises:
         FileNotFoundError: a source does not exist, or holds nothing of that kind.
@@ -43,9 +43,41 @@ def digest(
     hasher = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
     root = resources.files(package)
     for source in sources:
-        found = _sources(root.joinpath(source), source)
+        found = list(_sources(root.joinpath(source), source))
         if not found:
             raise FileNotFoundError(f"{package}/{source} holds none of {', '.join(_KINDS)}")
         for name, content in found:
             hasher.update(name.encode() + b"\0" + content + b"\0")
     return hasher.hexdigest()[:16]
+
+
+def _sources(node: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
+    """Yields the name and the meaning of each source file, in the order of the names."""
+    if node.is_dir():
+        for child in sorted(node.iterdir(), key=lambda child: child.name):
+            if child.name not in _OPTIONS:
+                yield from _sources(child, f"{name}/{child.name}")
+    elif name.endswith(".py"):
+        yield name, json.dumps(_meaning(ast.parse(node.read_bytes()))).encode()
+    elif name.endswith(_KINDS):
+        yield name, node.read_bytes()
+
+
+def _meaning(part: Any) -> Any:
+    """Returns a part of a syntax tree as JSON: kinds of nodes and their fields.
+
+    Empty fields are left out, as newer versions of Python add fields.
+    """
+    if isinstance(part, list):
+        return [_meaning(one) for one in part]
+    if not isinstance(part, ast.AST):
+        return part
+    if isinstance(part, ast.Constant):
+        return repr(part.value)
+    fields = dict(ast.iter_fields(part))
+    if isinstance(part, _DOCUMENTED) and ast.get_docstring(part, clean=False) is not None:
+        fields["body"] = fields["body"][1:]
+    if isinstance(part, ast.JoinedStr):  # to which Python 3.12.0 adds empty texts
+        fields["values"] = [one for one in part.values if getattr(one, "value", None) != ""]
+    filled = {name: _meaning(value) for name, value in fields.items() if value not in (None, [])}
+    return [type(part).__name__, filled]

@@ -1,4 +1,4 @@
-"""The training loop: Keras's, watched over, and continued where it was interrupted."""
+"""The training loop: Keras's, with progress, early failure and resumption after a kill."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from trainer import optimization, progress
-from trainer.options import FitOptions
+from trainer.options.training import Trainer
 from trainer.resuming import Checkpoint, EarlyStopping
 
 _LOG_SECONDS = 30.0
@@ -22,9 +22,9 @@ class TrainingFailedError(RuntimeError):
 
 
 class _Watch(keras.callbacks.Callback):
-    """Tells how far training is, and stops it once the loss is no longer a number."""
+    """Reports progress, and stops a training whose loss is no longer a number."""
 
-    def __init__(self, task: str, options: FitOptions, steps: int, first_epoch: int) -> None:
+    def __init__(self, task: str, options: Trainer, steps: int, first_epoch: int) -> None:
         super().__init__()
         self._task = task
         self._options = options
@@ -79,7 +79,7 @@ def fit(
     validation: Any,
     *,
     steps_per_epoch: int,
-    options: FitOptions,
+    options: Trainer,
     task: str,
     logs: str | None = None,
     checkpoint: str | None = None,
@@ -88,55 +88,38 @@ def fit(
 
     Args:
         model: from whatever `data` holds to logits; it ends with the weights of its best epoch.
-        data: from the epoch to begin with to batches for `Model.fit`: inputs, shares of classes
-            and how much each row counts.
-        validation: the same of the validation split, without an end to it being asked for.
+        data: from the first epoch to batches for `Model.fit`: inputs, soft labels and how much
+            each row counts.
+        validation: the same of the validation split, which ends by itself.
         steps_per_epoch: batches in an epoch.
         options: how to train.
         task: what is trained, for messages.
         logs: where TensorBoard's event files go; None for nowhere.
-        checkpoint: folder of the state that an interrupted training goes on from, which stays until
-            `resuming.forget`; None to begin anew in any case.
+        checkpoint: folder of the state that an interrupted training resumes from; it stays until
+            `resuming.forget`. None to begin anew in any case.
 
     Raises:
         TrainingFailedError: the loss is no longer a number, or memory is exhausted.
+        ValueError: the state in `checkpoint` is of another model.
     """
-    with model.distribute_strategy.scope():
-        model.compile(
-            optimizer=optimization.optimizer(options, steps_per_epoch),
-            loss=optimization.loss(options),
-            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-            steps_per_execution=_at_once(steps_per_epoch, options.steps_per_execution),
-            jit_compile=options.jit_compile,
-        )
     stopping = EarlyStopping(
         monitor="val_loss", mode="min", patience=options.patience, restore_best_weights=True
     )
     callbacks: list[keras.callbacks.Callback] = [stopping]
     first_epoch = 0
-    if checkpoint is not None:
-        state = Checkpoint(checkpoint, stopping)
-        with model.distribute_strategy.scope():
+    with model.distribute_strategy.scope():
+        _compile(model, options, steps_per_epoch)
+        if checkpoint is not None:
+            state = Checkpoint(checkpoint, stopping)
             first_epoch = state.restore(model)
-        callbacks.append(state)
+            callbacks.append(state)
+    if first_epoch:
+        print(f"{task}: resumes after epoch {first_epoch} of an interrupted training", flush=True)
     callbacks.append(_Watch(task, options, steps_per_epoch, first_epoch))
     if logs is not None:
         callbacks.append(keras.callbacks.TensorBoard(log_dir=logs, write_graph=False))
-    if first_epoch:
-        print(f"{task}: goes on after epoch {first_epoch} of an interrupted training", flush=True)
-    batches = data(first_epoch)
     try:
-        model.fit(
-            batches,
-            validation_data=validation,
-            epochs=options.epochs,
-            initial_epoch=first_epoch,
-            # What knows its own length is asked for it, and told when an epoch ends.
-            steps_per_epoch=None if isinstance(batches, keras.utils.PyDataset) else steps_per_epoch,
-            shuffle=False,  # the data is shuffled by the seed
-            callbacks=callbacks,
-            verbose=2,
-        )
+        _run(model, data(first_epoch), validation, steps_per_epoch, options, first_epoch, callbacks)
     except tf.errors.ResourceExhaustedError as error:
         raise TrainingFailedError(
             f"{task}: out of memory with a batch_size of {options.batch_size}; try"
@@ -148,6 +131,39 @@ def fit(
         model.set_weights(stopping.restored["best_weights"])
 
 
+def _compile(model: keras.Model, options: Trainer, steps_per_epoch: int) -> None:
+    model.compile(
+        optimizer=optimization.optimizer(options, steps_per_epoch),
+        loss=optimization.loss(options),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        steps_per_execution=_at_once(steps_per_epoch, options.steps_per_execution),
+        jit_compile=options.jit_compile,
+    )
+
+
+def _run(
+    model: keras.Model,
+    batches: Any,
+    validation: Any,
+    steps_per_epoch: int,
+    options: Trainer,
+    first_epoch: int,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    # Keras asks a PyDataset for its length and tells it when an epoch ends; all else needs a count.
+    knows_its_length = isinstance(batches, keras.utils.PyDataset)
+    model.fit(
+        batches,
+        validation_data=validation,
+        epochs=options.epochs,
+        initial_epoch=first_epoch,
+        steps_per_epoch=None if knows_its_length else steps_per_epoch,
+        shuffle=False,  # the data is shuffled by the seed
+        callbacks=callbacks,
+        verbose=2,
+    )
+
+
 def _at_once(steps: int, wanted: int) -> int:
-    """Returns how many steps to run at once: Keras would fill an epoch up to a multiple of it."""
+    """Returns how many steps to run at once; it divides an epoch, which Keras would round up."""
     return max(number for number in range(1, min(steps, wanted) + 1) if steps % number == 0)

@@ -2,8 +2,8 @@
 
 A Keras backbone has hundreds of variables and normalisation layers. TensorFlow pays for each of
 them whenever a graph is traced, saved or loaded, which Transform, Trainer and Evaluator do about
-twenty times in a run, and at every inference. Frozen, the weights are constants, into which
-TensorFlow's own graph optimizer folds the normalisation.
+twenty times in a run, and at every inference. In a frozen graph the weights are constants, and
+TensorFlow's own graph optimizer folds the normalisation into them.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def freeze(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         model: the model; it is called with `training=False`.
 
     Returns:
-        The function, which computes what the model does up to rounding: folding a normalisation
-        into a convolution reorders a multiplication.
+        The function. Its results are the model's up to rounding, as folding a normalisation into a
+        convolution reorders a multiplication.
     """
     specification = tf.TensorSpec(model.input_shape, model.inputs[0].dtype)
     call = tf.function(lambda batch: model(batch, training=False), autograph=False)
@@ -47,7 +47,7 @@ def freeze(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _folded(graph: tf.Graph, source: str, result: str) -> tf.compat.v1.GraphDef:
-    """Folds constants through the graph, the batch normalisation into convolutions among them."""
+    """Folds constants through the graph, and so batch normalisation into convolutions."""
     meta_graph = meta_graph_pb2.MetaGraphDef(graph_def=graph.as_graph_def())
     kept = meta_graph_pb2.CollectionDef()
     kept.node_list.value.extend([source, result])

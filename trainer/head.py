@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 import numpy.typing as npt
 
-# An activation that is 0 for nearly all of train would otherwise be blown up in val.
+from trainer.options.training import Trainer
+
+# Without a floor, a feature that is 0 in nearly all of train would explode in val.
 _VARIANCE_FLOOR = 1e-2
-NORMALIZATION_ROWS = 10_000  # a sample: mean and variance settle long before
+NORMALIZATION_ROWS = 10_000  # a sample; mean and variance settle with far fewer
 
 
-@dataclass(frozen=True)
-class HeadOptions:
-    """The head's shape; see the config's `trainer` section."""
-
-    hidden_units: int | None
-    dropout: float
-    normalize: bool
-
-
-def build(
-    embeddings: npt.NDArray[np.float32], classes: int, options: HeadOptions
-) -> keras.Sequential:
+def build(embeddings: npt.NDArray[np.float32], classes: int, options: Trainer) -> keras.Sequential:
     """Builds an untrained head.
 
     Args:
-        embeddings: float32 [rows, dimension] of the training split, which set the normalisation.
+        embeddings: float32 [rows, dimension] of the training split; the normalisation is theirs.
         classes: number of classes.
         options: its shape.
 
@@ -43,6 +32,6 @@ def build(
         layers.append(keras.layers.Dropout(options.dropout, name="dropout_input"))
         layers.append(keras.layers.Dense(options.hidden_units, "relu", name="hidden"))
     layers.append(keras.layers.Dropout(options.dropout, name="dropout"))
-    # In float32 whatever the precision: a loss needs its digits.
+    # Float32 at any precision, as a loss needs the digits.
     layers.append(keras.layers.Dense(classes, name="logits", dtype="float32"))
     return keras.Sequential(layers, name="head")

@@ -1,6 +1,6 @@
-"""What a network learns on that sees pixels: encoded images, decoded and augmented on the fly.
+"""Input of networks that see pixels: encoded images, decoded and augmented on the fly.
 
-Decoded pixels are never stored. The order of the images depends on nothing but data and seed.
+Decoded pixels are never stored. The order of the images depends on data and seed only.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from trainer import images
 from trainer.features import IMAGE, LABEL
 from trainer.input import digest, parsed
 
-# Takes images, shares of classes and a seed, and gives back the first two, changed.
+# From images, soft labels and a seed to changed images and soft labels.
 Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 # Encoded images stay in memory if they take no more of it than this.
@@ -29,9 +30,9 @@ _READ_BATCH = 64
 class ImageTable:
     """The encoded images of one split, with random access by row.
 
-    Rows are sorted by a digest of image and label, as those of an `EmbeddingTable` and for its
-    reason. Images lie in a file on disk, and in memory too if they fit; labels, digests and places
-    in the file take 40 bytes a row.
+    Rows are sorted by image fingerprint, for the reason that `EmbeddingTable` gives. Images lie in
+    a file on disk, and in memory too if they fit; labels, fingerprints and places in the file take
+    40 bytes a row.
 
     Attributes:
         labels: int64 [rows].
@@ -42,7 +43,7 @@ class ImageTable:
 
         Args:
             patterns: globs of gzipped TFRecord files that Transform wrote.
-            directory: an existing folder for the table's file, which stays until it is deleted.
+            directory: an existing folder for the table's file, which the table never deletes.
 
         Raises:
             ValueError: there is no example.
@@ -88,7 +89,7 @@ def batches(
     crop: float,
     batch_size: int,
     weights: npt.NDArray[np.float32],
-    even: bool = False,
+    drop_remainder: bool = False,
 ) -> tf.data.Dataset:
     """Returns a split once, in the table's order and as serving sees it.
 
@@ -98,23 +99,20 @@ def batches(
         crop: see `images.crop_and_resize`.
         batch_size: images in a batch; the last may be smaller.
         weights: float32 [classes], how much an image of each class counts.
-        even: leaves the last batch out if it is smaller, for replicas that share each batch: one
-            that got nothing would have a loss of 0/0.
+        drop_remainder: leaves out a smaller last batch. Replicas share each batch, and one that got
+            nothing would have a loss of 0/0.
 
     Returns:
-        Batches of three: images float32 [batch, size, size, 3] in [0, 255]; the class as shares,
-        float32 [batch, classes]; and how much each image counts, float32 [batch].
+        Batches of three: images float32 [batch, size, size, 3] in [0, 255]; soft labels, float32
+        [batch, classes]; and how much each image counts, float32 [batch].
     """
     return (
         _encoded(tf.data.Dataset.range(len(table)), table)
         .map(
-            lambda row, image, label: (
-                images.crop_and_resize(images.decode(image), size, crop),
-                label,
-            ),
+            lambda row, image, label: (_served(image, size, crop), label),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        .batch(batch_size, drop_remainder=even)
+        .batch(batch_size, drop_remainder=drop_remainder)
         .map(lambda image, label: (image, *_target(label, weights)))
         .prefetch(tf.data.AUTOTUNE)
     )
@@ -130,15 +128,14 @@ def training_batches(
     weights: npt.NDArray[np.float32],
     augment: Augment,
     seed: int,
-    first_epoch: int,
-    epochs: int,
-    even: bool = False,
+    epochs: range,
+    drop_remainder: bool = False,
     shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Returns the epochs of a training one after the other, each in an order of its own.
 
-    Order and augmentation follow from the seed, however many threads there are; the order, also
-    if the training was interrupted.
+    Order and augmentation follow from the seed, whatever the number of threads. After an
+    interruption the order is still the same.
 
     Args:
         table: where images come from.
@@ -147,54 +144,53 @@ def training_batches(
         area: see `images.load_random_part`; 1 for the central square, as serving sees it.
         batch_size: images in a batch; the last of an epoch may be smaller.
         weights: see `batches`.
-        augment: what is done to a batch.
+        augment: changes the images and soft labels of a batch.
         seed: of order and augmentation.
-        first_epoch: epoch to begin with, from 0.
-        epochs: epoch to end before.
-        even: see `batches`.
-        shard: which part of how many to read.
+        epochs: numbers of the epochs, from 0.
+        drop_remainder: see `batches`.
+        shard: index and number of the parts of the table, of which one is read.
 
     Returns:
         Batches as those of `batches`.
     """
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
-        rows = tf.data.Dataset.range(len(table))
-        order = rows.map(
-            lambda place: tf.random.experimental.index_shuffle(
-                place, tf.stack([tf.constant(seed, tf.int64), number]), len(table) - 1
-            )
-        )
         return (
-            _encoded(order.shard(shard[1], shard[0]), table)
+            _encoded(_shuffled(len(table), seed, number).shard(shard[1], shard[0]), table)
             .map(
                 lambda row, image, label: (
-                    pixels(image, tf.stack([seed + number, row])),
+                    _part(image, size, crop, area, tf.stack([seed + number, row])),
                     label,
                     row,
                 ),
                 num_parallel_calls=tf.data.AUTOTUNE,
             )
-            .batch(batch_size, drop_remainder=even)
-            .map(
-                lambda image, label, row: augmented(image, label, tf.stack([seed + number, row[0]]))
-                # One at a time: Keras's layers draw their random numbers one after the other.
-            )
+            .batch(batch_size, drop_remainder=drop_remainder)
+            # Not in parallel: Keras's layers draw their random numbers one after the other.
+            .map(lambda image, label, row: augmented(image, label, [seed + number, row[0]]))
         )
 
-    def pixels(image: tf.Tensor, image_seed: tf.Tensor) -> tf.Tensor:
-        if area < 1:
-            return images.load_random_part(image, size, area, image_seed)
-        return _served(image, size, crop)
+    def augmented(image: tf.Tensor, label: tf.Tensor, batch_seed: Any) -> tuple[tf.Tensor, ...]:
+        soft_labels, counts = _target(label, weights)
+        return *augment(image, soft_labels, tf.stack(batch_seed)), counts
 
-    def augmented(
-        image: tf.Tensor, label: tf.Tensor, batch_seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        shares, counts = _target(label, weights)
-        return *augment(image, shares, batch_seed), counts
-
-    numbers = tf.data.Dataset.range(first_epoch, epochs)
+    numbers = tf.data.Dataset.range(epochs.start, epochs.stop)
     return numbers.flat_map(epoch).prefetch(tf.data.AUTOTUNE)
+
+
+def _shuffled(rows: int, seed: int, epoch: tf.Tensor) -> tf.data.Dataset:
+    epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
+    return tf.data.Dataset.range(rows).map(
+        lambda place: tf.random.experimental.index_shuffle(place, epoch_seed, rows - 1)
+    )
+
+
+def _part(
+    image: tf.Tensor, size: int, crop: float, area: float, image_seed: tf.Tensor
+) -> tf.Tensor:
+    if area < 1:
+        return images.load_random_part(image, size, area, image_seed)
+    return _served(image, size, crop)
 
 
 def _served(image: tf.Tensor, size: int, crop: float) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Encoded images to model input: the one way an image is decoded, cropped and resized.
+"""From encoded images to model input: the only code that decodes, crops and resizes.
 
 Training, evaluation and serving all go through these functions inside the TensorFlow graph, so
 that they cannot preprocess differently.
@@ -56,17 +56,17 @@ def _resize(image: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def load_random_part(encoded: tf.Tensor, size: int, area: float, seed: tf.Tensor) -> tf.Tensor:
-    """Decodes and resizes a random part of one image; of a JPEG, no more than it is decoded.
+    """Decodes and resizes a random part of one image; of a JPEG, it decodes only that part.
 
-    That is for training only: libjpeg makes colours at the edge of a part by another rule than
-    within the whole image, by up to 20 levels, so what serving cuts out would differ.
+    This is for training only. At the edge of a part libjpeg computes colours differently than
+    inside the whole image, by up to 20 levels, so a model must not be served that way.
 
     Args:
         encoded: scalar string; see `decode`.
         size: side of the result in pixels.
         area: least share of the image that the part covers, in (0, 1), as in Inception's training
             (arXiv:1409.4842, section 6).
-        seed: int [2], which decides on the part.
+        seed: int [2]; it decides on the part.
 
     Returns:
         float32 [size, size, 3] in [0, 255].

@@ -1,4 +1,4 @@
-"""What a head learns on: embeddings, in an order that depends on nothing but data and seed."""
+"""Input of a head: embeddings, in an order that depends on data and seed only."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _MEMORY = 256 * 2**20
 class EmbeddingTable:
     """The embeddings of one split, with random access by row.
 
-    Rows are sorted by a digest of image and label: Beam shuffles examples and cuts them into shards
-    anew in every run, and a model must not depend on that. Embeddings stay in memory up to 256 MiB;
-    more than that lie in a temporary file, so that memory does not grow with the data.
+    Rows are sorted by image fingerprint: Beam shuffles examples and cuts them into shards anew in
+    every run, and a model must not depend on that. Embeddings of up to 256 MiB stay in memory; more
+    lie in a temporary file, so that memory does not grow with the data.
 
     Attributes:
         labels: int64 [rows].
@@ -47,7 +47,7 @@ class EmbeddingTable:
         """
         digests: list[bytes] = []
         labels: list[npt.NDArray[np.int64]] = []
-        # It lives as long as the table does, so no block can close it.
+        # The file lives as long as the table, so no block closes it.
         self._file = tempfile.SpooledTemporaryFile(_MEMORY, dir=str(directory))  # noqa: SIM115
         self._lock = threading.Lock()  # reading takes two calls, and Keras reads in a thread
         for batch in _examples(patterns, embedding):
@@ -76,16 +76,16 @@ class EmbeddingTable:
 
 
 def digest(image: bytes, label: np.int64) -> bytes:
-    """Returns the 16 bytes by which rows are sorted, before Beam's order can matter."""
+    """Returns the fingerprint of an image and its label: 16 bytes by which tables are sorted."""
     return hashlib.blake2b(image, digest_size=16, salt=label.tobytes()).digest()
 
 
 def parsed(patterns: Sequence[str], features: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Reads transformed examples, some at a time.
+    """Reads transformed examples in batches.
 
     Args:
         patterns: globs of gzipped TFRecord files that Transform wrote.
-        features: what to parse; image and label always are.
+        features: what to parse beside image and label.
 
     Yields:
         Tensors by the features' names.
@@ -95,10 +95,13 @@ def parsed(patterns: Sequence[str], features: Mapping[str, Any]) -> Iterator[dic
         LABEL: tf.io.FixedLenFeature([], tf.int64),
         **features,
     }
-    files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
-    dataset = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_READ_BATCH)
-    for serialized in dataset:
+    for serialized in _records(patterns).batch(_READ_BATCH):
         yield tf.io.parse_example(serialized, features)
+
+
+def _records(patterns: Sequence[str]) -> tf.data.Dataset:
+    files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
+    return tf.data.TFRecordDataset(files, compression_type="GZIP")
 
 
 def _examples(patterns: Sequence[str], embedding: str) -> Iterator[dict[str, Any]]:
@@ -107,7 +110,9 @@ def _examples(patterns: Sequence[str], embedding: str) -> Iterator[dict[str, Any
         lengths |= set(batch[embedding].row_lengths().numpy().tolist())
         if len(lengths) > 1 or 0 in lengths:
             found = ", ".join(str(length) for length in sorted(lengths))
-            raise ValueError(f"{embedding}: found {found} values; every example needs as many")
+            raise ValueError(
+                f"{embedding}: found {found} values; allowed: equally many in every example"
+            )
         yield {
             "image": batch[IMAGE].numpy(),
             "label": batch[LABEL].numpy(),
@@ -118,8 +123,8 @@ def _examples(patterns: Sequence[str], embedding: str) -> Iterator[dict[str, Any
 class Batches(keras.utils.PyDataset):
     """Batches of a table for `Model.fit`, each a tuple of three.
 
-    Embeddings float32 [batch, dimension]; the class as shares, float32 [batch, classes]; and how
-    much each row counts, float32 [batch].
+    Embeddings float32 [batch, dimension]; soft labels, float32 [batch, classes]; and how much each
+    row counts, float32 [batch].
     """
 
     def __init__(
@@ -134,14 +139,14 @@ class Batches(keras.utils.PyDataset):
         Args:
             table: where rows come from.
             batch_size: rows in a batch; the last may be smaller.
-            seed: of the order, a new one every epoch; None keeps the table's.
+            seed: of the order, which changes every epoch; None keeps the table's order.
             weights: float32 [classes], how much a row of each class counts.
         """
         super().__init__()
         self._table = table
         self._batch_size = batch_size
         self._weights = weights
-        self._shares = np.eye(len(weights), dtype=np.float32)
+        self._soft_labels = np.eye(len(weights), dtype=np.float32)
         self._random = None if seed is None else np.random.default_rng(seed)
         self._rows = np.arange(len(table))
         self.on_epoch_end()
@@ -154,7 +159,7 @@ class Batches(keras.utils.PyDataset):
         """Reads one batch."""
         rows = self._rows[index * self._batch_size : (index + 1) * self._batch_size]
         labels = self._table.labels[rows]
-        return self._table.read(rows), self._shares[labels], self._weights[labels]
+        return self._table.read(rows), self._soft_labels[labels], self._weights[labels]
 
     def on_epoch_end(self) -> None:
         """Draws the next epoch's order."""
@@ -163,15 +168,13 @@ class Batches(keras.utils.PyDataset):
 
 
 def sample_images(patterns: Sequence[str], count: int) -> list[bytes]:
-    """Reads at most `count` encoded images: always the same ones, whatever order Beam left them in.
+    """Reads at most `count` encoded images, always the same ones, whatever order Beam left.
 
     Args:
         patterns: globs of gzipped TFRecord files that Transform wrote.
         count: how many images are held in memory at most.
     """
     features = {IMAGE: tf.io.FixedLenFeature([], tf.string)}
-    files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
-    dataset = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    parsed = dataset.map(lambda example: tf.io.parse_single_example(example, features))
-    found = (example[IMAGE].numpy() for example in parsed)
+    dataset = _records(patterns).map(lambda one: tf.io.parse_single_example(one, features))
+    found = (example[IMAGE].numpy() for example in dataset)
     return heapq.nsmallest(count, found, key=lambda image: digest(image, np.int64(0)))

@@ -1,4 +1,4 @@
-"""What moves the weights: losses, class weights, optimizers and their learning rates."""
+"""Losses, class weights, optimizers and learning rates."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from trainer.options import FitOptions
+from trainer.options.training import Trainer
 
 _MOMENTUM = 0.9
 
 
 def learning_rate(
-    options: FitOptions, steps_per_epoch: int
+    options: Trainer, steps_per_epoch: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Returns the learning rate by step: warm-up along a line, then the schedule.
+    """Returns the learning rate of each step: a linear warm-up, then the schedule.
 
     Args:
         options: rate, schedule and length of training.
@@ -36,7 +36,7 @@ def learning_rate(
     return keras.optimizers.schedules.PolynomialDecay(rate / warmup, warmup, rate)
 
 
-def optimizer(options: FitOptions, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+def optimizer(options: Trainer, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Builds the optimizer with its learning-rate schedule and gradient clipping."""
     rate = learning_rate(options, steps_per_epoch)
     common = {"weight_decay": options.weight_decay or None, "global_clipnorm": options.clip_norm}
@@ -46,11 +46,11 @@ def optimizer(options: FitOptions, steps_per_epoch: int) -> keras.optimizers.Opt
     return kinds[options.optimizer](rate, **common)
 
 
-def loss(options: FitOptions) -> keras.losses.Loss:
-    """Builds the loss between logits and the shares of each class, both float [batch, classes].
+def loss(options: Trainer) -> keras.losses.Loss:
+    """Builds the loss between logits and soft labels, both float [batch, classes].
 
-    The focal loss is that of Lin et al., arXiv:1708.02002, without its weights of classes, which
-    `class_weights` gives.
+    The focal loss is that of Lin et al., arXiv:1708.02002, without its class weights, as
+    `class_weights` gives them.
     """
     if options.loss == "focal":
         return keras.losses.CategoricalFocalCrossentropy(
@@ -69,11 +69,12 @@ def class_weights(
     labels: Sequence[str],
     examples: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float32]:
-    """Says how much an example of each class counts.
+    """Returns how much an example of each class counts.
 
     Args:
-        wanted: None for all alike; "balanced" for what makes every class count the same in all, as
-            scikit-learn's `class_weight`; or weights by class name, 1 for those left out.
+        wanted: None for equal weights; "balanced" for weights that make all classes count the same
+            in total, as scikit-learn's `class_weight`; or weights by class name, where 1 stands
+            for a missing name.
         labels: class names; the index in this list is the class id.
         examples: int64 [rows], the class ids of the training split.
 
@@ -88,7 +89,7 @@ def class_weights(
     if wanted == "balanced":
         counts = np.bincount(examples, minlength=len(labels))
         present = np.count_nonzero(counts)
-        # A class without examples has nothing that could be weighed.
+        # A class without examples gets 1, as there is nothing to weigh.
         return np.where(counts, len(examples) / (present * np.maximum(counts, 1)), 1.0).astype(
             np.float32
         )

@@ -1,4 +1,4 @@
-"""What Transform does to an example, and the names of what it leaves.
+"""What Transform does to an example.
 
 The frozen backbone is part of the transform graph, so Beam embeds every image once, and the model
 that is exported later carries the very same graph.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -18,14 +17,15 @@ import tensorflow as tf
 from trainer import fingerprint, freezing, images
 from trainer.backbones import registry
 from trainer.features import EMBEDDING_PREFIX, IMAGE, LABEL, TEXT
+from trainer.section import Section, Texts
 
 _NO_LABEL = tf.int64.min
 
-# For `weights: none`: random, yet the same wherever the backbone is built.
+# For `weights: none`, which are random, yet the same wherever the backbone is built.
 BACKBONE_SEED = 0
 
-# Side in pixels where no backbone asks for another: a CNN that starts from nothing needs not more
-# to tell things apart, and pays for each pixel.
+# Side in pixels where there is no backbone. A CNN that starts from nothing sees enough at this
+# size, and every pixel costs time.
 DEFAULT_SIZE = 64
 
 # Small batches keep a convolution's working set in the cache of a core: measured on two cores,
@@ -33,9 +33,8 @@ DEFAULT_SIZE = 64
 CHUNK = 8
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides what Transform writes; it travels as TFX's `custom_config`.
+class Recipe(Section):
+    """Everything that decides what Transform writes; it travels as TFX's `custom_config`.
 
     Attributes:
         size: side in pixels to which images are scaled.
@@ -51,15 +50,15 @@ class Recipe:
     crop: float
     backbone: str | None
     weights: str
-    labels: tuple[str, ...]
-    slices: tuple[str, ...]
+    labels: Texts
+    slices: Texts
     fingerprint: str
 
     @property
     def embedding(self) -> str:
-        """The feature under which embeddings are kept: named after what made them.
+        """Name of the feature that holds embeddings; it carries the fingerprint of their maker.
 
-        A model finds its own embeddings in examples by this name, and cannot mistake another
+        By this name a model finds its own embeddings in examples, and never takes another
         backbone's for them.
         """
         return f"{EMBEDDING_PREFIX}{self.fingerprint}"
@@ -101,6 +100,13 @@ def recipe(
         slices=tuple(slices),
         fingerprint=fingerprint.digest(sources, parameters),
     )
+
+
+def backbone(recipe: Recipe) -> keras.Model:
+    """Builds the recipe's backbone, and seeds Keras."""
+    assert recipe.backbone is not None
+    keras.utils.set_random_seed(BACKBONE_SEED)
+    return registry.get(recipe.backbone).build(recipe.size, recipe.weights)
 
 
 def embedder(
@@ -158,17 +164,15 @@ def _embed(recipe: Recipe) -> Callable[[tf.Tensor], tf.Tensor]:
     """
 
     def build() -> Callable[[tf.Tensor], tf.Tensor]:
-        keras.utils.set_random_seed(BACKBONE_SEED)
-        assert recipe.backbone is not None
-        model = registry.get(recipe.backbone).build(recipe.size, recipe.weights)
+        model = backbone(recipe)
         embed = embedder(freezing.freeze(model), model.output_shape[-1], recipe.size, recipe.crop)
         traced: Callable[[tf.Tensor], tf.Tensor] = tf.function(
             embed, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
         )
         return traced
 
-    # The caller is in the middle of a trace, whose graph a new one would inherit tables from. In a
-    # thread of its own TensorFlow starts with a clean slate.
+    # The caller is in the middle of a trace, and a new graph would inherit its tables. In a thread
+    # of its own TensorFlow starts afresh.
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(build).result()
 
@@ -176,29 +180,23 @@ def _embed(recipe: Recipe) -> Callable[[tf.Tensor], tf.Tensor]:
 def preprocessing_fn(
     inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
 ) -> dict[str, tf.Tensor | tf.SparseTensor]:
-    """Embeds the image and settles the label; the function that TFX's Transform calls.
+    """Embeds the image and resolves the label; TFX's Transform calls this function.
 
     Args:
         inputs: features by name, as the curated schema declares them: `IMAGE` dense string
             [batch, 1]; everything else sparse, since a record may lack it.
-        custom_config: the fields of a `Recipe`.
+        custom_config: a `Recipe` as JSON.
 
     Returns:
-        `IMAGE` string [batch], untouched: fine-tuning decodes it, and a production model that has
-        another backbone is judged on it; `recipe.embedding` float32 [batch, dimension], if there
-        is a backbone; `LABEL` int64 [batch]; `TEXT` string [batch]; and the slices as they came.
+        `IMAGE` string [batch], unchanged, as fine-tuning and a production model with another
+        backbone need it; `recipe.embedding` float32 [batch, dimension], if there is a backbone;
+        `LABEL` int64 [batch]; `TEXT` string [batch]; and the slices, unchanged.
 
     Raises:
         tf.errors.InvalidArgumentError: when the graph runs, on an example without a label, with a
             label outside the list, or whose two label features disagree.
     """
-    recipe = Recipe(
-        **{
-            **custom_config,
-            "labels": tuple(custom_config["labels"]),
-            "slices": tuple(custom_config["slices"]),
-        }
-    )
+    recipe = Recipe.model_validate(custom_config)
     encoded = tf.reshape(inputs[IMAGE], [-1])
     label = _label(inputs[LABEL], inputs[TEXT], recipe.labels)
     embedding = {} if recipe.backbone is None else {recipe.embedding: _embed(recipe)(encoded)}
@@ -212,11 +210,11 @@ def preprocessing_fn(
 
 
 def _label(number: tf.SparseTensor, text: tf.SparseTensor, labels: tuple[str, ...]) -> tf.Tensor:
-    """Returns int64 [batch]: the label that the two features give, both or either of them."""
+    """Returns int64 [batch]: the label by number, by name, or by both."""
     names = _single(text, default="")
     given = _single(number, default=_NO_LABEL)
-    # A comparison with every name instead of a lookup table: the graph stays free of resources, so
-    # that the exported model can carry a part of it by itself.
+    # A comparison with every name instead of a lookup table keeps the graph free of resources, so
+    # that the exported model can carry a part of it.
     matches = names[:, tf.newaxis] == tf.constant(labels)[tf.newaxis]
     known = tf.reduce_any(matches, axis=1)
     by_name = tf.where(known, tf.argmax(tf.cast(matches, tf.uint8), axis=1), _NO_LABEL)

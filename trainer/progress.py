@@ -1,6 +1,6 @@
-"""How far work is: told by whoever does it, read by whoever shows it.
+"""Progress of running work: one thread of a process reports it, another one shows it.
 
-Both are threads of one process on this machine; elsewhere the log has the same lines.
+Where nobody shows it, as on a cluster, the log has the same lines.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is.
+    """How far a training has come.
 
     Attributes:
         task: what is trained, such as "head".
-        epoch: epoch under way, from 1.
+        epoch: the running epoch, from 1.
         epochs: epochs in all.
-        done: share of the steps that are done, in [0, 1].
+        done: share of the steps that are over, in [0, 1].
         seconds_left: an estimate, from the pace so far; None before the first step.
         metrics: the latest metrics by name.
     """
@@ -31,7 +31,7 @@ class Progress:
     metrics: dict[str, float]
 
     def line(self) -> str:
-        """Says it in words, such as "finetune: epoch 3/9, 28 %, about 6 min left"."""
+        """Returns the progress in words, such as "finetune: epoch 3/9, 28 %, about 6 min left"."""
         text = f"{self.task}: epoch {self.epoch}/{self.epochs}, {100 * self.done:.0f} %"
         if self.seconds_left is not None:
             text += f", about {duration(self.seconds_left)} left"
@@ -42,7 +42,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Says a duration in the unit that fits it."""
+    """Returns a duration in words, in a fitting unit."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:
@@ -55,14 +55,14 @@ _latest: Progress | None = None
 
 
 def tell(progress: Progress | None) -> None:
-    """Tells how far the training in this process is; None when there is none."""
+    """Reports the progress of this process's training; None when none is running."""
     global _latest  # noqa: PLW0603, there is one training in a process
     with _lock:
         _latest = progress
 
 
 def latest() -> Progress | None:
-    """Returns what was told last."""
+    """Returns the latest report."""
     with _lock:
         return _latest
 
@@ -84,6 +84,6 @@ def count(what: str, images: int) -> None:
 
 
 def counted(what: str) -> int:
-    """Returns how many images were counted in this process."""
+    """Returns the count of a step in this process."""
     with _lock:
         return _counts[what]

@@ -1,9 +1,9 @@
-"""A float TensorFlow Lite model in int8, without what rounding its weights adds on average.
+"""Quantization of a TensorFlow Lite model to int8, with bias correction.
 
-Rounded weights shift the mean of what a layer puts out, and the shifts of the layers add up. Each
-is taken out of the layer's bias, which int8 models keep in 32 bits; see M. Nagel et al., "Data-Free
-Quantization Through Weight Equalization and Bias Correction", ICCV 2019. Here the means are those
-of a sample of images.
+Rounded weights shift the mean output of a layer, and the shifts add up from layer to layer. Bias
+correction subtracts each shift from the layer's bias, which int8 models keep in 32 bits; see M.
+Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019.
+Here a sample of images gives the means.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tensorflow.lite.tools import flatbuffer_utils
 _Array = npt.NDArray[np.float32]
 
 _WEIGHTS, _BIAS = 1, 2  # where they stand among an operation's inputs
-# The axes along which weights share one step of int8: a dense layer has a single step, the others
-# have one for each channel that they put out; see TensorFlow Lite's "8-bit quantization
-# specification", and for the dense layer what TensorFlow 2.16 writes.
+# The axes along which weights share one step of int8. A dense layer has a single step, as
+# TensorFlow 2.16 writes it; the others have a step for each output channel, see TensorFlow Lite's
+# "8-bit quantization specification".
 _STEPS: dict[int, tuple[int, ...] | None] = {
     schema.BuiltinOperator.CONV_2D: (1, 2, 3),
     schema.BuiltinOperator.DEPTHWISE_CONV_2D: (0, 1, 2),
@@ -38,9 +38,9 @@ class _Layer:
     """An operation with weights and bias.
 
     Attributes:
-        operator: of the file.
-        code: what it does, one of `schema.BuiltinOperator`.
-        rounding: what int8 adds to its weights, in their shape: [out, height, width, in] of a
+        operator: the operation in the file.
+        code: its kind, one of `schema.BuiltinOperator`.
+        rounding: what rounding adds to its weights, in their shape: [out, height, width, in] of a
             convolution, [1, height, width, out] of a depthwise one, [out, in] of a dense layer.
         bias: float32 [out].
     """
@@ -54,17 +54,17 @@ class _Layer:
 def quantize(
     converter: tf.lite.TFLiteConverter, sample: Sequence[_Array], float_share: float
 ) -> bytes:
-    """Converts a network to int8; pixels go in and probabilities come out as float32.
+    """Converts a network to int8; pixels and probabilities stay float32.
 
-    The first operations may stay float32: on smooth images, such as small ones that were enlarged,
-    they look for differences of about one step of a pixel, which rounding hides. See "Selective
+    The first operations may stay float32 too. On smooth images, such as enlarged small ones, they
+    detect differences of about one step of a pixel, which rounding would hide. See "Selective
     quantization" in TensorFlow Lite's guide to its quantization debugger.
 
     Args:
         converter: holds a network of one input and one output.
         sample: float32 [1, size, size, 3] each, from which the range of each activation is learnt.
-        float_share: as many of the first operations stay float32 as hold at most this share of the
-            weights.
+        float_share: the first operations that together hold at most this share of the weights
+            stay float32.
 
     Returns:
         The file's content.
@@ -129,9 +129,9 @@ def _constant(model: Any, tensor: int) -> _Array | None:
 
 
 def _shifts(exact: bytes, layers: Sequence[_Layer], sample: Sequence[_Array]) -> list[_Array]:
-    """Returns by how much rounded weights shift each layer's output on average, float32 [out].
+    """Returns the mean shift of each layer's output by rounded weights, float32 [out].
 
-    Each layer sees what it would in the float model.
+    Each layer gets the inputs that it has in the float model.
     """
     interpreter = tf.lite.Interpreter(model_content=exact, experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()

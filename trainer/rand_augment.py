@@ -1,8 +1,8 @@
-"""RandAugment: a few operations, drawn anew for each image, all of one strength.
+"""RandAugment: a few random operations for each image, all of the same strength.
 
-Cubuk et al., arXiv:1909.13719. Each strength is where the magnitude 1 leads, which is the most that
-the paper's table of operations (that of AutoAugment, arXiv:1805.09501, table 6) allows; equalize is
-left out, as a histogram of each image would cost more than all the others.
+Cubuk et al., arXiv:1909.13719. The constants are the strengths at magnitude 1: the largest in the
+paper's table of operations, which is that of AutoAugment (arXiv:1805.09501, table 6). Equalize is
+left out, as a histogram of each image would cost more than all other operations.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-# Of an image float32 [height, width, 3] in [0, 255] and a strength in [-1, 1].
+# From an image, float32 [height, width, 3] in [0, 255], and a strength in [-1, 1] to an image.
 _Operation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 _ROTATION = math.radians(30)
@@ -64,7 +64,11 @@ def _chosen(image: tf.Tensor, index: tf.Tensor, strength: tf.Tensor) -> tf.Tenso
 
 
 def _affine(image: tf.Tensor, x: list[tf.Tensor], y: list[tf.Tensor]) -> tf.Tensor:
-    """Moves pixels: where [x, y, 1] about the centre comes from, a row for each of the two."""
+    """Moves pixels.
+
+    The pixel at a place, counted from the centre, comes from the place that the rows `x` and `y`
+    of a matrix make of it.
+    """
     height, width = image.shape[0], image.shape[1]
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
     rows = []

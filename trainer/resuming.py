@@ -1,23 +1,26 @@
-"""Checkpoints from which a training that was killed goes on as if nothing had been.
+"""Checkpoints from which an interrupted training resumes as if nothing had happened.
 
 Keras's BackupAndRestore overwrites its one file in place, so a kill at that moment leaves neither
-the old state nor the new one; and it forgets which epoch was the best so far.
+the old state nor the new one. It also forgets which epoch was the best so far.
 """
 
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 _FILE = "state.npz"
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
-    """Keras's, which here can be told of the epochs before an interruption."""
+    """Keras's, which here can take over from the epochs before an interruption."""
 
     restored: dict[str, Any] | None = None
 
@@ -46,39 +49,49 @@ class Checkpoint(keras.callbacks.Callback):
         self._stopping = stopping
 
     def restore(self, model: keras.Model) -> int:
-        """Brings back the last state, if there is one.
+        """Restores the last state, if there is one; each variable by its name.
 
         Args:
             model: the compiled model, as it was when its training began.
 
         Returns:
-            The epoch to go on with; 0 where there is no state.
+            The epoch to resume with; 0 where there is no state.
+
+        Raises:
+            ValueError: the state lacks a variable of the model; the message names it.
         """
         if not tf.io.gfile.exists(self._path):
             return 0
         with tf.io.gfile.GFile(self._path, "rb") as file:
             state = np.load(io.BytesIO(file.read()))
-        for number, variable in enumerate(_variables(model)):
-            variable.assign(state[f"variable_{number}"])
-        best = [state[f"best_{number}"] for number in range(len(model.weights))]
+        variables, weights = _variables(model), _named("best", model.weights)
+        missing = [name for name in (*variables, *weights) if name not in state]
+        if missing:
+            raise ValueError(
+                f"{self._path}: the state of another model, which lacks {missing[0]}"
+                f" ({len(missing)} missing in all); delete the folder to train from the start"
+            )
+        for name, variable in variables.items():
+            variable.assign(state[name])
         self._stopping.restored = {
             "best": float(state["best"]),
             "wait": int(state["wait"]),
             "best_epoch": int(state["best_epoch"]),
-            "best_weights": best,
+            "best_weights": [state[name] for name in weights],
         }
         return int(state["epoch"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Saves; it must come after early stopping has seen the epoch."""
         stopping = self._stopping
-        state = {
+        best = zip(_named("best", self.model.weights), stopping.best_weights, strict=True)
+        state: dict[str, npt.ArrayLike] = {
             "epoch": epoch + 1,
             "best": stopping.best,
             "wait": stopping.wait,
             "best_epoch": stopping.best_epoch,
-            **{f"variable_{n}": v.numpy() for n, v in enumerate(_variables(self.model))},
-            **{f"best_{n}": value for n, value in enumerate(stopping.best_weights)},
+            **{name: variable.numpy() for name, variable in _variables(self.model).items()},
+            **dict(best),
         }
         content = io.BytesIO()
         np.savez(content, **state)
@@ -94,6 +107,27 @@ def forget(folder: str) -> None:
         tf.io.gfile.rmtree(folder)
 
 
-def _variables(model: keras.Model) -> list[keras.Variable]:
+def _variables(model: keras.Model) -> Mapping[str, keras.Variable]:
     model.optimizer.build(model.trainable_variables)
-    return [*model.variables, *model.optimizer.variables]
+    return {
+        **_named("model", model.variables),
+        **_named("optimizer", model.optimizer.variables),
+    }
+
+
+def _named(prefix: str, variables: Iterable[keras.Variable]) -> dict[str, keras.Variable]:
+    """Returns variables by their paths in Keras.
+
+    Keras numbers the generators of random seeds by what the process made before, so their numbers
+    are left out. Variables of one path are told apart by their order.
+    """
+    named: dict[str, keras.Variable] = {}
+    for variable in variables:
+        path = re.sub(r"seed_generator_[0-9]+", "seed_generator", variable.path)
+        name = path = f"{prefix}/{path}"
+        count = 1
+        while name in named:
+            count += 1
+            name = f"{path}:{count}"
+        named[name] = variable
+    return named

@@ -1,4 +1,4 @@
-"""What of the exported model tells classes apart: from images or examples to logits."""
+"""The scoring part of the exported model: from images or examples to logits."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def graph_function(specification: tf.TensorSpec) -> Callable[[_Method], _Method]:
-    """Makes graph functions of methods.
+    """Returns a decorator that makes a graph function of a method.
 
-    Without AutoGraph, which would take seconds to rewrite Python that has nothing to rewrite.
+    AutoGraph stays off: it would take seconds and find nothing to rewrite.
     """
     return tf.function(input_signature=[specification], autograph=False)  # type: ignore[no-any-return]
 
 
 class Scorer(Protocol):
-    """What tells classes apart; a `tf.Module`, so that its variables are saved."""
+    """Turns images into logits. It is a `tf.Module`, so that its variables are saved."""
 
     def images(self, image_bytes: tf.Tensor) -> tf.Tensor:
         """Scores encoded images: string [batch] to logits, float32 [batch, classes]."""
 
     def examples(self, examples: tf.Tensor) -> tf.Tensor:
-        """Scores serialized examples as Transform writes them, or just as they come in."""
+        """Scores serialized examples, transformed or raw."""
 
 
 class PixelScorer(tf.Module):
@@ -71,10 +71,10 @@ class EmbeddingScorer(tf.Module):
             embedding: name under which the transform graph puts embeddings out.
         """
         super().__init__()
-        # The head stays out of the attributes and its TensorFlow variables take its place: Keras
-        # saves a variable of its own as a copy, which alone is restored, while the functions go on
-        # to read the original. TensorFlow 2 sees through that; TF Serving, which runs the restore
-        # operation of the graph, would find the original uninitialized.
+        # The head's TensorFlow variables become an attribute, the head itself does not. Keras would
+        # save its variables as copies, and only the copies would be restored, while the functions
+        # read the originals. TensorFlow 2 copes with that; TF Serving, which runs the restore
+        # operation of the graph, would find the originals uninitialized.
         self._logits = functools.partial(head, training=False)
         self._head_variables = [variable.value for variable in head.variables]
         self._dimension = head.input_shape[-1]
@@ -88,9 +88,9 @@ class EmbeddingScorer(tf.Module):
     def examples(self, examples: tf.Tensor) -> tf.Tensor:
         """Scores transformed examples without embedding their images a second time.
 
-        An example that another backbone embedded holds no embedding of ours, for its name carries
-        the fingerprint of what made it. Such a batch is embedded from its image bytes, as happens
-        to a production model that is compared with a candidate on a new backbone.
+        An example that another backbone embedded lacks our embedding, as the feature's name carries
+        the fingerprint of its maker. Such a batch is embedded from its image bytes. This happens
+        when a production model is compared with a candidate on a new backbone.
         """
         parsed = tf.io.parse_example(
             examples,
@@ -112,10 +112,10 @@ class EmbeddingScorer(tf.Module):
 def _embedder(transform: tft.TFTransformOutput, embedding: str) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the part of the transform graph that leads from image bytes to embeddings.
 
-    It is a graph function, so that the signatures share one trace, and the layer stays out of the
-    module's attributes: TensorFlow would otherwise save the layer too, in Keras's own format, which
-    takes longer than all else. The graph holds constants only, so it needs nothing of the layer;
-    had it a variable, saving would fail.
+    It is a graph function, so that the signatures share one trace. The layer stays out of the
+    module's attributes, as TensorFlow would save it a second time in Keras's own format, which
+    takes longer than everything else. The graph holds constants only and so needs nothing of the
+    layer; with a variable in it, saving would fail.
     """
     layer = transform.transform_features_layer()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tempfile
 from pathlib import Path
@@ -13,9 +12,19 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from trainer import calibration, distribution, edge, export, finetuning, learning, resuming, scoring
+from trainer import (
+    calibration,
+    distribution,
+    edge,
+    export,
+    finetuning,
+    learning,
+    pixel_learning,
+    resuming,
+    scoring,
+)
 from trainer.input import sample_images
-from trainer.learning import Files, Job, Trained
+from trainer.job import Files, Job, Trained
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -28,18 +37,17 @@ def run_fn(fn_args: FnArgs) -> None:
     """Trains a classifier in the mode that the config asks for, and exports it.
 
     Args:
-        fn_args: TFX's arguments. Its `custom_config` holds the fields of a `Job`; the Tuner's
-            `hyperparameters`, where there are any, come before its options.
+        fn_args: TFX's arguments. Its `custom_config` is a `Job`. The Tuner's `hyperparameters`, if
+            there are any, replace keys of the section `trainer`.
 
     Raises:
         ValueError: a split is empty, or options do not fit the data.
         fitting.TrainingFailedError: the loss is no longer a number, or memory is exhausted.
     """
-    place = distribution.place()  # before TensorFlow does anything
-    job = Job.from_config(fn_args.custom_config)
+    place = distribution.place()  # must come before TensorFlow does anything
+    job = Job.model_validate(fn_args.custom_config)
     if fn_args.hyperparameters:
-        found = fn_args.hyperparameters["values"]
-        job = dataclasses.replace(job, options={**job.options, **found})
+        job = job.changed(fn_args.hyperparameters["values"])
     logs = str(fn_args.model_run_dir)
     with tempfile.TemporaryDirectory() as scratch:
         files = Files(
@@ -47,64 +55,63 @@ def run_fn(fn_args: FnArgs) -> None:
             val=fn_args.eval_files,
             scratch=Path(scratch),
             logs=logs,
-            checkpoints=_beside(logs),
+            checkpoints=_checkpoints(logs),
         )
         trained = learning.learn(job, files)
     if place.index:
-        return  # the first worker exports what all have learnt
+        return  # all workers have the same model, and the first one exports it
     temperature = 1.0
-    if job.options["calibrate"]:
+    if job.trainer.calibrate:
         temperature = calibration.temperature(trained.logits, trained.labels)
     _write_summary(trained, temperature, f"{logs}/{SUMMARY}")
     export.save(
         scorer=_scorer(job, trained, fn_args.transform_output),
         temperature=temperature,
-        labels=job.labels,
+        labels=job.recipe.labels,
         warmup_images=sample_images(fn_args.eval_files, _WARMUP_IMAGES),
         directory=fn_args.serving_model_dir,
     )
-    if job.export["tflite"] != "none":
+    if job.export.tflite != "none":
         _export_to_edge(job, trained, temperature, fn_args)
     if trained.checkpoint is not None:
         resuming.forget(trained.checkpoint)
 
 
-def _beside(run: str) -> str:
-    """Returns a folder that the next run finds again.
+def _checkpoints(run: str) -> str:
+    """Returns the folder of checkpoints, which the next run finds again.
 
-    TFX names what a component makes `{component}/{output}/{execution}`, and a run that goes on
-    where another was killed is another execution.
+    TFX names outputs `{component}/{output}/{execution}`, and a run that resumes an interrupted
+    training is another execution.
     """
     return f"{run.rstrip('/').rsplit('/', 2)[0]}/checkpoints"
 
 
 def _scorer(job: Job, trained: Trained, transform_graph: str) -> scoring.Scorer:
     if trained.sees_pixels:
-        return scoring.PixelScorer(trained.model, job.size, job.crop)
-    assert job.embedding is not None
+        return scoring.PixelScorer(trained.model, job.recipe.size, job.recipe.crop)
     return scoring.EmbeddingScorer(
-        trained.model, tft.TFTransformOutput(transform_graph), job.embedding
+        trained.model, tft.TFTransformOutput(transform_graph), job.recipe.embedding
     )
 
 
 def _export_to_edge(job: Job, trained: Trained, temperature: float, fn_args: FnArgs) -> None:
     model = trained.model
     if not trained.sees_pixels:
-        model = finetuning.join(learning.backbone(job), model)
+        model = finetuning.join(pixel_learning.backbone(job), model)
     edge.save(
         model,
         temperature=temperature,
-        labels=job.labels,
-        kind=job.export["tflite"],
-        sample=sample_images(fn_args.train_files, job.export["calibration_images"]),
-        float_share=job.export["float_share"],
-        crop=job.crop,
+        labels=job.recipe.labels,
+        kind=job.export.tflite,
+        sample=sample_images(fn_args.train_files, job.export.calibration_images),
+        float_share=job.export.float_share,
+        crop=job.recipe.crop,
         directory=fn_args.serving_model_dir,
     )
 
 
 def _write_summary(trained: Trained, temperature: float, path: str) -> None:
-    """Writes what `val` says of the model, before and after calibration, as JSON."""
+    """Writes accuracy and calibration error on `val` as JSON."""
     before, after = (
         calibration.expected_calibration_error(
             np.asarray(keras.ops.softmax(trained.logits / divisor)), trained.labels

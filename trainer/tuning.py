@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +13,15 @@ import numpy.typing as npt
 from trainer import optimization
 from trainer.fitting import TrainingFailedError
 from trainer.input import EmbeddingTable
-from trainer.learning import Job, fit_head
+from trainer.job import Job
+from trainer.learning import fit_head
+from trainer.options.tuning import Range, Search
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
     from tfx.components.tuner.component import TunerFnResult
 
-# What a trial is rated by that failed, as a learning rate far too high makes it.
+# The metrics of a failed trial; a learning rate that is far too high makes one fail.
 _FAILED = {"val_loss": 1e9, "val_accuracy": 0.0}
 
 
@@ -41,11 +41,11 @@ class HeadTuner(keras_tuner.Tuner):
 
         Args:
             oracle: draws hyperparameters.
-            job: the head and how to train it, but for what is searched.
+            job: the head and how to train it; each trial changes what is searched.
             train: what to learn from.
             val: what trials are rated on.
             weights: float32 [classes], how much a row of each class counts.
-            directory: where KerasTuner keeps its books.
+            directory: where KerasTuner keeps its records.
         """
         super().__init__(oracle, directory=directory, project_name="tuner", overwrite=True)
         self._job = job
@@ -59,9 +59,8 @@ class HeadTuner(keras_tuner.Tuner):
         Returns:
             The loss and the accuracy on `val` in the epoch with the lowest loss.
         """
-        changed = {**self._job.options, **trial.hyperparameters.values}
-        job = dataclasses.replace(self._job, options=changed)
-        keras.utils.set_random_seed(job.fit.seed)
+        job = self._job.changed(trial.hyperparameters.values)
+        keras.utils.set_random_seed(job.trainer.seed)
         try:
             model = fit_head(self._train, self._val, self._weights, job, None)
         except TrainingFailedError as error:
@@ -74,21 +73,20 @@ class HeadTuner(keras_tuner.Tuner):
         return {name: history[name][best] for name in _FAILED}
 
     def load_model(self, trial: Any) -> Any:
-        """Refuses: the Trainer trains the best head anew, and no trial's is kept."""
+        """Refuses: no trial's head is kept, and the Trainer trains the best one anew."""
         raise RuntimeError(f"the head of trial {trial.trial_id} was not kept")
 
 
-def space(search: Mapping[str, Any]) -> keras_tuner.HyperParameters:
+def space(search: Search) -> keras_tuner.HyperParameters:
     """Builds KerasTuner's search space.
 
     Args:
-        search: the config's section `tuner.search`: by key of the section `trainer`, a mapping of
-            `min`, `max` and `scale`, or a list of values; None is not searched.
+        search: the config's section; a key that is None is not searched.
     """
     parameters = keras_tuner.HyperParameters()
-    for name, wanted in search.items():
-        if isinstance(wanted, Mapping):
-            parameters.Float(name, wanted["min"], wanted["max"], sampling=wanted["scale"])
+    for name, wanted in search:
+        if isinstance(wanted, Range):
+            parameters.Float(name, wanted.min, wanted.max, sampling=wanted.scale)
         elif wanted is not None:
             parameters.Choice(name, list(wanted))
     return parameters
@@ -98,31 +96,30 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     """Prepares the search.
 
     Args:
-        fn_args: TFX's arguments. Its `custom_config` holds the fields of a `Job`, and the config's
-            section `tuner`.
+        fn_args: TFX's arguments. Its `custom_config` is a `Job` with the section `tuner`.
     """
     from tfx.components.tuner.component import TunerFnResult  # heavy, and only the Tuner needs it
 
-    job = Job.from_config(fn_args.custom_config)
-    section = fn_args.custom_config["tuner"]
-    epochs = min(section["epochs"], job.fit.epochs)
-    job = dataclasses.replace(job, options={**job.options, "epochs": epochs})
-    assert job.embedding is not None
+    job = Job.model_validate(fn_args.custom_config)
+    section = job.tuner
+    assert section is not None
+    job = job.changed({"epochs": min(section.epochs, job.trainer.epochs)})
+    embedding, labels = job.recipe.embedding, job.recipe.labels
     folder = Path(fn_args.working_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    train = EmbeddingTable(fn_args.train_files, job.embedding, folder)
-    val = EmbeddingTable(fn_args.eval_files, job.embedding, folder)
-    weights = optimization.class_weights(job.options["class_weights"], job.labels, train.labels)
+    train = EmbeddingTable(fn_args.train_files, embedding, folder)
+    val = EmbeddingTable(fn_args.eval_files, embedding, folder)
+    weights = optimization.class_weights(job.trainer.class_weights, labels, train.labels)
     oracles = {
         "random": keras_tuner.oracles.RandomSearchOracle,
         "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
     }
-    direction = "max" if section["objective"] == "val_accuracy" else "min"
-    oracle = oracles[section["algorithm"]](
-        objective=keras_tuner.Objective(section["objective"], direction),
-        max_trials=section["trials"],
-        seed=job.fit.seed,
-        hyperparameters=space(section["search"]),
+    direction = "max" if section.objective == "val_accuracy" else "min"
+    oracle = oracles[section.algorithm](
+        objective=keras_tuner.Objective(section.objective, direction),
+        max_trials=section.trials,
+        seed=job.trainer.seed,
+        hyperparameters=space(section.search),
     )
     tuner = HeadTuner(oracle, job, train, val, weights, fn_args.working_dir)
     return TunerFnResult(tuner=tuner, fit_kwargs={})

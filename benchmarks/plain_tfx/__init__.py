@@ -1,1 +1,1 @@
-"""An image pipeline of TFX's standard parts, as it is commonly written, to hold ours against."""
+"""The baseline: an image pipeline of TFX's standard parts, as people commonly write it."""

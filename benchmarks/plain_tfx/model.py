@@ -1,4 +1,4 @@
-"""What the plain pipeline's Transform and Trainer call: pixels as features, one frozen epoch."""
+"""The functions that the plain pipeline's Transform and Trainer call."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.public import tfxio
 
+from trainer.features import EXAMPLES, IMAGE, LABEL, PROBABILITIES, SERVING_DEFAULT
+
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
 
-IMAGE, LABEL = "image/encoded", "image/class/label"
 _PIXELS, _LABEL = "image_xf", "label_xf"
 _BATCH = 64
 
@@ -78,9 +79,9 @@ def run_fn(fn_args: FnArgs) -> None:
     specification = transform.raw_feature_spec()
     specification.pop(LABEL)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])
     def serve(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         features = model.transform(tf.io.parse_example(examples, specification))
-        return {"probabilities": model({_PIXELS: features[_PIXELS]}, training=False)}
+        return {PROBABILITIES: model({_PIXELS: features[_PIXELS]}, training=False)}
 
-    tf.saved_model.save(model, fn_args.serving_model_dir, signatures={"serving_default": serve})
+    tf.saved_model.save(model, fn_args.serving_model_dir, signatures={SERVING_DEFAULT: serve})

@@ -1,9 +1,9 @@
 """The plain pipeline's graph, and a command that runs it once: `python -m ….plain_tfx.pipeline`.
 
 It follows the design of TFX's former CIFAR-10 example: Transform materialises resized float32
-pixels, with its statistics on, as by default; Trainer reads them; everything else is TFX's own and
-set as it comes. Where that example and TFX's current templates differ, the cheaper of the two is
-taken: the Evaluator reads raw examples instead of the pixels.
+pixels and computes their statistics, as by default; Trainer reads the pixels. All else is TFX's own
+with its defaults. Where that example and TFX's current templates differ, this takes the cheaper
+way: the Evaluator reads raw examples, not pixels.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2
 
 from benchmarks.plain_tfx import model
 from pipeline.history.metadata import History
+from trainer.features import LABEL
 
 _NAME = "plain"
 _SPLITS = ("train", "val", "test")
@@ -42,14 +43,12 @@ def create_pipeline(span: Path, size: int, classes: int, output: Path) -> Pipeli
         span: folder of the split folders.
         size: side in pixels to which images are scaled.
         classes: number of classes.
-        output: where all that the run makes goes.
+        output: folder for all that the run makes.
     """
     custom_config = {"size": size, "classes": classes}
+    splits = [example_gen_pb2.Input.Split(name=name, pattern=f"{name}/*") for name in _SPLITS]
     example_gen = ImportExampleGen(
-        input_base=str(span),
-        input_config=example_gen_pb2.Input(
-            splits=[example_gen_pb2.Input.Split(name=name, pattern=f"{name}/*") for name in _SPLITS]
-        ),
+        input_base=str(span), input_config=example_gen_pb2.Input(splits=splits)
     ).with_id("example-gen")
     examples = example_gen.outputs["examples"]
     statistics_gen = StatisticsGen(examples=examples).with_id("statistics-gen")
@@ -80,12 +79,11 @@ def create_pipeline(span: Path, size: int, classes: int, output: Path) -> Pipeli
         example_splits=["test"],
         eval_config=_eval_config(),
     ).with_id("evaluator")
+    folder = pusher_pb2.PushDestination.Filesystem(base_directory=str(output / "models"))
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(output / "models"))
-        ),
+        push_destination=pusher_pb2.PushDestination(filesystem=folder),
     ).with_id("pusher")
     return Pipeline(
         pipeline_name=_NAME,
@@ -114,7 +112,7 @@ def _eval_config() -> config_pb2.EvalConfig:
     threshold.value_threshold.lower_bound.value = 0.0
     accuracy = config_pb2.MetricConfig(class_name="SparseCategoricalAccuracy", threshold=threshold)
     return config_pb2.EvalConfig(
-        model_specs=[config_pb2.ModelSpec(label_key=model.LABEL)],
+        model_specs=[config_pb2.ModelSpec(label_key=LABEL)],
         slicing_specs=[config_pb2.SlicingSpec()],
         metrics_specs=[config_pb2.MetricsSpec(metrics=[accuracy])],
     )

@@ -16,13 +16,13 @@ from tfx.dsl.io import fileio
 
 from components.evaluator import predictions, scorecard
 from components.evaluator.predictions import Predictions
-from components.image_example_gen import measures
-from components.image_example_gen import report as data_report
+from components.image_example_gen import intake
 from components.report import images, judgement, pictures, training
 from components.report.options import Card
 from components.report.page import FeatureSummary, Made, Page, Verdict
 from components.serving_validator import check as serving_check
 from components.span_drift import report as span_drift
+from trainer.features import MEASURED
 
 SPLIT = "train"
 _PACKAGES = (
@@ -137,8 +137,8 @@ def _mistakes(found: Predictions, transformed: str, labels: Sequence[str]) -> di
 
 def _data(sources: Sources) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if _exists(sources.examples, data_report.FILE_NAME):
-        found["data"] = data_report.read(sources.examples)
+    if _exists(sources.examples, intake.FILE_NAME):
+        found["data"] = intake.read(sources.examples)
         found["held"] = images.held(sources.examples)
     if _exists(sources.drift, span_drift.FILE_NAME):
         text = _text(sources.drift, span_drift.FILE_NAME)
@@ -187,7 +187,7 @@ def _features(statistics: str) -> tuple[FeatureSummary, ...]:
     (dataset,) = tfdv.load_stats_binary(os.path.join(folder, DEFAULT_FILE_NAME)).datasets
     by_name = {feature.path.step[0]: feature.num_stats for feature in dataset.features}
     found = []
-    for name in measures.FEATURES:
+    for name in MEASURED:
         if name not in by_name:
             continue
         numbers = by_name[name]

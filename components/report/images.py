@@ -13,8 +13,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from components.evaluator.predictions import Predictions
+from components.image_example_gen import quarantine
 from components.image_example_gen.quarantine import Quarantined
-from components.image_example_gen.report import QUARANTINE
 from components.report.page import Held, Mistake, Neighbour
 from components.report.pictures import thumbnail
 from trainer.features import EMBEDDING_PREFIX, IMAGE, LABEL
@@ -151,7 +151,7 @@ def _neighbours(
 
 def held(examples: str) -> tuple[Held, ...]:
     """Picks some quarantined images, of each reason about as many."""
-    files = sorted(tf.io.gfile.glob(f"{examples}/{QUARANTINE}/*"))
+    files = sorted(tf.io.gfile.glob(f"{examples}/{quarantine.FOLDER}/*"))
     by_reason: dict[str, list[Quarantined]] = {}
     for record in tf.data.TFRecordDataset(files, "GZIP").take(_LOOKED_AT):
         one = Quarantined.parse(record.numpy())

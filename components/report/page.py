@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import TypeAdapter
 
 from components.evaluator.scorecard import ClassScore
-from components.image_example_gen.report import Report as DataReport
+from components.image_example_gen.intake import Intake
 from components.report.options import Card
 from components.serving_validator.check import ServingCheck
 from components.span_drift.report import DriftReport
@@ -231,7 +231,7 @@ class Page:
     wrong: int = 0
     mistakes: tuple[Mistake, ...] = ()
     compared: int = 0
-    data: DataReport | None = None
+    data: Intake | None = None
     held: tuple[Held, ...] = ()
     drift: DriftReport | None = None
     features: tuple[FeatureSummary, ...] = ()

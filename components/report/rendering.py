@@ -13,7 +13,7 @@ import yaml
 from markupsafe import Markup
 
 from components.evaluator.catalogue import METRICS
-from components.image_example_gen.report import Report as DataReport
+from components.image_example_gen.intake import Intake
 from components.report import charts
 from components.report.options import Card
 from components.report.page import Metric, Page
@@ -146,7 +146,7 @@ def _strip(metric: Metric, reach: float) -> _Strip | None:
     return _Strip(place(low), round(place(high) - place(low), 2), place(middle), tone, words)
 
 
-def _class_counts(data: DataReport) -> list[tuple[str, float, list[int]]]:
+def _class_counts(data: Intake) -> list[tuple[str, float, list[int]]]:
     """Lists the classes, the rarest in train first: label, bar in percent, images by split."""
     train = data.classes.get("train", {})
     most = max(train.values(), default=0) or 1
@@ -157,7 +157,7 @@ def _class_counts(data: DataReport) -> list[tuple[str, float, list[int]]]:
     ]
 
 
-def _duplicates(data: DataReport) -> list[str]:
+def _duplicates(data: Intake) -> list[str]:
     lines = []
     for kind, copies in (("exact", data.exact), ("near", data.near)):
         if copies.within + copies.across:

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import TENSORS, Even
 
 from components.report.page import Curve, Picture
 from components.report.pictures import thumbnail
-from trainer.learning import CONTACT_SHEET
+from trainer import contact_sheet
 from trainer.train import SUMMARY
 
 _SERIES = {"train": "train", "val": "validation"}
@@ -47,7 +47,7 @@ def temperature(logs: str) -> float | None:
 
 def augmented(logs: str) -> Picture | None:
     """Reads the sheet of augmented images; None if nothing was augmented."""
-    path = os.path.join(logs, CONTACT_SHEET)
+    path = os.path.join(logs, contact_sheet.FILE_NAME)
     if not tf.io.gfile.exists(path):
         return None
     with tf.io.gfile.GFile(path, "rb") as file:

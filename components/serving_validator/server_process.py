@@ -1,8 +1,9 @@
-"""A server process for one model: TF Serving's binary if it is installed, else our own server."""
+"""A server process for one model: TF Serving's binary where there is one, else our own server."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import re
@@ -16,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 MODEL = "candidate"
@@ -23,8 +25,11 @@ _BINARY = "tensorflow_model_server"
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 10.0
 _LOG_CHARACTERS = 300
-_REQUEST_MB = 64  # the default limit of our own server
-# A proxy would look for the server on its own machine.
+_REQUEST_MB = 64  # the default of our own server
+# The line in which our own server tells its ports.
+_READY = re.compile(r'^\{"host": .*\}$', re.MULTILINE)
+_PORTS = range(20_000, 32_000)  # Linux gives a caller that names no port one above these
+# A proxy would connect to its own machine instead of this one.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -32,15 +37,15 @@ class ServerError(Exception):
     """The server does not start, does not load the model, or fails; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunningServer:
-    """A server that is starting; it answers once `wait` has returned.
+    """A started server; it answers once `wait` has returned.
 
     Attributes:
         rest: address of the model, such as http://127.0.0.1:8501/v1/models/candidate.
-        grpc: host and port.
+        grpc: host and port. Both are empty until our own server tells its ports.
         process: the process.
-        log: the file with its output.
+        log: the file of its output.
     """
 
     rest: str
@@ -52,14 +57,14 @@ class RunningServer:
         """Waits until the model is AVAILABLE.
 
         Raises:
-            ServerError: the time is over, the model does not load, or the server has ended.
+            ServerError: the model is not AVAILABLE in time or does not load, or the server ends.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 end = self.log.read_text("utf-8", "replace").strip()[-_LOG_CHARACTERS:]
                 raise ServerError(f"the server ended with code {self.process.returncode}: {end}")
-            state = _status(self.rest)
+            state = _status(self.rest) if self.rest or self._told() else None
             if state is not None:
                 error = state["status"]
                 if error["error_code"] != "OK":
@@ -73,34 +78,48 @@ class RunningServer:
         raise ServerError(f"the model was not AVAILABLE within {seconds:g} seconds")
 
     def peak_memory_mb(self) -> float:
-        """Returns the peak of the process's resident memory in MiB (Linux)."""
+        """Returns the process's peak resident memory in MiB (Linux)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
         if found is None:
             raise ServerError("the server ended while it was measured")
         return int(found.group(1)) / 1024
 
+    def _told(self) -> bool:
+        """Reads the ports from the log; returns whether they are there yet."""
+        ready = _READY.search(self.log.read_text("utf-8", "replace"))
+        if ready is not None:
+            ports = json.loads(ready.group())
+            self.rest, self.grpc = _addresses(ports["port"], ports["grpc_port"])
+        return ready is not None
+
 
 @contextlib.contextmanager
 def serving(base_path: str, log: Path, image_bytes: int) -> Iterator[RunningServer]:
-    """Serves the newest version in a folder, and stops the process at the end.
+    """Serves the newest version in a folder, and always stops the process.
 
     Args:
-        base_path: folder of numbered versions, local.
+        base_path: local folder of numbered versions.
         log: file for the server's output.
-        image_bytes: size of the largest image that the server must accept.
+        image_bytes: size of the largest image that the server must take.
     """
-    port, grpc_port = _free_ports(2)
+    binary = shutil.which(_BINARY)
+    if binary is not None:
+        # For TF Serving, port 0 means no port at all.
+        port, grpc_port = _free_ports(2)
+        command = _tf_serving(binary, base_path, port, grpc_port)
+        rest, grpc = _addresses(port, grpc_port)
+    else:
+        command, rest, grpc = _our_own(base_path, image_bytes), "", ""
     with log.open("wb") as printed:
         process = subprocess.Popen(
-            [*_tied_to_us(), *_command(base_path, port, grpc_port, image_bytes)],
+            [*_tied_to_us(), *command],
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=subprocess.STDOUT,
         )
     try:
-        address = f"http://127.0.0.1:{port}/v1/models/{MODEL}"
-        yield RunningServer(address, f"127.0.0.1:{grpc_port}", process, log)
+        yield RunningServer(rest, grpc, process, log)
     finally:
         process.terminate()
         try:
@@ -114,7 +133,7 @@ def post(address: str, body: Any, seconds: float) -> Any:
     """Sends a REST request and returns the parsed answer.
 
     Raises:
-        ServerError: there is no answer, or the answer is an error.
+        ServerError: the server gives no answer, or an error.
     """
     request = urllib.request.Request(address, json.dumps(body).encode(), method="POST")
     return _read(request, seconds)
@@ -131,49 +150,58 @@ def _read(request: urllib.request.Request, seconds: float) -> Any:
         raise ServerError(f"the server gave no answer: {error}") from error
 
 
-def _command(base_path: str, port: int, grpc_port: int, image_bytes: int) -> list[str]:
-    binary = shutil.which(_BINARY)
-    if binary is not None:
-        return [
-            binary,
-            f"--rest_api_port={port}",
-            f"--port={grpc_port}",
-            f"--model_name={MODEL}",
-            f"--model_base_path={base_path}",
-            # By default it tries five more times, a minute apart.
-            "--max_num_load_retries=0",
-        ]
-    # Components must not import `serving`, so the process is started by the module's name.
+def _addresses(port: int, grpc_port: int) -> tuple[str, str]:
+    return f"http://127.0.0.1:{port}/v1/models/{MODEL}", f"127.0.0.1:{grpc_port}"
+
+
+def _tf_serving(binary: str, base_path: str, port: int, grpc_port: int) -> list[str]:
+    return [
+        binary,
+        f"--rest_api_port={port}",
+        f"--port={grpc_port}",
+        f"--model_name={MODEL}",
+        f"--model_base_path={base_path}",
+        # By default it makes five more attempts, a minute apart.
+        "--max_num_load_retries=0",
+    ]
+
+
+def _our_own(base_path: str, image_bytes: int) -> list[str]:
+    # The server runs as a module, because components do not import serving.
     return [
         *(sys.executable, "-m", "serving"),
         *("--model-base-path", base_path, "--model-name", MODEL),
-        *("--port", str(port), "--grpc-port", str(grpc_port)),
+        *("--port", "0", "--grpc-port", "0", "--json"),
         *_limit(image_bytes),
     ]
 
 
 def _limit(image_bytes: int) -> list[str]:
-    """Raises our own server's limit if an image, which base64 makes a third larger, exceeds it."""
-    needed = math.ceil(image_bytes * 4 / 3 / 2**20) + 1  # 1 MiB for the JSON around it
+    """Raises our own server's limit where an image would not fit; base64 adds a third to it."""
+    needed = math.ceil(image_bytes * 4 / 3 / 2**20) + 1  # 1 MiB for the rest of the request
     return ["--max-request-mb", str(needed)] if needed > _REQUEST_MB else []
 
 
 def _tied_to_us() -> list[str]:
-    """Lets the kernel stop the server if this process is killed, where util-linux is installed."""
+    """Lets the kernel stop the server when this process is killed, where setpriv is installed."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
 def _free_ports(number: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Finds ports that nobody is likely to take while the server starts, which takes seconds."""
+    return list(itertools.islice(filter(_is_free, SystemRandom().sample(_PORTS, 1000)), number))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def _status(address: str) -> Any:
-    """Returns the state of the newest version; None as long as the server does not answer."""
+    """Returns the state of the newest version; None while the server does not answer."""
     try:
         return _read(urllib.request.Request(address), _STOP_SECONDS)["model_version_status"][0]
     except ServerError:

@@ -1,67 +1,20 @@
 """The whole config, and the sections of a few keys."""
 
-from typing import Literal
-
 from pydantic import Field, ValidationInfo, field_validator
 
 from components.evaluator.options import Evaluation
+from components.pusher.options import Push
 from components.report.options import Card
 from components.serving_validator.options import Serving
-from pipeline.config.data import Data, Image
+from pipeline.config.data import Data
 from pipeline.config.kubeflow import Kubeflow
-from pipeline.config.training import Backbone, Trainer
-from pipeline.config.tuning import Tuner
 from trainer.backbones import catalog
+from trainer.options.backbone import Backbone
+from trainer.options.export import Export
+from trainer.options.image import Image
+from trainer.options.training import Trainer
+from trainer.options.tuning import Tuner
 from trainer.section import Location, Section, Texts, shown
-
-
-class Export(Section):
-    """What is exported beside the SavedModel."""
-
-    tflite: Literal["none", "float16", "int8"] = Field(
-        "none",
-        description="Whether model.tflite is written for phones and small devices, and with which"
-        " numbers: float16 halves its size, int8 quarters it.",
-    )
-    min_agreement: float = Field(
-        0.97,
-        ge=0,
-        le=1,
-        description="Least share of test images that model.tflite must give the same class as the"
-        " SavedModel; below it nothing is pushed.",
-    )
-    max_accuracy_drop: float = Field(
-        0.02,
-        ge=0,
-        le=1,
-        description="By how much the accuracy of model.tflite on test may be lower.",
-    )
-    calibration_images: int = Field(
-        200,
-        ge=1,
-        le=1_000,  # they are held as floats
-        description="Images of train from which int8 learns the range of each activation.",
-    )
-    float_share: float = Field(
-        0.005,
-        ge=0,
-        le=0.1,
-        description="Share of the weights in the first operations of an int8 model.tflite that stay"
-        " float32: on smooth images rounding these costs the most. 0 for accelerators that know"
-        " integers only.",
-    )
-
-
-class Push(Section):
-    """Where models go that passed."""
-
-    keep: int = Field(5, ge=1, description="How many versions stay in the model store.")
-    model_store: Location | None = Field(
-        None,
-        description="Folder of versions that TF Serving watches; its own name is the model's in"
-        " requests. {name} stands for the pipeline's name. If left out, models/{name} in output.",
-        examples=["models/images"],
-    )
 
 
 class Beam(Section):

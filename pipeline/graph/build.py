@@ -65,7 +65,7 @@ class _Story:
         self.nodes: list[BaseComponent] = []
         self.config, self.labels = config, labels
         self.recipe = parts.recipe(config, labels)
-        self.job = parts.job(config, labels, self.recipe)
+        self.job = parts.job(config, self.recipe)
 
     def _add(self, node: str, component: _Component) -> _Component:
         self.nodes.append(component.with_id(node))
@@ -112,7 +112,7 @@ class _Story:
         self.embedded = transform.outputs["transformed_examples"]
         found = None
         if self.config.tuner is not None:
-            tuner = parts.tuner(self.config, self.job, transform, self.schema)
+            tuner = parts.tuner(self.job, self.config.tuner, transform, self.schema)
             found = self._add(nodes.TUNER, tuner).outputs["best_hyperparameters"]
         trainer = self._add(nodes.TRAINER, parts.trainer(self.job, transform, self.schema, found))
         self.model, self.model_run = trainer.outputs["model"], trainer.outputs["model_run"]

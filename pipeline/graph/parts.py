@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -12,13 +11,15 @@ from tfx.components import StatisticsGen, Trainer, Tuner
 from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_pb2
 from tfx.types.channel import BaseChannel
 
-from components.image_example_gen.checks import Checks
 from components.image_example_gen.component import ImageExampleGen
+from components.image_example_gen.options import Rules
 from components.transform.component import Transform
 from pipeline.config import Config, ConfigError, Data, Splits
 from pipeline.data.spans import SPLITS, Span
 from pipeline.graph.schema import curated
-from trainer import fingerprint, learning, preprocessing
+from trainer import learning, preprocessing
+from trainer.job import Job
+from trainer.options import tuning as options
 
 
 def sqlite(file: str) -> metadata_store_pb2.ConnectionConfig:
@@ -40,7 +41,7 @@ def example_gen(config: Config, span: Span, labels: Sequence[str]) -> ImageExamp
     return ImageExampleGen(
         input_base=span.base,
         input_config=_patterns(span),
-        checks=_checks(data, labels),
+        rules=Rules(labels=tuple(labels), group=data.group, checks=data.checks),
         output_config=None if span.splits else _cut(data.splits),
         range_config=_window(data) if span.numbered else None,
     )
@@ -63,33 +64,28 @@ def transform(
         examples=examples,
         schema=schema,
         preprocessing_fn=f"{preprocessing.__name__}.preprocessing_fn",
-        custom_config=dataclasses.asdict(recipe),
+        custom_config=recipe.model_dump(mode="json"),
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=SPLITS),
         disable_statistics=True,
     )
 
 
-def tuner(
-    config: Config, job: Mapping[str, Any], embedded: Transform, schema: BaseChannel
-) -> Tuner:
+def tuner(job: Job, search: options.Tuner, embedded: Transform, schema: BaseChannel) -> Tuner:
     """Searches hyperparameters of the head."""
-    assert config.tuner is not None
-    search = {**job, "tuner": config.tuner.model_dump(mode="json")}
     return Tuner(
-        tuner_fn="trainer.tuning.tuner_fn", custom_config=search, **_splits(embedded, schema)
+        tuner_fn="trainer.tuning.tuner_fn",
+        custom_config={**job.custom_config(), "tuner": search.model_dump(mode="json")},
+        **_splits(embedded, schema),
     )
 
 
 def trainer(
-    job: Mapping[str, Any],
-    embedded: Transform,
-    schema: BaseChannel,
-    hyperparameters: BaseChannel | None,
+    job: Job, embedded: Transform, schema: BaseChannel, hyperparameters: BaseChannel | None
 ) -> Trainer:
     """Learns on train, and stops when val no longer gains."""
     return Trainer(
         run_fn="trainer.train.run_fn",
-        custom_config=job,
+        custom_config=job.custom_config(),
         hyperparameters=hyperparameters,
         **_splits(embedded, schema),
     )
@@ -138,15 +134,6 @@ def _cut(splits: Splits) -> example_gen_pb2.Output:
     )
 
 
-def _checks(data: Data, labels: Sequence[str]) -> Checks:
-    """Returns what each record is checked for.
-
-    The bounds of the DataGate are no part of it, so that another bound reads no span again.
-    """
-    options = data.checks.model_dump(exclude={"max_quarantined", "min_class_images"})
-    return Checks(labels=tuple(labels), group=data.group, **options)
-
-
 def recipe(config: Config, labels: Sequence[str]) -> preprocessing.Recipe:
     """Returns what Transform does to each image.
 
@@ -167,30 +154,15 @@ def recipe(config: Config, labels: Sequence[str]) -> preprocessing.Recipe:
         raise ConfigError(str(error)) from error
 
 
-def job(config: Config, labels: Sequence[str], image: preprocessing.Recipe) -> dict[str, object]:
-    """Returns what Tuner and Trainer are given.
+def job(config: Config, image: preprocessing.Recipe) -> Job:
+    """Returns what Tuner and Trainer do.
 
     Raises:
         ConfigError: nothing can be learnt as the config asks.
     """
-    options = config.trainer.model_dump(mode="json")
-    given = {
-        "labels": list(labels),
-        "embedding": image.backbone and image.embedding,
-        "size": image.size,
-        "crop": image.crop,
-        "backbone": image.backbone,
-        "weights": image.weights,
-        "options": options,
-        # The bounds of the EdgeGate are no part of it, so that another bound trains nothing anew.
-        "export": config.export.model_dump(exclude={"min_agreement", "max_accuracy_drop"}),
-    }
+    found = Job(recipe=image, trainer=config.trainer, export=config.export)
     try:
-        learning.check(learning.Job.from_config({**given, "fingerprint": ""}))
+        learning.check(found)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    # The Trainer runs the whole package, and its code is a few files.
-    return {
-        **given,
-        "fingerprint": fingerprint.digest(("",), {**given, "image": image.fingerprint}),
-    }
+    return found

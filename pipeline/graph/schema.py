@@ -1,4 +1,4 @@
-"""The curated schema: what an example must look like, from the config instead of from data."""
+"""The curated schema: what an example must look like. It comes from the config, not from data."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
 
     Args:
         labels: class names; the index in this list is the class id.
-        slices: features to slice by, of which each must be in the data. One that the data contract
-            does not name must be text.
+        slices: features to slice by; each must be in the data. A feature that the data contract
+            does not name is text.
     """
     image = schema_pb2.Feature(
         name=IMAGE,
@@ -60,7 +60,7 @@ def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
         others.pop(name, None)
     optional = [_optional(name, kind) for name, kind in others.items()]
     for feature in optional:
-        # A misspelt one would never be missed otherwise.
+        # Without it, nobody would notice a misspelt feature.
         if feature.name in slices:
             feature.presence.min_count = 1
     return schema_pb2.Schema(feature=[image, label, text, *optional])
@@ -71,7 +71,7 @@ def _optional(name: str, kind: int) -> schema_pb2.Feature:
 
 
 def write(schema: schema_pb2.Schema, folder: str) -> str:
-    """Writes the schema under a name made from its content and returns the path.
+    """Writes the schema under a name made of its content, and returns the path.
 
     TFX keys a cached ImportSchemaGen by the path alone, so another schema needs another path.
     """

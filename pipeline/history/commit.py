@@ -1,4 +1,4 @@
-"""Which state of the code is running."""
+"""The state of the code that runs: a git commit."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _CHANGED = " + changes"
 def commit() -> str:
     """Returns the git commit of the code, with " + changes" if files differ from it.
 
-    "" where git does not know the code, as in a container or installed into the environment of
-    another repository, or there is no git.
+    It is "" if git does not know the code, as in a container or in an environment inside another
+    repository, or if there is no git.
     """
     here = Path(__file__).parent
     try:
@@ -28,7 +28,7 @@ def commit() -> str:
 
 
 def is_clean(state: str) -> bool:
-    """Tells whether what `commit` returned names one state of the code, and no other."""
+    """Tells whether a result of `commit` names one state of the code."""
     return bool(state) and not state.endswith(_CHANGED)
 
 

@@ -1,4 +1,4 @@
-"""What of a traceback a person needs: the cause, and where it happened."""
+"""The part of a traceback that a person needs: the cause, and where it happened."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ _SEPARATORS = re.compile(
 )
 _HEAD = "Traceback (most recent call last):"
 _MODULE = re.compile(r"^(\w+\.)+(?=\w+(:|$))")
-# An error of this project has been worded for people, whatever it came from.
+# This project words its own errors for people, so they are told before what caused them.
 _OURS = re.compile(r"^(components|kubeflow|pipeline|serving|trainer)\.")
 _LINES = 12
 
 
 def cause(traceback: str) -> str:
-    """Returns what went wrong as one line, without the module; "" of an empty traceback."""
+    """Returns what went wrong as one line, without the module; "" if there is no traceback."""
     told = _told(traceback)
     return _MODULE.sub("", told[0]) if told else ""
 
 
 def calls(traceback: str) -> list[str]:
-    """Returns the lines of the innermost calls that led to it, a dozen at most."""
+    """Returns the lines of the innermost calls, at most a dozen."""
     return [line for line in _meant(traceback) if line.startswith(" ")][-_LINES:]
 
 
 def excerpt(traceback: str) -> list[str]:
-    """Returns the cause and then the innermost calls, a dozen lines in all."""
+    """Returns the cause and then the innermost calls, at most a dozen lines in all."""
     told = [_MODULE.sub("", line) for line in _told(traceback)][:_LINES]
     room = _LINES - len(told)
     return [*told, *(calls(traceback)[-room:] if room else ())]
@@ -38,7 +38,7 @@ def _told(traceback: str) -> list[str]:
 
 
 def _meant(traceback: str) -> list[str]:
-    """Returns the lines of the exception to tell: the first, or what this project made of it."""
+    """Returns the lines of the exception to tell: this project's own, or else the first."""
     chain = [
         [line.rstrip() for line in part.splitlines() if line.strip()]
         for part in _SEPARATORS.split(traceback)

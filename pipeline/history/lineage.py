@@ -1,4 +1,4 @@
-"""What a pushed version was made of, and what a span went into: `retrain lineage`."""
+"""What a pushed version was made of, and which versions hold a span: `retrain lineage`."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from pipeline.history.outcome import Outcome
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a version comes from. What is not known is None or empty.
+    """Where a version comes from; what is not known is None or empty.
 
     Attributes:
         version: the version.
-        path: where it stands, or stood.
+        path: its folder, even if it is gone.
         run: the run that pushed it.
         model: folder of the Trainer's model.
-        transform_graph: folder of the graph that is part of it.
+        transform_graph: folder of the transform graph in it.
         metrics: on the test split.
-        blessed: whether it met every bound.
+        blessed: whether it met every threshold.
         span: number of the newest span of images.
-        spans: numbers of all spans that came in, the oldest first; several with `data.window`.
-        fingerprint: what TFX knows the span's files by.
+        spans: numbers of all spans that came in, the oldest first; `data.window` allows several.
+        fingerprint: TFX's fingerprint of the span's files.
         images: clean images in each split.
         config: the whole config of the run.
         commit: git commit of the code.
-        disagreements: sentences on what model store and ML Metadata say differently.
+        disagreements: sentences that say where model store and ML Metadata differ.
     """
 
     version: int
@@ -85,7 +85,7 @@ def of_version(config: Config, history: History, version: int) -> Origin:
 
 
 def of_span(config: Config, history: History, span: int) -> list[Origin]:
-    """Lists the versions into which a span went, oldest first."""
+    """Lists the versions that learnt from a span, oldest first."""
     found: dict[int, Origin] = {}
     for run in history.runs():
         version = runs.pushed_version(history, run)
@@ -158,7 +158,7 @@ def _span(examples: metadata_store_pb2.Artifact | None) -> int | None:
 
 
 def _spans(newest: int, window: int, fingerprint: str) -> tuple[int, ...]:
-    """Returns the spans of a window that had files, which has the same lines for each span."""
+    """Returns the spans of a window that had files; each span has equally many lines."""
     numbers = range(max(0, newest + 1 - window), newest + 1)
     lines = fingerprint.splitlines()
     each = len(lines) // len(numbers)
@@ -214,7 +214,7 @@ def _config_line(origin: Origin) -> str:
 
 
 def show_span(span: int, found: list[Origin], console: Console) -> None:
-    """Prints the versions into which a span went."""
+    """Prints the versions that learnt from a span."""
     if not found:
         console.print(f"Span {span} is in no version that was pushed from here.", highlight=False)
         return

@@ -90,7 +90,7 @@ class History:
         return [context.name for context in ordered]
 
     def components(self, run: str, nodes: Sequence[str]) -> list[ComponentRun]:
-        """Tells how each node of the graph fared in a run, in the given order."""
+        """Returns the state of each node in a run, in the given order."""
         executions = self._executions(run)
         return [
             _component_run(node, executions[node])
@@ -100,11 +100,11 @@ class History:
         ]
 
     def output(self, run: str, node: str, key: str) -> metadata_store_pb2.Artifact | None:
-        """Returns the artifact that a node put out in a run, or re-used; None if it did not."""
+        """Returns an output of a node in a run, made or from the cache; None if there is none."""
         return self.outputs(run, node).get(key)
 
     def outputs(self, run: str, node: str) -> dict[str, metadata_store_pb2.Artifact]:
-        """Returns all that a node put out in a run, or re-used, by its keys."""
+        """Returns the outputs of a node in a run, made or from the cache, by their keys."""
         execution = self._executions(run).get(node)
         if execution is None:
             return {}
@@ -117,7 +117,7 @@ class History:
         return {keys[artifact.id]: artifact for artifact in artifacts}
 
     def parameter(self, run: str, node: str, key: str) -> Any:
-        """Returns a parameter, which TFX keeps as JSON, of a node in a run; None if there is none.
+        """Returns a parameter of a node in a run, which TFX keeps as JSON; None if there is none.
 
         Args:
             run: the run's id.

@@ -1,4 +1,4 @@
-"""How a run ended, read from ML Metadata and from what its components wrote."""
+"""How a run ended, as ML Metadata and the components' own files tell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.edge_gate.component import PARITY_FILE, PARITY_KEY, Parity
 from components.evaluator.scorecard import FILE_NAME, Scorecard
-from components.image_example_gen import report
+from components.image_example_gen import intake
 from components.pusher import component as pusher
 from components.report.component import PAGE_FILE, REPORT_KEY
 from components.serving_validator import check as serving_check
@@ -29,16 +29,16 @@ class Outcome:
         verdict: "pushed", "refused" (by data or bounds), "failed" or "unfinished".
         run: the run's id.
         components: every component of the graph, in its order.
-        scorecard: what the Evaluator found; None if it was not reached.
+        scorecard: what the Evaluator found; None if the run did not reach it.
         version: the version that stands in the model store, if pushed.
         path: its folder.
-        reasons: sentences; empty if pushed.
-        log: the file with all that TFX, Beam and TensorFlow logged; "" of past runs.
-        data: what came in and what did not; None if that was not reached.
-        drift: how the span compares with the one before; None if that was not reached.
-        page: the report's file; None if it was not reached.
-        edge: how the TensorFlow Lite model compares; None where there is none.
-        pinned: the version that a rollback keeps in production; None if the newest is served.
+        reasons: sentences that say why nothing was pushed; empty if pushed.
+        log: the file with all that TFX, Beam and TensorFlow printed; "" for past runs.
+        data: what came in and what was quarantined; None if the run did not reach it.
+        drift: how the span compares with the one before; None if the run did not reach it.
+        page: the file of the run's page; None if there is none.
+        edge: how the TensorFlow Lite model compares; None if there is no such model.
+        pinned: the version that a rollback keeps in production; None if none does.
     """
 
     verdict: str
@@ -49,7 +49,7 @@ class Outcome:
     path: str | None
     reasons: tuple[str, ...]
     log: str
-    data: report.Report | None = None
+    data: intake.Intake | None = None
     drift: DriftReport | None = None
     page: str | None = None
     edge: Parity | None = None
@@ -69,13 +69,13 @@ def read(
         history: the pipeline's.
         run: the run's id.
         nodes: the graph's node ids, in their order.
-        error: what the runner raised, as only the one who ran it knows.
+        error: what the runner raised; None for past runs.
         log: the run's log file.
     """
     components = tuple(history.components(run, nodes))
     unreported: tuple[str, ...] = ()
     if error is not None and _is_decided(components):
-        # What was pushed is pushed, whatever became of its report.
+        # A push stands, even if the report failed.
         unreported, error = (f"the report could not be made: {_message(error)}",), None
     written = _written(history, run, graph.EVALUATOR, "evaluation", FILE_NAME)
     scorecard = Scorecard.from_json(written) if written else None
@@ -90,7 +90,7 @@ def read(
         verdict = "refused"
         reasons = scorecard.sentences if scorecard else ()
         reasons += _serving_sentences(history, run)
-    data = _written(history, run, graph.EXAMPLE_GEN, "examples", report.FILE_NAME)
+    data = _written(history, run, graph.EXAMPLE_GEN, "examples", intake.FILE_NAME)
     drift = _written(history, run, graph.SPAN_DRIFT, "drift", span_drift.FILE_NAME)
     parity = _written(history, run, graph.EDGE_GATE, PARITY_KEY, PARITY_FILE)
     return Outcome(
@@ -102,7 +102,7 @@ def read(
         path,
         reasons + unreported,
         log,
-        report.Report.from_json(data) if data else None,
+        intake.Intake.from_json(data) if data else None,
         DriftReport.from_json(drift) if drift else None,
         _page(history, run),
         Parity(**json.loads(parity)) if parity else None,
@@ -110,13 +110,13 @@ def read(
 
 
 def _is_decided(components: Sequence[ComponentRun]) -> bool:
-    """Tells whether a run got as far as the push, or the refusal, before the report failed."""
+    """Tells whether the push, or its refusal, was over before the report failed."""
     before = [one for one in components if one.id != graph.REPORT]
     return bool(before) and before[-1].state in ("done", "cached")
 
 
 def _message(error: Exception) -> str:
-    # Beam says where it was, which the list of components tells better.
+    # Beam adds where it was; the list of components tells it better.
     return str(error).partition(" [while running ")[0]
 
 
@@ -129,7 +129,7 @@ def _page(history: History, run: str) -> str | None:
 def _unsuccessful(
     components: Sequence[ComponentRun], error: Exception | None
 ) -> tuple[str, tuple[str, ...]]:
-    """Returns verdict and reasons of a run that did not reach its end, "" of one that did."""
+    """Returns verdict and reasons of a run that ended early; ("", ()) if it did not."""
     components = [one for one in components if one.id != graph.REPORT]
     failed = [one for one in components if one.state == "failed"]
     refusals = [one.refusal for one in failed if one.refusal is not None]
@@ -147,7 +147,7 @@ def _unsuccessful(
 def _written(history: History, run: str, node: str, key: str, name: str) -> str | None:
     artifact = history.output(run, node, key)
     file = Path(artifact.uri, name) if artifact is not None else None
-    # A component that failed leaves its artifact in the database, and perhaps nothing on disk.
+    # A failed component leaves its artifact in the database, even if its files are gone.
     return file.read_text("utf-8") if file is not None and file.exists() else None
 
 

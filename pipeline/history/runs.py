@@ -1,4 +1,4 @@
-"""The runs that were, a line each: `retrain runs`."""
+"""The runs on this machine, a line each: `retrain runs`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read(config: Config) -> list[Outcome]:
 
 
 def open_history(config: Config) -> History:
-    """Opens what is known of the runs of a pipeline on this machine.
+    """Opens the record of the runs of a pipeline on this machine.
 
     Raises:
         ConfigError: the output is remote, there has been no run, or its database cannot be read.
@@ -43,11 +43,11 @@ def open_history(config: Config) -> History:
 
 
 def find(history: History, name: str | None) -> str:
-    """Returns the id of the run that a person means.
+    """Finds a run by what a person calls it.
 
     Args:
         history: the pipeline's.
-        name: a run's id or how it begins, or a version that was pushed; None for the last run.
+        name: a run's id, or how it begins, or a version that it pushed; None for the last run.
 
     Raises:
         ConfigError: there is no such run, or more than one.
@@ -68,7 +68,7 @@ def find(history: History, name: str | None) -> str:
 
 
 def pushed_version(history: History, run: str) -> int | None:
-    """Returns the version that stood in the model store after a run's push, if it pushed."""
+    """Returns the version that a run pushed; None if it pushed none."""
     artifact = history.output(run, nodes.PUSHER, "pushed_model")
     if artifact is None or not artifact.custom_properties[pusher.PUSHED_KEY].int_value:
         return None
@@ -81,7 +81,7 @@ def as_json(runs: Sequence[Outcome]) -> str:
 
 
 def show(runs: Sequence[Outcome], console: Console) -> None:
-    """Prints a line for each run, and below it what drifted."""
+    """Prints a line for each run, and then what drifted."""
     table = Table(box=None, pad_edge=False)
     for heading in ("run", "span", "verdict", "version", "accuracy"):
         table.add_column(heading, justify="right" if heading in ("span", "accuracy") else "left")

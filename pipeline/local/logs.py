@@ -1,4 +1,4 @@
-"""Where logs go while the pipeline runs: into a file, however they are printed."""
+"""The log of a run: a file that takes all that is printed, by C++ too."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 
 
 def new(output: str) -> Path:
-    """Returns the path for the log of a run that starts now; its folder is made."""
+    """Makes the folder of logs, and returns the path of the log of a run that starts now."""
     folder = Path(output, "logs")
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
 
 
 def capture_shutdown(log: Path) -> None:
-    """Sends what is printed while the interpreter goes down into the log too.
+    """Sends what the interpreter prints to standard error while it shuts down into the log.
 
-    TensorFlow Transform and TFMA keep graph functions in caches, and TensorFlow complains of each
-    that outlives its own modules.
+    TensorFlow Transform and TFMA cache graph functions. TensorFlow warns of each one that outlives
+    its own modules.
     """
     atexit.register(_redirect, log)
 
@@ -35,7 +35,7 @@ def _redirect(log: Path) -> None:
 
 @contextlib.contextmanager
 def captured(log: Path) -> Iterator[None]:
-    """Sends all that is printed, by C++ too, into a file."""
+    """Sends standard output and standard error into a file, what C++ code prints too."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(descriptor) for descriptor in (1, 2)]

@@ -1,4 +1,4 @@
-"""Shows how far a run is, from what ML Metadata says of it."""
+"""Shows how far a run is, as ML Metadata records it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _FINISHED = ("done", "cached", "failed")
 
 
 def spinning(console: Console, text: str) -> Live:
-    """Shows on a terminal that something goes on.
+    """Shows a spinner on a terminal.
 
-    What is printed meanwhile, by components or by TensorFlow, belongs in the log; so it is left
-    alone, which rich's own `Console.status` does not.
+    It leaves standard output and standard error alone, because what components print meanwhile
+    belongs in the log; rich's own `Console.status` would redirect them to the terminal.
     """
     return Live(
         _spinner(text),
@@ -52,11 +52,11 @@ def _spinner(text: RenderableType) -> Spinner:
 
 @contextlib.contextmanager
 def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) -> Iterator[None]:
-    """Prints a line for each component that finishes, and on a terminal what runs now.
+    """Prints a line for each component that finishes; a terminal also shows what runs now.
 
     Args:
         console: where to print.
-        components: tells how far each component is; called about once a second, in a thread.
+        components: tells how far each component is; a thread calls it about once a second.
     """
     stop = threading.Event()
 
@@ -87,13 +87,13 @@ def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) ->
 def counted(
     console: Console, what: str, total: int | None, seen: Callable[[], int]
 ) -> Iterator[None]:
-    """Shows on a terminal how many things are done, how many a second, and how long it will take.
+    """Shows on a terminal how many things are done, how many a second, and the time left.
 
     Args:
         console: where to print.
         what: what is being done.
         total: how many there are; None if nobody knows.
-        seen: tells how many are done; called about once a second, in a thread.
+        seen: tells how many are done; a thread calls it about once a second.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -127,7 +127,7 @@ def counted(
 
 
 def _status(components: Sequence[ComponentRun], now: float) -> RenderableType:
-    """Says what runs now, a line for each component, and how long the rest will take."""
+    """Says what runs now, a line for each component, and how much time is left."""
     rows: list[RenderableType] = [
         _running(one.id, now - one.started, training.latest())
         for one in components
@@ -140,15 +140,15 @@ def _status(components: Sequence[ComponentRun], now: float) -> RenderableType:
 
 
 def seconds_left(components: Sequence[ComponentRun], now: float) -> float | None:
-    """Estimates how long a run will take yet, from how long its components usually take.
+    """Estimates the time left from how long the components usually take.
 
     Args:
         components: all of the run.
         now: Unix time in seconds.
 
     Returns:
-        Seconds; None where a component that is to come has never done its work here. What will be
-        found in the cache counts as if it were done anew.
+        Seconds; None if a component that is still to run has never run here. A component whose
+        outputs will come from the cache counts like one that runs.
     """
     ahead = [one for one in components if one.state not in _FINISHED]
     if not ahead or not all(one.usual for one in ahead):
@@ -160,7 +160,7 @@ def seconds_left(components: Sequence[ComponentRun], now: float) -> float | None
 
 
 def _running(component: str, seconds: float, progress: training.Progress | None) -> RenderableType:
-    """Says how far a component is: images counted, or a training with a bar and the time left."""
+    """Says how far a component is: by counted images, or by a bar and the time left."""
     text = f"{component}: {seconds:.0f} s"
     images = training.counted(COUNTED[component]) if component in COUNTED else 0
     if images:

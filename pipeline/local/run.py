@@ -1,7 +1,4 @@
-"""Runs the pipeline on this machine.
-
-Everything heavy is imported here, so whoever imports this module has decided to run.
-"""
+"""Runs the pipeline on this machine; importing this module loads TFX, Beam and TensorFlow."""
 
 from __future__ import annotations
 
@@ -51,14 +48,14 @@ def run(
         span: see `build.create_pipeline`.
         labels: class names; the index in this list is the class id.
         runner: a key of `RUNNERS`.
-        log: the file into which all that is printed goes.
-        watch: makes a context that may show the components' progress; it is given a function that
-            tells how far they are.
+        log: the file that takes all that is printed.
+        watch: makes a context that shows progress; it gets a function that tells how far the
+            components are.
 
     Raises:
-        ConfigError: the output is remote, another run is writing to it, the model store's config
-            file is none, or the backbone's weights cannot be had.
-        KeyboardInterrupt: the run was interrupted; what it has finished will be re-used.
+        ConfigError: the output is remote, another run writes to it, the file that pins the served
+            version cannot be read, or the backbone's weights cannot be read.
+        KeyboardInterrupt: the run was interrupted; the next run re-uses what is finished.
     """
     if is_remote(config.output):
         raise ConfigError(f"output: found {config.output}; allowed for a run here: a local path")
@@ -82,7 +79,7 @@ def run(
             except Exception as raised:
                 if _interrupted(raised):
                     raise KeyboardInterrupt from raised
-                # Whatever a component raises is the run's result; the log has the whole of it.
+                # Whatever a component raises is the run's result; the log keeps the whole of it.
                 error = raised
                 traceback.print_exception(raised)
         history = History(config.metadata_file, config.name)
@@ -95,7 +92,7 @@ def run(
 
 
 def _record(database: str, run: str, error: Exception) -> None:
-    """Keeps a traceback in ML Metadata, as TFX does only of drivers and of separate processes."""
+    """Keeps a traceback in ML Metadata; TFX itself keeps only those of drivers."""
     store = MetadataStore(metadata.sqlite_metadata_connection_config(database))
     context = store.get_context_by_type_and_name("pipeline_run", run)
     told = "".join(traceback.format_exception(error))
@@ -108,24 +105,24 @@ def _record(database: str, run: str, error: Exception) -> None:
 
 
 def _interrupted(error: BaseException | None) -> bool:
-    """Tells whether an error is what Beam made of a KeyboardInterrupt in one of its steps."""
+    """Tells whether a KeyboardInterrupt in a step of Beam caused an error."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
 def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) -> Pipeline:
-    # The span that was checked is the one to use, even if another has arrived since.
+    # The run uses the span that was checked, even if another has arrived since.
     data = config.data.model_copy(update={"span": span.number})
     config = config.model_copy(update={"data": data})
     return build.create_pipeline(config, span, labels, schema_file, commit())
 
 
 def _page(config: Config, history: History, ended: outcome.Outcome) -> str | None:
-    """Writes the page with what the Report component cannot know, or of a run without one."""
+    """Writes the page, with what only ML Metadata knows; a run that ended early gets one too."""
     try:
         return str(page.write(config, history, ended.run)) if ended.run else None
-    except Exception:  # whatever is wrong with its page, the run is what it is
+    except Exception:  # a page that fails does not change how the run ended
         traceback.print_exc()
         return ended.page
 
@@ -138,7 +135,7 @@ def _progress(
 
     def look() -> Sequence[ComponentRun]:
         nonlocal found
-        # While TFX makes the database, or holds its lock, what was seen last is told again.
+        # While TFX makes or locks the database, the last state is told again.
         with contextlib.suppress(ConfigError, errors.StatusError):
             history = History(config.metadata_file, config.name)
             found = history.components(max(set(history.runs()) - before, default=""), nodes)
@@ -148,7 +145,7 @@ def _progress(
 
 
 def _usual(config: Config, nodes: Sequence[str]) -> dict[str, float]:
-    """Returns how long each component took when it last did its work."""
+    """Returns how many seconds each component took when it last ran."""
     if not Path(config.metadata_file).exists():
         return {}
     history = History(config.metadata_file, config.name)
@@ -167,7 +164,7 @@ def _runs(config: Config) -> set[str]:
 
 @contextlib.contextmanager
 def _only_run(config: Config) -> Iterator[None]:
-    """Holds the output's lock; the kernel lets go of it when the process ends, however it does."""
+    """Holds the output's lock; the kernel frees it however the process ends."""
     with Path(config.output, ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

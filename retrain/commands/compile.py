@@ -1,4 +1,4 @@
-"""`retrain compile`: write the pipeline for Kubeflow."""
+"""Write the pipeline for Kubeflow."""
 
 from __future__ import annotations
 
@@ -8,25 +8,13 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from retrain import cluster
-from retrain.arguments import (
-    Commands,
-    add_config,
-    add_json,
-    add_overrides,
-    add_parameters,
-    command,
-)
+from retrain import arguments, cluster
 from retrain.exit_codes import DONE, REFUSED
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(commands, "compile", _compile, "write the pipeline for Kubeflow")
-    add_config(parser)
-    add_overrides(parser)
-    add_json(parser)
-    add_parameters(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--set", "--json", "--parameter")
     parser.add_argument(
         "--output", metavar="FILE", help="where to (default: pipeline.yaml, or .json for vertex)"
     )
@@ -43,7 +31,8 @@ def add(commands: Commands[ArgumentParser]) -> None:
     )
 
 
-def _compile(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import ConfigError
 
     settings = cluster.settings(options)
@@ -73,20 +62,21 @@ def _compile(options: Namespace) -> int:
 
 
 def _dry_run(text: str, folder: Path, values: dict[str, Any], as_json: bool) -> int:
-    from kubeflow import local_driver, local_launcher
+    from kubeflow.emulator.driver import ParameterError
+    from kubeflow.emulator.run import FAILED, BusyError, TaskRun, run
     from pipeline.config import ConfigError
 
-    def show(task: local_launcher.TaskRun) -> None:
+    def show(task: TaskRun) -> None:
         reason = f": {task.reason}" if task.reason else ""
         print(f"  {task.task:32} {task.state:10} {task.seconds:7.1f} s{reason}", file=sys.stderr)
 
     try:
-        tasks = local_launcher.run(text, folder.absolute(), values, show)
-    except local_launcher.BusyError as error:
+        tasks = run(text, folder.absolute(), values, show)
+    except BusyError as error:
         raise ConfigError(f"--dry-run-in: {error}") from error
-    except local_driver.ParameterError as error:
+    except ParameterError as error:
         raise ConfigError(f"--parameter: {error}") from error
-    failed = [task for task in tasks if task.state == local_launcher.FAILED]
+    failed = [task for task in tasks if task.state == FAILED]
     if as_json:
         print(json.dumps({"succeeded": not failed, "tasks": [vars(task) for task in tasks]}))
     else:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import importlib.util
 import io
 import json
 import signal
@@ -14,10 +15,12 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import compare, launch, sample
+from benchmarks import compare, launch, sample, tables
 from benchmarks.goals import Goal, Side, judge
 from pipeline import config as configs
+from tests.conftest import PATIENCE_SECONDS
 
+_ROOT = Path(__file__).parents[2]
 PLAIN = Side(
     name="plain TFX",
     images=6000,
@@ -99,7 +102,7 @@ def test_what_is_outside_of_components_is_the_rest():
 
 
 def test_components_stand_in_the_order_of_the_longest_graph():
-    lines = printed(compare.components_table([PLAIN, OURS, LOOP])).splitlines()
+    lines = printed(tables.components_table([PLAIN, OURS, LOOP])).splitlines()
     assert [line.split()[0] for line in lines[2:]] == [
         "transform",
         "data-gate",
@@ -112,17 +115,17 @@ def test_components_stand_in_the_order_of_the_longest_graph():
 
 
 def test_totals_and_goals_are_shown():
-    totals = printed(compare.totals_table([PLAIN, OURS, LOOP]))
+    totals = printed(tables.totals_table([PLAIN, OURS, LOOP]))
     assert ["MB", "written", "2400.0", "60.0", "0.0"] in [
         line.split() for line in totals.split("\n")
     ]
-    goals = printed(compare.goals_table(judge(PLAIN, OURS, LOOP)))
+    goals = printed(tables.goals_table(judge(PLAIN, OURS, LOOP)))
     assert "4.00 x" in goals
     assert "at most 3.00 GB" in goals
 
 
 def test_results_are_json():
-    results = compare.as_dict([PLAIN, OURS, LOOP], judge(PLAIN, OURS, LOOP), 224, ["a note"])
+    results = tables.as_dict([PLAIN, OURS, LOOP], judge(PLAIN, OURS, LOOP), 224, ["a note"])
     read = json.loads(json.dumps(results))
     assert read["sides"][1]["images_per_second"] == 40.0
     assert read["goals"][0]["verdict"] == "goal met"
@@ -132,6 +135,14 @@ def test_our_config_is_one_that_the_pipeline_takes(tmp_path):
     config = configs.validate(compare.ours_config(tmp_path, ["cat", "dog"], 96), "benchmark")
     assert config.image_size == 96
     assert config.trainer == configs.Trainer()
+
+
+def test_each_side_is_a_command_that_is_there(tmp_path):
+    for module, *_ in compare.commands(configs.Backbone(), tmp_path, 2, 96).values():
+        found = importlib.util.find_spec(module)
+        assert found is not None
+        package = found.submodule_search_locations is not None
+        assert not package or importlib.util.find_spec(f"{module}.__main__")
 
 
 @pytest.mark.parametrize("wanted", [20, 200, 1234, 5999, 6000, 7000])
@@ -170,10 +181,21 @@ def test_copy_takes_records_as_they_are(tmp_path):
 
 
 def test_a_process_is_measured(tmp_path):
-    code = "print('noise'); block = bytearray(200_000_000); print('{\"components\": []}')"
-    measured = launch.python(["-c", code], {}, tmp_path, tmp_path / "logs" / "x.log")
+    # From a small process: the peak of a child counts that of its parent, and pytest's is high.
+    program = """
+import dataclasses, json, sys
+from pathlib import Path
+from benchmarks import launch
+code = "print('noise'); block = bytearray(200_000_000); print('{\\\"components\\\": []}')"
+folder = Path(sys.argv[1])
+measured = launch.python(["-c", code], {}, folder, folder / "logs" / "x.log")
+print(json.dumps(dataclasses.asdict(measured)))
+"""
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True)
+    measured = launch.Measured(**json.loads(done.stdout))
     assert measured.answer == {"components": []}
-    assert 200e6 < measured.peak_bytes < 2e9
+    assert 200e6 < measured.peak_bytes < 1e9
     assert measured.seconds > 0
 
 
@@ -184,24 +206,20 @@ def test_a_failed_process_tells_why(tmp_path):
 
 def test_an_interrupt_ends_the_measured_process(tmp_path):
     code = (
-        "import signal; from pathlib import Path; from benchmarks import launch;"
-        # A shell starts what runs in its background with interrupts ignored.
-        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from pathlib import Path; from benchmarks import launch;"
         f"folder = Path({str(tmp_path)!r});"
         'sleep = \'import os, pathlib, time; pathlib.Path("pid").write_text(str(os.getpid()));'
-        " time.sleep(60)';"
+        f" time.sleep({PATIENCE_SECONDS})';"
         "launch.python(['-c', sleep], {}, folder, folder / 'x.log')"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=_ROOT, stderr=subprocess.DEVNULL)
     pid = tmp_path / "pid"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not (pid.exists() and pid.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=30)
+    process.wait(PATIENCE_SECONDS)
     assert not Path("/proc", pid.read_text()).exists()
 
 

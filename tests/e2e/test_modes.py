@@ -73,7 +73,7 @@ def test_a_model_that_could_not_be_written_is_not_learnt_again(
     assert "Epoch 2/2" in capfd.readouterr().out
     assert (run(transformed, tmp_path, trainer=changes) / "saved_model.pb").exists()
     told = capfd.readouterr().out
-    assert "goes on after epoch 2" in told
+    assert "resumes after epoch 2" in told
     assert "Epoch 2/2" not in told
     assert not list((tmp_path / "trainer/checkpoints").glob("*"))
 

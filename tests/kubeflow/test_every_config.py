@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from kubeflow import compile as compiler
-from pipeline.config import Config, load
-from pipeline.config.training import Trainer
+from pipeline.config import Config, Trainer, load
 from pipeline.graph.nodes import EDGE_GATE, NODES, TUNER
 from tests.kubeflow.conftest import LABELS
 

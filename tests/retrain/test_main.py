@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.config import load
 from retrain.__main__ import main
+from tests.conftest import PATIENCE_SECONDS
 
 HEAVY = {"pydantic", "tensorflow", "keras", "tfx", "apache_beam", "numpy", "rich", "yaml"}
 CONFIG = """
@@ -218,10 +219,10 @@ def test_tensorboard_shows_the_trainings(tmp_path: Path) -> None:
         assert process.stdout is not None
         line = process.stdout.readline()
         (url,) = re.findall(r"http://\S+", line)
-        with urllib.request.urlopen(f"{url}data/environment") as answer:
+        with urllib.request.urlopen(f"{url}data/environment", timeout=PATIENCE_SECONDS) as answer:
             assert "window_title" in answer.read().decode()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0, errors
     finally:
         process.kill()

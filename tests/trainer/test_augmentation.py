@@ -11,9 +11,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.config import Trainer
 from trainer import augmentation, contact_sheet, rand_augment
-from trainer.augmentation import AugmentationOptions
+from trainer.options.augmentation import Augmentation
 
 pytestmark = pytest.mark.slow
 
@@ -23,8 +22,7 @@ SHARES = np.eye(6, dtype=np.float32)
 
 
 def _augment(seed: int = 3, **changes: Any) -> tuple[npt.NDArray[np.float32], ...]:
-    section = Trainer(augmentation={**NOTHING, **changes}).model_dump(mode="json")["augmentation"]
-    augment = augmentation.build(AugmentationOptions.from_config(section), seed)
+    augment = augmentation.build(Augmentation(**{**NOTHING, **changes}), seed)
     dataset = tf.data.Dataset.from_tensors((IMAGES, SHARES)).map(
         lambda images, shares: augment(images, shares, tf.constant([seed, 0], tf.int64))
     )
@@ -87,10 +85,8 @@ def test_both_flips_toss_a_coin_for_each_axis() -> None:
 
 
 def test_every_kind_draws_numbers_of_its_own() -> None:
-    section = Trainer(
-        augmentation={"flip": "both", "rotation": 20, "zoom": 0.2, "brightness": 0.1}
-    ).model_dump(mode="json")["augmentation"]
-    layers = augmentation._layers(AugmentationOptions.from_config(section), 3)
+    options = Augmentation(flip="both", rotation=20, zoom=0.2, brightness=0.1)
+    layers = augmentation._layers(options, 3)
     assert len({layer.seed for layer in layers}) == len(layers) == 6
 
 

@@ -8,13 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.config import Trainer
 from trainer import cnn
+from trainer.options.cnn import Cnn
 
 
 def _build(size: int = 32, **section: Any) -> keras.Sequential:
-    dumped = Trainer(cnn=section).model_dump(mode="json")["cnn"]
-    return cnn.build(size, 7, cnn.CnnOptions.from_config(dumped))
+    return cnn.build(size, 7, Cnn(**section))
 
 
 def _kinds(model: keras.Sequential) -> list[str]:

@@ -76,6 +76,109 @@ def test_parameters_change_the_digest_but_not_their_order(package: Path) -> None
     assert one != fingerprint.digest(sources, {"a": 1.5, "b": [2, 3]})
 
 
+_CODE = '''"""What a module is."""
+
+import math
+
+
+class Head:
+    """What a class is."""
+
+    units = 1
+
+
+def area(radius: float) -> float:
+    """What a function does."""
+    message = "a circle of " + str(radius)
+    print(message)
+    return math.pi * radius**2
+'''
+
+_SAME = '''# Some comment.
+"""What the module is, said better."""
+import math
+class Head:
+    units = 1
+def area(
+    radius: float,
+) -> float:
+    """Says it in more lines.
+
+    Args:
+        radius: in pixels.
+    """
+    message = (
+        "a circle"
+        " of " + str(radius)  # another comment
+    )
+
+    print(message)
+    return math.pi * (radius ** 2)
+'''
+
+
+def test_docstrings_comments_and_layout_do_not_count(package: Path) -> None:
+    (package / "images.py").write_text(_CODE)
+    before = _digest()
+    (package / "images.py").write_text(_SAME)
+    assert _digest() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("**2", "**3"),
+        ("**2", "**2.0"),
+        ("units = 1", "units = None"),
+        ("units = 1", "units = True"),
+        ("a circle", "a  circle"),
+        ("math.pi *", "math.pi /"),
+        ("-> float", "-> int"),
+        ("    print(message)\n", ""),
+        ('    """What a function does."""\n', '    "one"\n    "two"\n'),
+    ],
+)
+def test_what_code_does_counts(package: Path, old: str, new: str) -> None:
+    (package / "images.py").write_text(_CODE)
+    before = _digest()
+    assert old in _CODE
+    (package / "images.py").write_text(_CODE.replace(old, new))
+    assert _digest() != before
+
+
+def test_other_files_count_byte_by_byte(package: Path) -> None:
+    (package / "backbones" / "page.css").write_text("a {}")
+    before = _digest()
+    (package / "backbones" / "page.css").write_text("a { }")
+    assert _digest() != before
+
+
+def test_a_digest_is_the_same_on_every_python(package: Path) -> None:
+    # Whatever changes this value makes every pipeline train anew.
+    (package / "images.py").write_text(_CODE + _NEWER)
+    assert fingerprint.digest(("images.py",), {}) == "df92cbdcc43aa21c"
+
+
+_NEWER = """
+async def rows(file, /, *names, most=10, **rest):
+    async for row in file:
+        match row:
+            case {"a": [1, *_], **others} if (n := len(others)) > most:
+                yield f"{row!r:>{n}} of" f" {names}", lambda x=None: not x
+            case None | "b":
+                del rest[...]
+"""
+
+
+def test_modules_of_options_do_not_count(package: Path) -> None:
+    before = fingerprint.digest(("",), {})
+    (package / "options").mkdir()
+    (package / "options" / "head.py").write_text("description = 1\n")
+    (package / "backbones" / "options.py").write_text("description = 1\n")
+    (package / "section.py").write_text("description = 1\n")
+    assert fingerprint.digest(("",), {}) == before
+
+
 @pytest.mark.parametrize("source", ["nothing.py", "empty"])
 def test_a_source_that_is_not_there_is_an_error(package: Path, source: str) -> None:
     (package / "empty").mkdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import Trainer
 from trainer import fitting, progress
 from trainer.fitting import TrainingFailedError
-from trainer.options import FitOptions, pick
+from trainer.options.training import Trainer
 
 pytestmark = pytest.mark.slow
 
-OPTIONS = dataclasses.replace(
-    pick(FitOptions, Trainer().model_dump(mode="json")),
-    epochs=6,
-    batch_size=10,
-    learning_rate=0.05,
-    patience=6,
-)
+OPTIONS = Trainer(epochs=6, batch_size=10, learning_rate=0.05, patience=6)
 STEPS = 6
 
 
@@ -42,7 +34,9 @@ def _batches(first_epoch: int = 0, epochs: int = 6, scale: float = 1.0) -> tf.da
 
 def _model() -> keras.Model:
     keras.utils.set_random_seed(1)
-    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    return keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(3, name="logits")], name="classifier"
+    )
 
 
 def _fit(model: keras.Model, data: Any = _batches, **options: Any) -> None:
@@ -52,7 +46,7 @@ def _fit(model: keras.Model, data: Any = _batches, **options: Any) -> None:
         data,
         _batches(0, 1),
         steps_per_epoch=STEPS,
-        options=dataclasses.replace(OPTIONS, **changes),
+        options=OPTIONS.model_copy(update=changes),
         task="test",
         **options,
     )

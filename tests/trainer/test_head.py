@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import keras
 import numpy as np
 
-from pipeline.config import Trainer
 from trainer import head
-from trainer.head import HeadOptions
-from trainer.options import pick
+from trainer.options.training import Trainer
 
-OPTIONS = pick(HeadOptions, Trainer().model_dump(mode="json"))
+OPTIONS = Trainer()
 EMBEDDINGS = np.random.default_rng(0).normal(5, 3, (200, 4)).astype(np.float32)
 
 
 def _build(**changes: object) -> keras.Sequential:
-    return head.build(EMBEDDINGS, 7, dataclasses.replace(OPTIONS, **changes))
+    return head.build(EMBEDDINGS, 7, OPTIONS.model_copy(update=changes))
 
 
 def test_without_hidden_units_the_head_is_linear() -> None:

@@ -32,8 +32,7 @@ def _training(table: ImageTable, **changes: Any) -> list[tuple[npt.NDArray[Any],
         "weights": WEIGHTS,
         "augment": lambda image, shares, seed: (image, shares),
         "seed": 5,
-        "first_epoch": 0,
-        "epochs": 2,
+        "epochs": range(2),
         **changes,
     }
     dataset = image_input.training_batches(table, **options)
@@ -60,7 +59,7 @@ def test_pixels_are_those_that_serving_sees(table: ImageTable, fits: bool) -> No
     np.testing.assert_allclose(pixels, expected, atol=1e-4)
     np.testing.assert_array_equal(shares, np.eye(3)[table.labels])
     np.testing.assert_array_equal(weights, WEIGHTS[table.labels])
-    trained = np.concatenate([batch[0] for batch in _training(table, epochs=1)])
+    trained = np.concatenate([batch[0] for batch in _training(table, epochs=range(1))])
     key = sorted(range(len(trained)), key=lambda row: trained[row].tobytes())
     other = sorted(range(len(expected)), key=lambda row: expected[row].tobytes())
     np.testing.assert_allclose(trained[key], expected[other], atol=1e-4)
@@ -78,8 +77,8 @@ def test_order_and_crops_follow_from_the_seed(table: ImageTable, fits: bool) -> 
 
 def test_a_continued_training_sees_what_it_would_have_seen(table: ImageTable) -> None:
     whole, rest = (
-        _training(table, area=0.5, epochs=3),
-        _training(table, area=0.5, first_epoch=1, epochs=3),
+        _training(table, area=0.5, epochs=range(3)),
+        _training(table, area=0.5, epochs=range(1, 3)),
     )
     assert len(whole) == 3 * len(rest) / 2
     for one, two in zip(whole[-len(rest) :], rest, strict=True):
@@ -88,23 +87,23 @@ def test_a_continued_training_sees_what_it_would_have_seen(table: ImageTable) ->
 
 
 def test_a_random_crop_keeps_a_part_of_the_image(table: ImageTable) -> None:
-    one, two = _training(table, epochs=1), _training(table, epochs=1, area=0.3)
+    one, two = _training(table, epochs=range(1)), _training(table, epochs=range(1), area=0.3)
     assert not np.allclose(one[0][0], two[0][0])
     assert min(batch[0].min() for batch in two) >= 0
     assert max(batch[0].max() for batch in two) <= 255
 
 
 def test_shards_share_the_rows_among_them(table: ImageTable) -> None:
-    shards = [_training(table, epochs=1, shard=(part, 2)) for part in range(2)]
+    shards = [_training(table, epochs=range(1), shard=(part, 2)) for part in range(2)]
     sizes = [sum(len(batch[0]) for batch in shard) for shard in shards]
     assert sum(sizes) == len(table)
     assert max(sizes) - min(sizes) <= 1
 
 
 def test_even_batches_are_all_of_one_size(table: ImageTable) -> None:
-    assert {len(batch[0]) for batch in _training(table, even=True)} == {4}
+    assert {len(batch[0]) for batch in _training(table, drop_remainder=True)} == {4}
     batches = image_input.batches(
-        table, size=SIZE, crop=CROP, batch_size=4, weights=WEIGHTS, even=True
+        table, size=SIZE, crop=CROP, batch_size=4, weights=WEIGHTS, drop_remainder=True
     )
     assert [len(batch[0]) for batch in batches] == [4] * (len(table) // 4)
 

@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.config import Trainer
 from trainer import learning
-from trainer.learning import Job
+from trainer.job import Job
+from trainer.options.export import Export
+from trainer.options.training import Trainer
+from trainer.preprocessing import Recipe
 
 pytestmark = pytest.mark.slow
 
@@ -57,22 +59,21 @@ def _blobs(count: int, seed: int, noise: float = 0.3) -> Memory:
 
 def _job(**changes: Any) -> Job:
     """A job for the three classes; `changes` are to `CHANGES`."""
-    return Job(
-        labels=("a", "b", "c"),
-        embedding="embedding/test",
+    recipe = Recipe(
         size=32,
         crop=1.0,
         backbone="efficientnet_lite0",
         weights="none",
-        options=Trainer(**{**CHANGES, **changes}).model_dump(mode="json"),
-        export={"tflite": "none"},
-        fingerprint="",
+        labels=("a", "b", "c"),
+        slices=(),
+        fingerprint="test",
     )
+    return Job(recipe=recipe, trainer=Trainer(**{**CHANGES, **changes}), export=Export())
 
 
 def _fit(tmp_path: Path, learn: Memory | None = None, val: Memory | None = None, **changes: Any):
     job = _job(**changes)
-    keras.utils.set_random_seed(job.fit.seed)  # as `learn` does
+    keras.utils.set_random_seed(job.trainer.seed)  # as `learn` does
     learn = learn if learn is not None else _blobs(120, 0)
     val = val if val is not None else _blobs(60, 1)
     weights = np.ones(3, np.float32)

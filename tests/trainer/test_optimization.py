@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
 
-from pipeline.config import Trainer
 from trainer import optimization
-from trainer.options import FitOptions, pick
+from trainer.options.training import Trainer
 
-OPTIONS = pick(FitOptions, Trainer().model_dump(mode="json"))
+
+def _options(**changes: object) -> Trainer:
+    return Trainer().model_copy(update=changes)
 
 
 @pytest.mark.parametrize(
@@ -24,14 +23,12 @@ OPTIONS = pick(FitOptions, Trainer().model_dump(mode="json"))
     ],
 )
 def test_the_optimizer_is_the_one_asked_for(name: str, kind: type) -> None:
-    options = dataclasses.replace(
-        OPTIONS, optimizer=name, schedule="constant", learning_rate=0.25, weight_decay=0.125
-    )
+    options = _options(optimizer=name, schedule="constant", learning_rate=0.25, weight_decay=0.125)
     optimizer = optimization.optimizer(options, 10)
     assert type(optimizer) is kind
     assert float(optimizer.learning_rate) == 0.25
     assert optimizer.weight_decay == 0.125
-    plain = dataclasses.replace(options, weight_decay=0.0)
+    plain = options.model_copy(update={"weight_decay": 0.0})
     assert optimization.optimizer(plain, 10).weight_decay is None
 
 
@@ -39,12 +36,12 @@ def test_every_allowed_optimizer_and_schedule_can_be_built() -> None:
     properties = Trainer.model_json_schema()["properties"]
     for name in properties["optimizer"]["enum"]:
         for schedule in properties["schedule"]["enum"]:
-            options = dataclasses.replace(OPTIONS, optimizer=name, schedule=schedule)
+            options = _options(optimizer=name, schedule=schedule)
             assert optimization.optimizer(options, 3).name.lower() == name
 
 
 def test_cosine_falls_from_the_learning_rate_to_0() -> None:
-    options = dataclasses.replace(OPTIONS, schedule="cosine", learning_rate=0.5, epochs=10)
+    options = _options(schedule="cosine", learning_rate=0.5, epochs=10)
     optimizer = optimization.optimizer(options, 10)
     rates = []
     for step in (0, 50, 100):
@@ -55,9 +52,7 @@ def test_cosine_falls_from_the_learning_rate_to_0() -> None:
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_warm_up_rises_along_a_line_to_the_learning_rate(schedule: str) -> None:
-    options = dataclasses.replace(
-        OPTIONS, schedule=schedule, learning_rate=0.5, epochs=10, warmup_epochs=2.0
-    )
+    options = _options(schedule=schedule, learning_rate=0.5, epochs=10, warmup_epochs=2.0)
     optimizer = optimization.optimizer(options, 10)
     rates = []
     for step in (1, 10, 20, 100):
@@ -69,9 +64,7 @@ def test_warm_up_rises_along_a_line_to_the_learning_rate(schedule: str) -> None:
 
 
 def test_gradients_longer_than_clip_norm_are_shortened() -> None:
-    options = dataclasses.replace(
-        OPTIONS, optimizer="sgd", schedule="constant", learning_rate=1.0, clip_norm=1.0
-    )
+    options = _options(optimizer="sgd", schedule="constant", learning_rate=1.0, clip_norm=1.0)
     variable = keras.Variable([0.0, 0.0])
     optimization.optimizer(options, 1).apply([keras.ops.array([3.0, 4.0])], [variable])
     np.testing.assert_allclose(variable.numpy(), [-0.6, -0.8], rtol=1e-5)
@@ -80,9 +73,9 @@ def test_gradients_longer_than_clip_norm_are_shortened() -> None:
 def test_the_focal_loss_cares_less_about_what_is_right_already() -> None:
     shares, logits = np.eye(2)[[0, 0]], np.array([[3.0, 0.0], [0.0, 1.0]])
     plain, focal = (
-        keras.losses.get(
-            optimization.loss(dataclasses.replace(OPTIONS, loss=kind, focal_gamma=2.0))
-        ).call(shares, logits)
+        keras.losses.get(optimization.loss(_options(loss=kind, focal_gamma=2.0))).call(
+            shares, logits
+        )
         for kind in ("cross_entropy", "focal")
     )
     right = 1 / (1 + np.exp([-3.0, 1.0]))
@@ -91,7 +84,7 @@ def test_the_focal_loss_cares_less_about_what_is_right_already() -> None:
 
 
 def test_label_smoothing_spreads_a_share_over_all_classes() -> None:
-    smooth = optimization.loss(dataclasses.replace(OPTIONS, label_smoothing=0.4))
+    smooth = optimization.loss(_options(label_smoothing=0.4))
     logits = np.log([[0.7, 0.2, 0.1, 0.0001]])
     expected = -(np.array([0.7, 0.1, 0.1, 0.1]) * (logits - np.log(np.exp(logits).sum()))).sum()
     assert float(smooth(np.eye(4)[[0]], logits)) == pytest.approx(expected, rel=1e-4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,11 +101,11 @@ def test_the_fingerprint_changes_with_the_code_of_the_image_path(
     monkeypatch.setattr(fingerprint.resources, "files", lambda name: tmp_path)
     assert _recipe().fingerprint == before
 
-    (tmp_path / "head.py").write_text("# another head does not embed differently\n")
+    (tmp_path / "head.py").write_text("another_head = 1\n")
     assert _recipe().fingerprint == before
 
     with (tmp_path / source).open("a") as file:
-        file.write("# changed\n")
+        file.write("changed = 1\n")
     assert _recipe().fingerprint != before
 
 
@@ -114,9 +113,8 @@ def test_a_recipe_survives_the_json_that_carries_it_through_tfx() -> None:
     from tfx.utils import json_utils
 
     recipe = _recipe(slices=("image/source",))
-    carried = json_utils.loads(json_utils.dumps(dataclasses.asdict(recipe)))
-    fields = {**carried, "labels": tuple(carried["labels"]), "slices": tuple(carried["slices"])}
-    assert preprocessing.Recipe(**fields) == recipe
+    carried = json_utils.loads(json_utils.dumps(recipe.model_dump(mode="json")))
+    assert preprocessing.Recipe.model_validate(carried) == recipe
 
 
 @pytest.mark.parametrize("changes", [{"backbone": "nothing"}, {"weights": "nothing"}])
@@ -158,7 +156,7 @@ def test_a_slice_by_a_label_feature_leaves_the_label_settled(
         TEXT: _column([None, LABELS[2]], tf.string),
     }
     recipe = _recipe(slices=(name,))
-    outputs = preprocessing.preprocessing_fn(inputs, dataclasses.asdict(recipe))
+    outputs = preprocessing.preprocessing_fn(inputs, recipe.model_dump(mode="json"))
     assert not isinstance(outputs[name], tf.SparseTensor)
     assert list(outputs[LABEL].numpy()) == [1, 2]
     assert [text.decode() for text in outputs[TEXT].numpy()] == [LABELS[1], LABELS[2]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +10,9 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from pipeline.config.tuning import Search, Tuner
 from tests.conftest import Transformed
 from tests.trainer.test_learning import Memory, _blobs, _job
+from trainer.options.tuning import Search, Tuner
 from trainer.tuning import HeadTuner, space, tuner_fn
 
 
@@ -24,7 +23,7 @@ def test_the_space_holds_what_is_searched() -> None:
         batch_size=[8, 16],
         optimizer=["sgd"],
     )
-    parameters = space(section.model_dump(mode="json"))
+    parameters = space(section)
     found = {parameter.name: parameter for parameter in parameters.space}
     assert set(found) == {"learning_rate", "dropout", "hidden_units", "batch_size", "optimizer"}
     assert (found["learning_rate"].min_value, found["learning_rate"].sampling) == (1e-4, "log")
@@ -50,10 +49,11 @@ def test_the_best_trial_beats_one_that_cannot_learn(tmp_path: Path) -> None:
 def test_a_trial_takes_as_many_epochs_as_the_tuner_is_given(
     transformed: Transformed, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    job = dataclasses.replace(_job(epochs=30, batch_size=4), embedding=transformed.recipe.embedding)
-    section = Tuner(trials=1, epochs=2).model_dump(mode="json")
+    job = _job(epochs=30, batch_size=4).model_copy(
+        update={"recipe": transformed.recipe, "tuner": Tuner(trials=1, epochs=2)}
+    )
     arguments: Any = SimpleNamespace(
-        custom_config={**dataclasses.asdict(job), "tuner": section},
+        custom_config=job.custom_config(),
         working_dir=str(tmp_path / "tuner"),
         train_files=[transformed.files],
         eval_files=[transformed.files],

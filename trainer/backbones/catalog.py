@@ -1,21 +1,24 @@
-"""What backbones there are, as plain data: reading it loads neither TensorFlow nor Keras.
+"""The catalog of backbones, as plain data that loads neither TensorFlow nor Keras.
 
-A new backbone is an entry here. One of a new family also takes a module with the two functions of
-`registry.Family`, and that module's line in `registry.py`.
+A new backbone of a known family is one entry: a name of `keras.applications` here, or a variant in
+`efficientnet_lite_variants`. A new family also takes a module with the functions of
+`registry.Family`, and its line in `registry`.
 """
 
 from dataclasses import dataclass
 
+from trainer.backbones.efficientnet_lite_variants import VARIANTS
+
 
 @dataclass(frozen=True)
 class Entry:
-    """What can be said of a backbone without building it.
+    """What is known of a backbone before it is built.
 
     Attributes:
         name: the name that configs use.
         family: the family of architectures that builds it, a key of the registry's table.
         input_size: default side of the square input, in pixels; None where the family knows it.
-        weights: the symbolic names of weights it takes; a path is always allowed beside them.
+        weights: the symbolic names of its weights; a path is always allowed too.
     """
 
     name: str
@@ -36,19 +39,18 @@ _KERAS_APPLICATIONS = (
     *("VGG16", "VGG19", "Xception"),
 )
 
-# Input sizes of EfficientNet-Lite: the resolutions they were trained at, from the table in the
-# README of tensorflow/tpu, models/official/efficientnet/lite.
 ENTRIES = (
-    Entry("efficientnet_lite0", "efficientnet_lite", 224, ("bundled", "none")),
-    Entry("efficientnet_lite1", "efficientnet_lite", 240, ("bundled", "none")),
-    Entry("efficientnet_lite2", "efficientnet_lite", 260, ("bundled", "none")),
+    *(
+        Entry(name, "efficientnet_lite", variant.input_size, ("bundled", "none"))
+        for name, variant in VARIANTS.items()
+    ),
     *(
         Entry(name, "keras_applications", None, ("imagenet", "none"))
         for name in _KERAS_APPLICATIONS
     ),
 )
 
-# Not a network by itself: the model in a file, whose path stands in place of the weights.
+# Any model in a file; the file's path stands in place of the weights.
 FILE = Entry("file", "model_file", None, ())
 
 

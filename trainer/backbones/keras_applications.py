@@ -1,7 +1,7 @@
 """The classification models of `keras.applications`, without their classifiers.
 
-What each takes (its preprocessing, its default size) is asked of Keras, so nothing here has to be
-kept in step with it.
+Keras itself gives the preprocessing and the default size of each, so nothing here has to follow its
+changes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OPEN_SIZE = 224
 
 @keras.saving.register_keras_serializable("retrain")
 class Preprocessing(keras.layers.Layer):
-    """Does to pixels what a family of `keras.applications` was trained on."""
+    """Applies the preprocessing of a family of `keras.applications` to pixels."""
 
     def __init__(self, application: str, **options: Any) -> None:
         """Takes the application's name."""
@@ -46,7 +46,7 @@ class Preprocessing(keras.layers.Layer):
 
 
 def build(name: str, image_size: int, weights: str) -> keras.Model:
-    """Builds an application up to its last feature map, and the mean over positions of that.
+    """Builds an application up to the mean of its last feature map over positions.
 
     Args:
         name: its name in `keras.applications`.
@@ -119,7 +119,7 @@ def checksum(name: str, weights: str) -> str:
 def input_size(name: str, weights: str) -> int:
     """Returns the side in pixels of the images that the application takes by default."""
     del weights  # whatever they are
-    # In this scope Keras only notes which variables there would be, which takes no memory.
+    # In this scope Keras only notes which variables there would be, which costs no memory.
     with keras.StatelessScope():
         side = _application(name)(weights=None).input_shape[1]
     return int(side or _OPEN_SIZE)
@@ -130,9 +130,9 @@ def _is_depthwise(layer: keras.Layer) -> bool:
 
 
 def _copied(layer: keras.Layer) -> keras.Layer:
-    """Copies a layer; a convolution of single channels by the name of groups becomes depthwise.
+    """Copies a layer; a grouped convolution of single channels becomes a depthwise one.
 
-    Keras compiles each that has groups with XLA, and such a model cannot be frozen. ConvNeXt has
+    Keras compiles grouped convolutions with XLA, and such a model cannot be frozen. ConvNeXt has
     them.
     """
     options = layer.get_config()

@@ -18,15 +18,15 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
     """Loads a model and checks that it turns images into embeddings.
 
     Args:
-        name: not used: the path says it all.
+        name: not used, as the path identifies the model.
         image_size: side of the square input in pixels.
         weights: path or URI of a `.keras` file, or of the folder of a SavedModel whose signature
             `serving_default` has one input and one output.
 
     Returns:
         A model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to float32
-        [batch, dim]. Feature maps are averaged over positions. The scaling of pixels is the file's
-        own business. What comes from a SavedModel cannot be trained.
+        [batch, dim]. Feature maps are averaged over positions. The model in the file scales pixels
+        by itself. A SavedModel cannot be trained.
 
     Raises:
         ValueError: the file cannot be loaded, or takes or gives other shapes.
@@ -79,10 +79,10 @@ def checksum(name: str, weights: str) -> str:
 
 
 def input_size(name: str, weights: str) -> int:
-    """Returns the side of the images that the model was made for.
+    """Returns the side in pixels of the images that the model takes.
 
     Raises:
-        ValueError: it takes any size, so the config has to choose.
+        ValueError: it takes any size, so the config must set one.
         FileNotFoundError: there is no such file or folder.
     """
     del name

@@ -1,4 +1,4 @@
-"""The registry of backbones: from a name to a frozen description that can build its Keras model."""
+"""The registry of backbones: from a name to an object that builds the Keras model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from trainer.backbones import catalog, efficientnet_lite, keras_applications, mo
 
 
 class Family(Protocol):
-    """What a module that builds a family of backbones offers; both functions take its name."""
+    """The functions of a module that builds a family of backbones."""
 
     def build(self, name: str, image_size: int, weights: str) -> keras.Model:
         """Builds the model, as `Backbone.build` promises it."""

@@ -12,7 +12,7 @@ import pytest
 
 from components.evaluator.class_scores import ClassCounts
 from components.evaluator.scorecard import ClassScore
-from components.image_example_gen.report import Copies, Copy, Damage, Report
+from components.image_example_gen.intake import Copies, Copy, Damage, Intake
 from components.report import pictures
 from components.report.options import Card
 from components.report.page import (
@@ -164,8 +164,8 @@ def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
     }
 
 
-def _data(labels: tuple[str, ...]) -> Report:
-    return Report(
+def _data(labels: tuple[str, ...]) -> Intake:
+    return Intake(
         span=4,
         clean={"train": 4100, "val": 890, "test": 1034},
         classes={

@@ -17,7 +17,7 @@ from tfx.types import channel_utils, standard_artifacts
 from components.evaluator import predictions, scorecard
 from components.evaluator.class_scores import ClassCounts
 from components.evaluator.scorecard import ClassScore, FailedThreshold, Scorecard
-from components.image_example_gen import report as data_report
+from components.image_example_gen import intake, quarantine
 from components.image_example_gen.quarantine import Quarantined
 from components.report.component import DATA_FILE, OPTIONS_KEY, PAGE_FILE, Executor, Report
 from components.report.page import Page
@@ -99,19 +99,19 @@ def _evaluation(folder: Path, images: list[tuple[bytes, int]], blessed: bool) ->
 
 
 def _examples(folder: Path, encode: Encode, record: Record) -> None:
-    (folder / data_report.QUARANTINE).mkdir(parents=True)
-    path = folder / data_report.QUARANTINE / "records-0.gz"
+    (folder / quarantine.FOLDER).mkdir(parents=True)
+    path = folder / quarantine.FOLDER / "records-0.gz"
     with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
         for content in (record(encode(10, 9), 0), b"no example", record(b"no image", 1)):
             held = Quarantined(content, "too-small", "10 by 9 pixels", "/data/a.tfrecord", 4)
             writer.write(held.serialized())
-    report = data_report.Report(
+    found = intake.Intake(
         span=7,
         clean={"train": IMAGES, "test": IMAGES},
         classes={"train": dict.fromkeys(LABELS, 10), "test": dict.fromkeys(LABELS, 10)},
         quarantined={"too-small": 3},
     )
-    (folder / data_report.FILE_NAME).write_text(report.as_json(), "utf-8")
+    (folder / intake.FILE_NAME).write_text(found.as_json(), "utf-8")
 
 
 def _logs(folder: Path) -> None:

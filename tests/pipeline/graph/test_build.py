@@ -222,7 +222,7 @@ def test_nothing_is_embedded_where_a_cnn_learns_from_scratch(tmp_path: Path) -> 
     graph = _graph(tmp_path, trainer={"mode": "scratch"}, backbone={"weights": "bundled"})
     properties = _properties(graph)
     assert json.loads(properties["transform"]["custom_config"])["backbone"] is None
-    assert json.loads(properties["trainer"]["custom_config"])["embedding"] is None
+    assert json.loads(properties["trainer"]["custom_config"])["recipe"]["backbone"] is None
 
 
 def test_config_commit_and_card_are_kept_with_the_run(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from pipeline.history import commit
 @pytest.fixture
 def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder in which the module believes to lie."""
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # git sets them for its hooks
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "pipeline").mkdir()
     monkeypatch.setattr(commit, "__file__", str(tmp_path / "pipeline" / "commit.py"))
     commit.commit.cache_clear()

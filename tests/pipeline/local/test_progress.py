@@ -5,14 +5,41 @@ from __future__ import annotations
 import collections
 import io
 import sys
-import time
+import threading
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from pipeline.history.metadata import ComponentRun
 from pipeline.local import progress
+from tests.conftest import PATIENCE_SECONDS
 from trainer import progress as training
+
+
+class _Looked:
+    """Components to look at, and a way to wait until they have been looked at."""
+
+    def __init__(self, *components: ComponentRun) -> None:
+        """Holds the components; they may be changed while they are shown."""
+        self.components = list(components)
+        self._looks = threading.Semaphore(0)
+
+    def __call__(self) -> list[ComponentRun]:
+        self._looks.release()
+        return list(self.components)
+
+    def wait(self) -> None:
+        """Waits until two more looks have begun, and so what one of them saw is printed."""
+        while self._looks.acquire(blocking=False):
+            pass
+        for _ in range(2):
+            assert self._looks.acquire(timeout=PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
 
 
 @pytest.mark.parametrize(
@@ -28,32 +55,33 @@ def test_a_line_says_state_and_time(state: str, text: str) -> None:
     assert progress.line(ComponentRun("trainer", state, 0.0, 3.14)) == text
 
 
-def test_what_finished_is_printed_once_and_the_rest_not_at_all(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
+@pytest.mark.usefixtures("_quick")
+def test_what_finished_is_printed_once_and_the_rest_not_at_all() -> None:
     console = Console(file=io.StringIO(), width=100)
-    states = [ComponentRun("transform", "running", time.time()), ComponentRun("x", "not run")]
-    with progress.shown(console, lambda: tuple(states)):
-        time.sleep(0.1)
-        states[0] = ComponentRun("transform", "done", 0.0, 2.0)
-        time.sleep(0.1)
-        states[1] = ComponentRun("x", "failed", 0.0, 1.0)  # seen by the last look
+    seen = _Looked(ComponentRun("transform", "running"), ComponentRun("x", "not run"))
+    with progress.shown(console, seen):
+        seen.wait()
+        seen.components[0] = ComponentRun("transform", "done", 0.0, 2.0)
+        seen.wait()
+        seen.wait()
+        seen.components[1] = ComponentRun("x", "failed", 0.0, 1.0)  # seen by the last look
     lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert [line for line in lines if line] == ["transform done in 2.0 s", "x failed after 1.0 s"]
 
 
+@pytest.mark.usefixtures("_quick")
 def test_a_terminal_shows_what_runs_and_nothing_that_components_print(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(time=lambda: 107.0))
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
-    with progress.shown(console, lambda: [ComponentRun("trainer", "running", time.time())]):
-        time.sleep(0.1)
+    seen = _Looked(ComponentRun("trainer", "running", 100.0))
+    with progress.shown(console, seen):
+        seen.wait()
         print("what Keras prints")
         print("what TFX logs", file=sys.stderr)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "trainer: 0 s" in shown
+    assert "trainer: 7 s" in shown
     assert "what" not in shown
     told = capsys.readouterr()
     assert (told.out, told.err) == ("what Keras prints\n", "what TFX logs\n")
@@ -67,11 +95,10 @@ def test_an_error_of_the_run_passes_through() -> None:
         raise RuntimeError("boom")
 
 
-def test_what_was_counted_is_told_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
+def test_what_was_counted_is_told_at_the_end() -> None:
     console = Console(file=io.StringIO(), width=100)
     with progress.counted(console, "Writing images", None, lambda: 41):
-        time.sleep(0.05)
+        pass
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert shown.strip().startswith("Writing images: 41, ")
 

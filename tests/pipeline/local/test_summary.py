@@ -11,7 +11,7 @@ from rich.console import Console
 
 from components.edge_gate.component import Parity
 from components.evaluator.scorecard import ClassScore, FailedThreshold, Scorecard
-from components.image_example_gen.report import Copies, Damage, Report
+from components.image_example_gen.intake import Copies, Damage, Intake
 from components.refusal import Refusal
 from components.span_drift.report import Change, DriftReport
 from pipeline.history.metadata import ComponentRun
@@ -46,7 +46,7 @@ PUSHED = Outcome(
     reasons=(),
     log="/runs/digits/logs/a.log",
 )
-REPORT = Report(
+INTAKE = Intake(
     span=3,
     clean={"train": 90, "val": 5, "test": 5},
     classes={"train": {"größe [x]": 90}},
@@ -165,7 +165,7 @@ def test_a_failure_is_shown_with_what_went_wrong_and_the_log() -> None:
 
 
 def test_what_came_in_is_told() -> None:
-    outcome = dataclasses.replace(PUSHED, data=REPORT)
+    outcome = dataclasses.replace(PUSHED, data=INTAKE)
     data = json.loads(summary.as_json(outcome))["data"]
     assert (data["records"], data["quarantined"], data["removed_from_train"]) == (107, 3, 4)
     assert data["reasons"] == {"undecodable": 1, "truncated": 2}
@@ -181,7 +181,7 @@ def test_what_came_in_is_told() -> None:
 
 def test_drift_is_shown_from_what_to_what() -> None:
     change = Change("image/brightness", "Jensen-Shannon divergence", 0.5, 0.1, "mean", 0.25, 0.75)
-    drifted = dataclasses.replace(PUSHED, data=REPORT, drift=DriftReport(3, 1, (change,)))
+    drifted = dataclasses.replace(PUSHED, data=INTAKE, drift=DriftReport(3, 1, (change,)))
     assert json.loads(summary.as_json(drifted))["drift"]["changes"][0]["after"] == 0.75
     console = Console(file=io.StringIO(), width=200)
     summary.show(drifted, console)

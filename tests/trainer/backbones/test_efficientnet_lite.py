@@ -14,8 +14,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.backbones import efficientnet_lite
-from trainer.backbones.torch_checkpoint import read_state_dict
+from trainer.backbones import efficientnet_lite, efficientnet_lite_weights
 
 NAME = "efficientnet_lite0"
 PHOTOGRAPHS = (
@@ -150,21 +149,30 @@ def test_too_small_images_are_refused(size: int) -> None:
 def test_tensors_of_another_network_are_refused(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, NDArray[Any] | None], sentence: str
 ) -> None:
-    path, sha256 = efficientnet_lite._locate(NAME, "bundled")
-    assert path is not None
-    state = {**read_state_dict(path, sha256), **change}
+    state = {**(efficientnet_lite_weights.read(NAME, "bundled") or {}), **change}
     state = {key: value for key, value in state.items() if value is not None}
-    monkeypatch.setattr(efficientnet_lite, "read_state_dict", lambda *_: state)
+    monkeypatch.setattr(efficientnet_lite_weights, "read_state_dict", lambda *_: state)
     with pytest.raises(ValueError, match=sentence):
         efficientnet_lite.build(NAME, 64, "bundled")
 
 
 def test_embedding_ends_with_what_the_classifier_sees(bundled: keras.Model) -> None:
-    classifier = efficientnet_lite.build_classifier(NAME, 64, "bundled")
     batch = images(2, 64)
-    top = bundled(batch, training=False)[:, -1280:]
-    logits = classifier.get_layer("logits")(top)
-    np.testing.assert_allclose(logits, classifier(batch, training=False), rtol=1e-4, atol=1e-4)
+    logits = _classify(NAME, bundled(batch, training=False)[:, -1280:])
+    expected = _classify(NAME, _top(bundled).predict(batch, verbose=0))
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def _top(model: keras.Model) -> keras.Model:
+    """The model up to what the classifier of ImageNet sees."""
+    return keras.Model(model.input, model.get_layer("pool").output)
+
+
+def _classify(name: str, top: NDArray[Any]) -> NDArray[Any]:
+    """Puts the classifier of the checkpoint on the network; logits of ILSVRC 2012's classes."""
+    state = efficientnet_lite_weights.read(name, "bundled")
+    assert state is not None
+    return np.asarray(top) @ state["_fc.weight"].T + state["_fc.bias"]
 
 
 def photograph(encoded: bytes, size: int) -> NDArray[Any]:
@@ -193,7 +201,7 @@ def test_bundled_weights_recognise_photographs(name: str) -> None:
     size = efficientnet_lite.input_size(name, "bundled")
     batch = np.stack([photograph(content[row["file"]], size) for row in rows])
 
-    model = efficientnet_lite.build_classifier(name, size, "bundled")
-    logits = model.predict(batch, batch_size=20, verbose=0)
+    model = efficientnet_lite.build(name, size, "bundled")
+    logits = _classify(name, _top(model).predict(batch, batch_size=20, verbose=0))
 
     assert np.mean(logits.argmax(axis=1) == labels) >= 0.93

@@ -1,4 +1,4 @@
-"""What ImageExampleGen found in a span: a JSON file beside the splits."""
+"""What came in with a span: a JSON file beside the splits."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+import pydantic
 from tfx.dsl.io import fileio
 
-FILE_NAME = "report.json"
-QUARANTINE = "quarantine"
-_LEAKED = "leaked"
+from components.image_example_gen.quarantine import LEAKED
+
+FILE_NAME = "intake.json"
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A file whose rest could not be read.
+    """A file that could be read in part only.
 
     Attributes:
         file: its path.
-        records: how many records stood before the damage; they are used.
-        reason: what is wrong with it.
+        records: number of records before the damage; these come in.
+        reason: what is wrong with the file.
     """
 
     file: str
@@ -33,11 +33,11 @@ class Damage:
 
 @dataclass(frozen=True)
 class Copies:
-    """How many records are copies of another one; the one that is copied does not count.
+    """The number of records that copy another one; the original does not count.
 
     Attributes:
-        within: copies of a record of the same split.
-        across: copies of a record of another split: these leak.
+        within: copies of a record in the same split.
+        across: copies of a record in another split, which leak.
     """
 
     within: int = 0
@@ -46,14 +46,14 @@ class Copies:
 
 @dataclass(frozen=True)
 class Copy:
-    """One record that is a copy, as an example for people.
+    """One copy, as an example for people.
 
     Attributes:
-        file: the file that holds it.
-        record: its number in the file, from 0.
-        other_file: the file of the record of which it is a copy.
-        other_record: that record's number.
-        found: names of what holds for it: exact, near, across, conflicting, leaked.
+        file: the file that holds the copy.
+        record: the copy's number in the file, from 0.
+        other_file: the file that holds the original.
+        other_record: the original's number in its file.
+        found: names of the flags that it has; see `duplicates`.
     """
 
     file: str
@@ -64,21 +64,20 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was found in a span.
+class Intake:
+    """What came in with a span, and where it went.
 
     Attributes:
         span: the span's number.
-        clean: records in each split.
-        classes: split -> class name -> clean records, every class of the list among them.
-        quarantined: reason -> records, without those removed because they leaked.
+        clean: split -> clean records.
+        classes: split -> class name -> clean records; every class of the list is there.
+        quarantined: reason -> records in quarantine, but for the removed ones.
         removed: copies of val or test images that were taken out of train.
         damaged: files that could be read in part only.
-        exact: records with the very same image.
-        near: records with nearly the same image.
-        conflicting: copies with another label than what they are a copy of.
-        not_compared: records that were not compared with all that look alike, as these were too
-            many.
+        exact: copies with the same bytes.
+        near: copies with nearly the same pixels.
+        conflicting: copies whose label differs from the original's.
+        not_compared: records that were not compared, because too many look alike.
         examples: the first copies.
     """
 
@@ -96,60 +95,56 @@ class Report:
 
     @property
     def records(self) -> int:
-        """Counts all that came in, wherever it went."""
+        """The number of records that came in, wherever they went."""
         return sum(self.clean.values()) + sum(self.quarantined.values()) + self.removed
 
     @property
     def quarantined_share(self) -> float:
-        """Share of the records that are in quarantine, but for removed copies; in [0, 1]."""
+        """The share of records in quarantine, but for the removed ones, in [0, 1]."""
         return sum(self.quarantined.values()) / self.records if self.records else 0.0
 
     @property
     def reasons(self) -> str:
-        """Lists why records are in quarantine and how many, the most frequent first."""
+        """Lists the reasons for quarantine with their counts, the most frequent first."""
         ordered = sorted(self.quarantined.items(), key=lambda item: (-item[1], item[0]))
         return ", ".join(f"{count} {reason}" for reason, count in ordered)
 
     def as_json(self) -> str:
-        """Returns the report as JSON, with the sums."""
+        """Returns the fields and the sums as JSON."""
         fields = {"records": self.records, "quarantined_share": self.quarantined_share}
         return json.dumps({**fields, **dataclasses.asdict(self)}, indent=2, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Report:
+    def from_json(cls, text: str) -> Intake:
         """Reads what `as_json` wrote."""
-        fields: dict[str, Any] = json.loads(text)
-        del fields["records"], fields["quarantined_share"]
-        fields["damaged"] = tuple(Damage(**one) for one in fields["damaged"])
-        fields["examples"] = tuple(
-            Copy(**{**one, "found": tuple(one["found"])}) for one in fields["examples"]
-        )
-        fields["exact"], fields["near"] = Copies(**fields["exact"]), Copies(**fields["near"])
-        return cls(**fields)
+        return _JSON.validate_json(text)
 
 
-def read(examples: str) -> Report:
-    """Reads the report of an `Examples` artifact, given its folder."""
+_JSON = pydantic.TypeAdapter(Intake)
+
+
+def read(examples: str) -> Intake:
+    """Reads what came in with an `Examples` artifact, given its folder."""
     with fileio.open(os.path.join(examples, FILE_NAME), "rb") as file:
-        return Report.from_json(file.read().decode("utf-8"))
+        return Intake.from_json(file.read().decode("utf-8"))
 
 
-def findings(report: Report, max_quarantined: float, min_class_images: int) -> list[str]:
-    """Says what is wrong with a span, in a sentence each; nothing if it may be used.
+def findings(intake: Intake, max_quarantined: float, min_class_images: int) -> list[str]:
+    """Returns a sentence for each reason to refuse a span; none if it may be used.
 
     Args:
-        report: what was found in it.
+        intake: what came in.
         max_quarantined: highest share of records in quarantine, in [0, 1].
         min_class_images: fewest images of train that each class must have.
     """
     found = []
-    if report.quarantined_share > max_quarantined:
+    if intake.quarantined_share > max_quarantined:
         found.append(
-            f"{sum(report.quarantined.values())} of {report.records} records"
-            f" ({report.quarantined_share:.1%}) are in quarantine: {report.reasons}; data.checks."
+            f"{sum(intake.quarantined.values())} of {intake.records} records"
+            f" ({intake.quarantined_share:.1%}) are in quarantine: {intake.reasons}; data.checks."
             f"max_quarantined allows {max_quarantined:.1%}."
         )
-    for name, count in report.classes.get("train", {}).items():
+    for name, count in intake.classes.get("train", {}).items():
         if count < min_class_images:
             found.append(
                 f"Class {name} has {count} images in train; data.checks.min_class_images asks for"
@@ -164,18 +159,18 @@ def assemble(
     labels: Sequence[str],
     splits: Sequence[str],
     counts: Mapping[tuple[str, str, int], int],
-    relations: Mapping[str, int],
+    flags: Mapping[str, int],
     damaged: Sequence[Damage],
     examples: Sequence[Copy],
-) -> Report:
-    """Makes the report of what was counted.
+) -> Intake:
+    """Sums up the counts of a span.
 
     Args:
         span: the span's number.
         labels: class names; the index in this list is the class id.
         splits: names of all splits.
-        counts: (split, "", class id) -> clean records; (split, reason, -1) -> others.
-        relations: name of what holds for a copy -> records.
+        counts: (split, "", class id) -> clean records; (split, reason, -1) -> quarantined records.
+        flags: name of a flag -> copies that have it.
         damaged: files that could be read in part only.
         examples: some copies.
     """
@@ -187,16 +182,16 @@ def assemble(
     for (_, reason, _), count in sorted(counts.items()):
         if reason:
             quarantined[reason] = quarantined.get(reason, 0) + count
-    return Report(
+    return Intake(
         span=span,
         clean={split: sum(by_class.values()) for split, by_class in classes.items()},
         classes=classes,
-        removed=quarantined.pop(_LEAKED, 0),
+        removed=quarantined.pop(LEAKED, 0),
         quarantined=quarantined,
         damaged=tuple(sorted(damaged, key=lambda one: one.file)),
-        exact=Copies(relations.get("exact_within", 0), relations.get("exact_across", 0)),
-        near=Copies(relations.get("near_within", 0), relations.get("near_across", 0)),
-        conflicting=relations.get("conflicting", 0),
-        not_compared=relations.get("not_compared", 0),
+        exact=Copies(flags.get("exact_within", 0), flags.get("exact_across", 0)),
+        near=Copies(flags.get("near_within", 0), flags.get("near_across", 0)),
+        conflicting=flags.get("conflicting", 0),
+        not_compared=flags.get("not_compared", 0),
         examples=tuple(examples),
     )

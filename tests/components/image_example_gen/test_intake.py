@@ -1,12 +1,12 @@
-"""The report survives its JSON, and its sentences name what is wrong."""
+"""The intake survives its JSON, and its sentences name what is wrong."""
 
 from __future__ import annotations
 
 import json
 
-from components.image_example_gen.report import Copies, Copy, Damage, Report, findings
+from components.image_example_gen.intake import Copies, Copy, Damage, Intake, findings
 
-REPORT = Report(
+INTAKE = Intake(
     span=2,
     clean={"train": 7, "val": 1, "test": 1},
     classes={"train": {"cat": 7, "owl": 0}, "val": {"cat": 1}, "test": {"owl": 1}},
@@ -21,16 +21,16 @@ REPORT = Report(
 
 
 def test_json_and_back() -> None:
-    assert Report.from_json(REPORT.as_json()) == REPORT
-    assert json.loads(REPORT.as_json())["records"] == 13
+    assert Intake.from_json(INTAKE.as_json()) == INTAKE
+    assert json.loads(INTAKE.as_json())["records"] == 13
 
 
 def test_nothing_is_wrong_within_the_limits() -> None:
-    assert findings(REPORT, 0.5, 0) == []
+    assert findings(INTAKE, 0.5, 0) == []
 
 
 def test_a_sentence_for_each_limit() -> None:
-    share, owl = findings(REPORT, 0.2, 5)
+    share, owl = findings(INTAKE, 0.2, 5)
     assert share == (
         "3 of 13 records (23.1%) are in quarantine: 2 undecodable, 1 truncated;"
         " data.checks.max_quarantined allows 20.0%."
@@ -39,4 +39,4 @@ def test_a_sentence_for_each_limit() -> None:
 
 
 def test_an_empty_span_has_a_share() -> None:
-    assert Report(0, {}, {}, {}).quarantined_share == 0
+    assert Intake(0, {}, {}, {}).quarantined_share == 0

@@ -7,8 +7,8 @@ from pathlib import Path
 import apache_beam as beam
 import pytest
 
-from components.image_example_gen import executor
-from components.image_example_gen.checks import Checks
+from components.image_example_gen.options import Rules
+from components.image_example_gen.readings import Deliver, Inspect
 from tests.components.image_example_gen.bring_in import write
 from tests.conftest import LABELS, Picture, Record
 
@@ -26,11 +26,11 @@ def test_a_file_that_is_replaced_while_it_is_read_is_named(
         return str(write(tmp_path / "a.tfrecord", [records[seed] for seed in seeds]))
 
     file = (put(1, 2), "train")
-    found = executor._Inspect(Checks(LABELS), None).process((b"key", file))
+    found = Inspect(Rules(labels=LABELS), None).process((b"key", file))
     # Prints of the records go elsewhere.
     verdicts = [one[1] for one in found if not isinstance(one, beam.pvalue.TaggedOutput)]
     groups = {"file": [file], "verdicts": verdicts, "removed": []}
-    send = executor._Send(LABELS)
+    send = Deliver(LABELS)
     assert len(list(send.process((b"key", groups), {}))) == 3  # with a count
     put(*seeds)
     with pytest.raises(RuntimeError, match=f"a.tfrecord {told} while it was read"):

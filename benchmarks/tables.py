@@ -1,0 +1,87 @@
+"""What was measured, as tables for people and as JSON for later."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.goals import GB, Goal, Side
+
+
+def components_table(sides: Sequence[Side]) -> Table:
+    """Lays out the seconds of each component; each side has a column."""
+    # The longest graph holds the nodes of the others, so its order is the table's.
+    longest_first = sorted(sides, key=lambda side: len(side.components), reverse=True)
+    ids = dict.fromkeys(id_ for side in longest_first for id_ in side.components)
+    table = _table("Seconds by component", "component", [side.name for side in sides])
+    for id_ in ids:
+        cells = [side.components.get(id_) for side in sides]
+        table.add_row(id_, *("" if cell is None else f"{cell:.1f}" for cell in cells))
+    table.add_row("the rest", *(f"{side.rest:.1f}" for side in sides))
+    return table
+
+
+def totals_table(sides: Sequence[Side]) -> Table:
+    """Lays out the time, memory and bytes that each side took in all."""
+    table = _table("In all", "", [side.name for side in sides])
+    rows: dict[str, Callable[[Side], str]] = {
+        "seconds, end to end": lambda side: f"{side.seconds:.1f}",
+        "seconds of CPU": lambda side: f"{side.cpu_seconds:.1f}",
+        "images/s, end to end": lambda side: f"{side.images_per_second:.1f}",
+        "MB written": lambda side: f"{side.written_bytes / 1e6:.1f}",
+        "peak memory, GB": lambda side: f"{side.peak_bytes / GB:.2f}",
+    }
+    for name, cell in rows.items():
+        table.add_row(name, *(cell(side) for side in sides))
+    return table
+
+
+def goals_table(goals: Sequence[Goal]) -> Table:
+    """Lays out each goal: what was measured, what it is held against, and the verdict."""
+    table = _table("Goals", "", ["measured", "goal"])
+    table.add_column("verdict")
+    for goal in goals:
+        relation = "at least" if goal.at_least else "at most"
+        table.add_row(
+            goal.name,
+            f"{goal.measured:.2f} {goal.unit}",
+            f"{relation} {goal.bound:.2f} {goal.unit}",
+            goal.verdict,
+        )
+    return table
+
+
+def _table(title: str, first: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def as_dict(
+    sides: Sequence[Side], goals: Sequence[Goal], size: int, notes: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the results and the circumstances of the measurement, as JSON has them."""
+    return {
+        "image_size": size,
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg(),
+        "sides": [
+            {
+                **dataclasses.asdict(side),
+                "rest": side.rest,
+                "images_per_second": side.images_per_second,
+            }
+            for side in sides
+        ],
+        "goals": [
+            {**dataclasses.asdict(goal), "missed_by": goal.missed_by, "verdict": goal.verdict}
+            for goal in goals
+        ],
+        "notes": list(notes),
+    }

