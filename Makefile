@@ -3,8 +3,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# A file's tests share what is expensive, and the long files come early in the alphabet.
-TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
+# A file's tests share what is expensive, and the long files come early in the alphabet. A worker
+# that ends because a test hangs is not started again, as it would run that test again.
+TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-fast lint lock benchmark clean
