@@ -1,19 +1,42 @@
 """The `retrain` package: its top-level packages, dependencies and console script."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
+
+# kubeflow/Dockerfile installs the dependencies before it copies README.md.
+README = Path(__file__).with_name("README.md")
+PACKAGES = ["retrain", "pipeline", "components", "serving", "trainer", "kubeflow"]
 
 setup(
     name="retrain",
     version="0.2.0",
-    description="A TFX pipeline that keeps an image classifier fresh.",
-    packages=find_packages(
-        include=["retrain*", "pipeline*", "components*", "serving*", "trainer*", "kubeflow*"]
-    ),
-    package_data={"components.report": ["page.css", "page.html.j2"]},
+    description="A TFX pipeline that keeps an image classifier fresh, from images to TF Serving.",
+    long_description=README.read_text("utf-8") if README.exists() else None,
+    long_description_content_type="text/markdown",
+    author="The retrain authors",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=["tfx", "tensorflow", "image classification", "mlops", "tf serving", "kubeflow"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.10",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
+    packages=find_packages(include=[*PACKAGES, *(f"{package}.*" for package in PACKAGES)]),
+    package_data={
+        "components.report": ["*.css", "page.html.j2"],
+        **{package: ["py.typed"] for package in PACKAGES},
+    },
     python_requires=">=3.10,<3.11",
-    # These are the versions that were measured together; requirements.lock holds the whole
-    # resolution. Beam, Keras and the rest are pinned where the resolver, left alone, picks
-    # releases with which TFX 1.16 does not import.
+    # These versions were measured together; requirements.lock holds the whole resolution. A pin
+    # stands where the resolver alone picks a release with which TFX 1.16 cannot be imported.
     install_requires=[
         "tfx[kfp]==1.16.0",
         "apache-beam[gcp]==2.59.0",
@@ -52,6 +75,7 @@ setup(
             "kubernetes-validate",
             "mypy",
             "pytest",
+            "pytest-cov",
             "pytest-xdist",
             "pillow-heif",
             "ruff",

@@ -24,7 +24,7 @@ from rich.table import Table
 from trainer.features import IMAGE, LABEL
 
 if TYPE_CHECKING:
-    from components.image_example_gen.checks import Checks
+    from components.image_example_gen.options import Rules
 
 _LABELS = tuple(str(number) for number in range(10))
 _FILES = 4
@@ -39,20 +39,20 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it loads
 
-    from components.image_example_gen.checks import Checks
+    from components.image_example_gen.options import Rules
 
-    checks = Checks(_LABELS)
+    rules = Rules(labels=_LABELS)
     table = Table(box=None, pad_edge=False)
     for name in ("images", "seconds", "CPU seconds", "images/s a core", "peak memory, MB"):
         table.add_column(name, justify="right")
     with tempfile.TemporaryDirectory() as name:
         # What loads on first use is not counted.
         write(Path(name, "warm"), 100, options.side, seed=0)
-        measure(Path(name, "warm"), checks)
+        measure(Path(name, "warm"), rules)
         for number in range(options.passes):
             folder, images = Path(name, str(number)), options.images * 2**number
             write(folder, images, options.side, seed=number + 1)
-            seconds, cpu_seconds = measure(folder, checks)
+            seconds, cpu_seconds = measure(folder, rules)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             cells = (f"{seconds:.1f}", f"{cpu_seconds:.1f}", f"{images / cpu_seconds:.0f}")
             table.add_row(str(images), *cells, f"{peak:.0f}")
@@ -78,22 +78,22 @@ def write(folder: Path, images: int, side: int, seed: int) -> None:
                 writer.write(example.SerializeToString())
 
 
-def measure(folder: Path, checks: Checks) -> tuple[float, float]:
+def measure(folder: Path, rules: Rules) -> tuple[float, float]:
     """Takes in the files of a folder; returns seconds and CPU seconds."""
     import apache_beam as beam
 
-    from components.image_example_gen import executor
+    from components.image_example_gen.bring_in import bring_in
     from components.image_example_gen.splits import Cut
 
     splits = ("train", "val", "test")
     started, cpu_started = time.perf_counter(), time.process_time()
     with beam.Pipeline() as pipeline:
-        executor.bring_in(
+        bring_in(
             pipeline,
             patterns={"all": [f"{folder}/*.tfrecord"]},
             cut=Cut(splits, (70, 15, 15)),
             splits=splits,
-            checks=checks,
+            rules=rules,
             span=0,
             folder=f"{folder}-out",
         )

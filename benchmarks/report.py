@@ -56,13 +56,14 @@ def make(folder: Path) -> dict[str, Any]:
     """Makes the page of what `write` wrote, and returns what it took."""
     started = time.perf_counter()
     from components.report import gathering, rendering
+    from components.report.options import Card
 
     loaded = time.perf_counter()
     sources = gathering.Sources(
         transformed=str(folder / "transformed"), evaluation=str(folder / "evaluation"), production=1
     )
     labels = [f"class {number}" for number in range(_CLASSES)]
-    page = gathering.gather(sources, name="large", run="1", labels=labels)
+    page = gathering.gather(sources, name="large", run="1", labels=labels, card=Card())
     text = rendering.render(page)
     return {
         "loading": loaded - started,
@@ -133,7 +134,7 @@ def _write_evaluation(
     metrics = {"example_count": float(_TEST), "accuracy": np.trace(matrix) / _TEST}
     card = scorecard.Scorecard(
         blessed=True,
-        misses=(),
+        failed=(),
         metrics=metrics,
         production=metrics,
         classes=tuple(

@@ -1,9 +1,9 @@
-"""TF Serving's model config file of a model store: which of its versions is served.
+"""TF Serving's model config file, which says which version of a model store is served.
 
-It lies beside the store, as `{store}.config`. TF Serving, started with `--model_config_file` and
-`--model_config_file_poll_wait_seconds`, follows it; so does the development server. People may add
-models, labels and policies to it, so a change concerns the store's own entry alone; only comments
-are lost, which protobuf does not keep.
+The file is `{store}.config`, beside the store. TF Serving follows it if it is started with
+`--model_config_file` and `--model_config_file_poll_wait_seconds`; so does the development server.
+People may add models, labels and policies, so a change touches the store's own entry only. Comments
+are lost, as protobuf does not keep them.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ def path(store: str) -> str:
 
 
 def ensure(store: str) -> None:
-    """Writes a config that serves the newest version, where there is no config yet."""
+    """Writes a config that serves the newest version, unless there is one."""
     if not tf.io.gfile.exists(path(store)):
         clear(store)
 
 
 def pin(store: str, version: int) -> None:
-    """Has one version served until `clear` or another `pin`.
+    """Serves one version until `clear` or another `pin`.
 
-    It is given no label: TF Serving checks labels before it loads anything, and turns away the
-    whole file where one names a version that is not served yet (model_servers/server_core.cc,
-    UpdateModelVersionLabelMap), which a version to go back to never is.
+    The version gets no label. TF Serving checks labels before it loads anything, and refuses the
+    whole file if a label names a version that is not served yet (model_servers/server_core.cc,
+    UpdateModelVersionLabelMap). A rollback always names such a version.
 
     Raises:
         ValueError: the file is no config of TF Serving.
@@ -44,7 +44,7 @@ def pin(store: str, version: int) -> None:
 
 
 def clear(store: str) -> None:
-    """Has the newest version served.
+    """Serves the newest version.
 
     Raises:
         ValueError: the file is no config of TF Serving.
@@ -68,13 +68,13 @@ def pinned(store: str) -> int | None:
 
 
 def in_production(store: str) -> int | None:
-    """Returns the version that is served: the pinned one if it is there, else the newest."""
+    """Returns the version that is served: the pinned one if the store has it, else the newest."""
     version = pinned(store)
     return version if version in model_store.versions(store) else model_store.newest(store)
 
 
 def _read(store: str) -> model_server_config_pb2.ModelServerConfig:
-    """Returns what the config file holds; nothing where there is none yet."""
+    """Reads the config file; a missing file is an empty config."""
     config = model_server_config_pb2.ModelServerConfig()
     if tf.io.gfile.exists(path(store)):
         with tf.io.gfile.GFile(path(store)) as file:
@@ -89,7 +89,7 @@ def _read(store: str) -> model_server_config_pb2.ModelServerConfig:
 def _entry(
     config: model_server_config_pb2.ModelServerConfig, store: str
 ) -> model_server_config_pb2.ModelConfig:
-    """Returns the store's own entry in a config; one is added where there is none."""
+    """Returns the store's own entry in a config, and adds a missing one."""
     name = store.rpartition("/")[2]
     for entry in config.model_config_list.config:
         if entry.name == name:

@@ -1,11 +1,12 @@
-"""The model store: a folder of integer-named SavedModels, as TF Serving watches it.
+"""The model store: a folder of SavedModels with integer names, as TF Serving watches it.
 
 A version appears whole or not at all. In a file system it is copied under a hidden name, which TF
-Serving and `versions` pass over, and takes its own by renaming. An object store cannot rename, so
-there `saved_model.pb` comes last and goes first: TF Serving loads no folder without it and tries
-again (tensorflow/serving, core/aspired_versions_manager.cc), and `versions` passes over it.
+Serving and `versions` ignore, and then renamed. An object store cannot rename, so there
+`saved_model.pb` is written last and deleted first. TF Serving loads no folder without it and tries
+again (tensorflow/serving, core/aspired_versions_manager.cc), and `versions` ignores such a folder.
 
-Who publishes waits for others who do. An object store knows no locks: there, one at a time may.
+Publishers wait for each other. An object store has no locks, so there only one may publish at a
+time.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _MARKER = "saved_model.pb"
 
 
 def versions(store: str) -> tuple[int, ...]:
-    """Lists the versions in a store, oldest first; none where there is no store yet."""
+    """Lists the versions in a store, oldest first; none if the store does not exist yet."""
     if not tf.io.gfile.isdir(store):
         return ()
     names = (name.rstrip("/") for name in tf.io.gfile.listdir(store))
@@ -44,7 +45,7 @@ def path(store: str, version: int) -> str:
 
 
 def standing(model: str, store: str) -> int | None:
-    """Returns the newest version if the model is equal to it, byte for byte, else None."""
+    """Returns the newest version if it equals the model byte for byte, else None."""
     last = newest(store)
     return last if last is not None and digest(path(store, last)) == digest(model) else None
 
@@ -54,18 +55,17 @@ def publish(
 ) -> int:
     """Puts a model into the store as its newest version.
 
-    A model that is equal, byte for byte, to the newest version is not stored a second time.
+    A model that equals the newest version byte for byte is not stored again.
 
     Args:
         model: a SavedModel's folder.
-        store: the store's folder; it is made if need be.
-        keep: how many versions stay, the new one included; older ones are deleted.
-        needed: tells the version that stays whatever its age, as it is being served; asked when
-            one is about to go, as another may be served by then.
+        store: the store's folder; created if missing.
+        keep: number of versions that stay, the new one included; older ones are deleted.
+        needed: returns the version that is served and so stays whatever its age. It is called
+            before each deletion, since the served version may change meanwhile.
 
     Returns:
-        The version under which the model now stands: the Unix time, or one more than the newest
-        where the clock is behind it.
+        The model's version: the Unix time, or the newest version plus one if the clock is behind.
     """
     tf.io.gfile.makedirs(store)
     with _locked(store):
@@ -92,9 +92,9 @@ def labels(store: str, version: int) -> tuple[str, ...]:
 
 
 def write_whole(file: str, text: str) -> None:
-    """Writes a small file so that a reader sees the old text or the new one."""
+    """Writes a small file atomically: a reader sees either the old text or the new."""
     tf.io.gfile.makedirs(file.rpartition("/")[0])
-    # An object appears when it is closed.
+    # An object store shows an object only when it is closed.
     written = f"{file}{_PARTIAL}" if _can_rename(file) else file
     with tf.io.gfile.GFile(written, "w") as opened:
         opened.write(text)
@@ -106,7 +106,7 @@ def copy_version(store: str, version: int, destination: str) -> None:
     """Copies a version's SavedModel into a folder.
 
     Raises:
-        FileNotFoundError: the store has no such version (any more).
+        FileNotFoundError: the store does not have the version, or no longer.
     """
     if version not in versions(store):
         raise FileNotFoundError(f"{store} has no version {version}")
@@ -114,7 +114,7 @@ def copy_version(store: str, version: int, destination: str) -> None:
 
 
 def _files(folder: str) -> list[str]:
-    """Lists a folder's files, at any depth, relative to it and sorted."""
+    """Lists the files below a folder, relative to it and sorted."""
     return sorted(
         f"{directory}/{name}"[len(folder) + 1 :]
         for directory, _, names in tf.io.gfile.walk(folder)
@@ -124,7 +124,7 @@ def _files(folder: str) -> list[str]:
 
 @contextlib.contextmanager
 def _locked(store: str) -> Iterator[None]:
-    """Waits for others who publish into a local store; the kernel frees a killed one's lock."""
+    """Waits for other publishers to a local store; the kernel frees the lock of a killed one."""
     if not _can_rename(store):
         yield
         return
@@ -135,7 +135,7 @@ def _locked(store: str) -> Iterator[None]:
 
 
 def _is_number(name: str) -> bool:
-    """Tells whether a folder is a version by its name: 007 is none, as 7 has its own."""
+    """Tells whether a folder's name is a version: 7 is one, 007 is not."""
     return name.isdecimal() and name == str(int(name))
 
 
@@ -166,7 +166,7 @@ def _copy(source: str, destination: str) -> None:
 
 
 def digest(folder: str) -> str:
-    """Identifies what a folder holds: names and contents of its files, at any depth."""
+    """Identifies the content of a folder: names and bytes of all files below it."""
     hasher = hashlib.sha256()
     for name in _files(folder):
         with tf.io.gfile.GFile(f"{folder}/{name}", "rb") as file:

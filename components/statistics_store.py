@@ -1,7 +1,7 @@
-"""The statistics store: a folder with the statistics of every span that passed the data gate.
+"""The statistics store: a folder with the statistics of every span that passed the DataGate.
 
-It outlives runs, so that a scheduled run can compare its span with the one before. A file appears
-whole or not at all: it is written under a hidden name and takes its own by renaming.
+It outlives runs, so that a scheduled run can compare its span with the span before. A file appears
+whole or not at all: it is written under a hidden name, then renamed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NAME = re.compile(r"span-(\d+)\.pb")
 
 
 def spans(store: str) -> tuple[int, ...]:
-    """Lists the numbers of the spans in a store, in order; none where there is no store yet."""
+    """Lists the numbers of the spans in a store, in order; none if it does not exist yet."""
     if not fileio.isdir(store):
         return ()
     names = (_NAME.fullmatch(name) for name in fileio.listdir(store))
@@ -24,7 +24,7 @@ def spans(store: str) -> tuple[int, ...]:
 
 
 def before(store: str, span: int) -> int | None:
-    """Returns the number of the last span before this one, or None."""
+    """Returns the number of the last stored span before this one, or None."""
     return max((number for number in spans(store) if number < span), default=None)
 
 
@@ -40,7 +40,7 @@ def digest(store: str, span: int) -> str:
 
 
 def publish(statistics: str, store: str, span: int) -> None:
-    """Copies a file of statistics into the store, in the place of an earlier one of that span."""
+    """Copies a file of statistics into the store and replaces the span's earlier one."""
     fileio.makedirs(store)
     partial = os.path.join(store, f".span-{span}.partial")
     fileio.copy(statistics, partial, overwrite=True)

@@ -1,4 +1,4 @@
-"""What drivers share that look at a store before their component runs."""
+"""The base of drivers that look at a store before their component runs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tfx.orchestration.portable import base_driver as portable_driver
 
 
 class StoreDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
-    """A driver of both of TFX's kinds; what it looks up goes into `run`.
+    """A driver of both of TFX's kinds; subclasses implement `run`.
 
-    TFX checks for the one base class when it builds the graph and calls the other when it runs.
+    TFX checks for one base class when it builds the graph, and calls the other when it runs.
     """
 
     def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        """Takes TFX's metadata handle, for which it has no use."""
+        """Passes TFX's metadata handle on; stores need none."""
         base_driver.BaseDriver.__init__(self, metadata_handle)
         portable_driver.BaseDriver.__init__(self, metadata_handle)

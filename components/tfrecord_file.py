@@ -1,8 +1,8 @@
-"""TFRecord files that somebody else wrote: read up to the first damage, which is then named.
+"""Reads TFRecord files up to their first damage, and names it.
 
 Beam's and TensorFlow's readers give up a whole file, and with it the run, at the first damaged
-byte. This one hands over every whole record first. It imports neither of them, so that data can be
-looked at before anything heavy loads.
+byte. This one yields every whole record first. It imports neither of them, so that data is checked
+before anything heavy loads.
 
 Sources:
     TFRecord framing: https://www.tensorflow.org/tutorials/load_data/tfrecord
@@ -20,7 +20,7 @@ import google_crc32c
 
 _GZIP = b"\x1f\x8b\x08"
 _HEADER = struct.Struct("<QI")
-# A length is believed only as far as the file goes: data is read in pieces of this size.
+# Data is read in pieces of this size, as a damaged length may be far longer than the file.
 _PIECE_BYTES = 1 << 24
 
 
@@ -32,12 +32,11 @@ def records(file: BinaryIO) -> Iterator[bytes]:
     """Yields the records of a TFRecord file, gzipped or plain, whatever its name.
 
     Args:
-        file: the file's bytes, at their start; it must be able to seek. An empty file has no
-            records.
+        file: a binary file at its start, which can seek. An empty file has no records.
 
     Raises:
-        DamagedError: the file is truncated, damaged or no TFRecord file; raised after all the
-            records that stand before the damage.
+        DamagedError: the file is truncated, damaged or no TFRecord file. It is raised after all
+            records before the damage.
     """
     start = file.read(_HEADER.size)
     file.seek(0)
@@ -50,7 +49,7 @@ def records(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _is_header(header: bytes) -> bool:
-    """Tells whether these 12 bytes start a record: a length and its checksum."""
+    """Tells whether these 12 bytes are a length and its checksum, which start a record."""
     if len(header) < _HEADER.size:
         return False
     checksum: int = _HEADER.unpack(header)[1]
@@ -85,6 +84,6 @@ def _read(stream: BinaryIO, length: int) -> bytes:
 
 
 def masked_checksum(data: bytes) -> int:
-    """Computes TFRecord's checksum: CRC32C, rotated and shifted as the format says."""
+    """Computes TFRecord's checksum: CRC32C, rotated and offset as the format says."""
     checksum: int = google_crc32c.value(data)
     return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF

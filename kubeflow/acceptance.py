@@ -1,6 +1,6 @@
 """Refuses a compiled pipeline that open-source Kubeflow Pipelines would refuse.
 
-Each rule names the file of kubeflow/pipelines (read at release 2.5.0) where the cluster has it.
+Each rule names the file of kubeflow/pipelines 2.5.0 in which the cluster has that rule.
 """
 
 from __future__ import annotations
@@ -17,28 +17,40 @@ _PIPELINE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 # Argo's rule for the names of tasks and templates (argo-workflows, workflow/validate/validate.go).
 _TASK = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 _LONGEST_NAME = 128
-# Argo names a task's own driver so (backend/src/v2/compiler/argocompiler/dag.go).
+# Argo gives a task's own driver this suffix (backend/src/v2/compiler/argocompiler/dag.go).
 _DRIVER = "-driver"
 
 
-class RefusedError(ValueError):
-    """The cluster would refuse this pipeline; the message says which rule it breaks."""
+class UnacceptableError(ValueError):
+    """The cluster would refuse this pipeline; the message names the broken rule."""
 
 
 def check(spec: Mapping[str, Any], platform: Mapping[str, Any] | None = None) -> None:
-    """Checks a pipeline spec, and the platform spec that comes with it.
+    """Checks a PipelineSpec and the PlatformSpec that belongs to it.
 
     Raises:
-        RefusedError: the cluster would refuse it.
+        UnacceptableError: the cluster would refuse one of them.
     """
     _check_document(spec, platform)
-    executors = spec.get("deploymentSpec", {}).get("executors", {})
     tasks = spec["root"].get("dag", {}).get("tasks", {})
     if not tasks:
-        raise RefusedError("the pipeline has no task")
-    for name, task in tasks.items():
-        _check_task(name, task, tasks, spec, executors)
+        raise UnacceptableError("the pipeline has no task")
+    for name in tasks:
+        _check_task(name, tasks, spec)
     _check_order(tasks)
+
+
+def waits_for(task: Mapping[str, Any]) -> set[str]:
+    """Returns the names of the tasks that must end before a task starts."""
+    inputs = task.get("inputs", {})
+    sources = [*inputs.get("parameters", {}).values(), *inputs.get("artifacts", {}).values()]
+    producers = [
+        reference["producerTask"]
+        for source in sources
+        for kind, reference in source.items()
+        if kind in ("taskOutputParameter", "taskOutputArtifact")
+    ]
+    return {*producers, *task.get("dependentTasks", [])}
 
 
 def _check_document(spec: Mapping[str, Any], platform: Mapping[str, Any] | None) -> None:
@@ -50,57 +62,46 @@ def _check_document(spec: Mapping[str, Any], platform: Mapping[str, Any] | None)
         )
         json_format.ParseDict(platform or {}, pipeline_spec_pb2.PlatformSpec())
     except json_format.ParseError as error:
-        raise RefusedError(f"not a pipeline spec: {error}") from error
+        raise UnacceptableError(f"not a pipeline spec: {error}") from error
     version = spec.get("schemaVersion")
     if version != _SCHEMA:
-        raise RefusedError(f"schemaVersion: found {version}; allowed: {_SCHEMA}")
+        raise UnacceptableError(f"schemaVersion: found {version}; allowed: {_SCHEMA}")
     name = spec.get("pipelineInfo", {}).get("name", "")
     if not _PIPELINE.fullmatch(name):
-        raise RefusedError(
+        raise UnacceptableError(
             f"pipelineInfo.name: found {name!r}; allowed: lower-case letters, digits, hyphens and"
-            " dots, a letter or digit at both ends"
+            " dots, with a letter or digit at both ends"
         )
     if not spec.get("root"):
-        raise RefusedError("root: found nothing; allowed: a component")
+        raise UnacceptableError("root: found nothing; allowed: a component")
 
 
-def _check_task(
-    name: str,
-    task: Mapping[str, Any],
-    tasks: Mapping[str, Any],
-    spec: Mapping[str, Any],
-    executors: Mapping[str, Any],
-) -> None:
+def _check_task(name: str, tasks: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
     """backend/src/v2/compiler/visitor.go: dfs; argocompiler/dag.go: task."""
     if not _TASK.fullmatch(name) or len(name) > _LONGEST_NAME:
-        raise RefusedError(f"task {name}: allowed in a name: letters, digits and hyphens")
+        raise UnacceptableError(f"task {name}: allowed in a name: letters, digits and hyphens")
     if name.endswith(_DRIVER) and name.removesuffix(_DRIVER) in tasks:
-        raise RefusedError(f"task {name}: the cluster gives this name to another task's driver")
-    component = spec.get("components", {}).get(task.get("componentRef", {}).get("name"))
+        raise UnacceptableError(
+            f"task {name}: the cluster gives this name to another task's driver"
+        )
+    component = spec.get("components", {}).get(tasks[name].get("componentRef", {}).get("name"))
     if component is None:
-        raise RefusedError(f"task {name}: its component is not there")
+        raise UnacceptableError(f"task {name}: the pipeline lacks its component")
+    executors = spec.get("deploymentSpec", {}).get("executors", {})
     executor = executors.get(component.get("executorLabel"), {})
     if "container" not in executor and "importer" not in executor:
         kind = next(iter(executor), "nothing")
-        raise RefusedError(f"task {name}: found {kind} for executor; allowed: container, importer")
-    if "importer" in executor and task.get("triggerPolicy", {}).get("condition"):
-        raise RefusedError(f"task {name}: an importer cannot have a condition")
-    inputs = task.get("inputs", {})
-    producers = [
-        reference["producerTask"]
-        for given in [*inputs.get("parameters", {}).values(), *inputs.get("artifacts", {}).values()]
-        for kind, reference in given.items()
-        if kind in ("taskOutputParameter", "taskOutputArtifact")
-    ]
-    for other in [*producers, *task.get("dependentTasks", [])]:
-        if other not in tasks:
-            raise RefusedError(f"task {name}: it waits for {other}, which is not there")
+        raise UnacceptableError(
+            f"task {name}: found {kind} for executor; allowed: container, importer"
+        )
+    for other in sorted(waits_for(tasks[name]) - tasks.keys()):
+        raise UnacceptableError(f"task {name}: it waits for {other}, which the pipeline lacks")
 
 
 def _check_order(tasks: Mapping[str, Any]) -> None:
-    left = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
+    left = {name: waits_for(task) for name, task in tasks.items()}
     while left:
         ready = {name for name, waits in left.items() if not waits}
         if not ready:
-            raise RefusedError(f"tasks wait for each other: {', '.join(sorted(left))}")
+            raise UnacceptableError(f"tasks wait for each other: {', '.join(sorted(left))}")
         left = {name: waits - ready for name, waits in left.items() if name not in ready}

@@ -1,10 +1,9 @@
-"""What the graph is built from on a cluster: once to compile it, and again inside a container.
+"""What builds the graph for a cluster: once to compile it, and again inside each container.
 
-Kubeflow's runtime parameters are whole values, but what an operator wants to change lies inside
-TFX's serialized properties: an epoch count in the Trainer's options, a bound in the Evaluator's
-config. So a runtime parameter is a key of the config, and a container that gets another value than
-the compiled one wires the graph anew with it, by the one function that every runner uses, and takes
-its own step's properties from there.
+A runtime parameter of Kubeflow is a whole value, but an operator changes what lies inside TFX's
+serialized properties: an epoch count, a threshold. So each runtime parameter is a config key.
+A container whose parameters differ from the compiled ones wires the graph again with the changed
+config, and takes its own step's properties from that graph.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from pipeline.history.commit import commit
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
 
-# The environment variable in which a container finds the blueprint. The environment is not part of
-# Kubeflow's cache key, so a change of one step's config leaves the other steps cached.
+# The environment variable that holds the blueprint in a container. Kubeflow's cache key does not
+# cover the environment, so a change to one step's config leaves the other steps cached.
 VARIABLE = "RETRAIN_BLUEPRINT"
-# A number or `latest`.
+# Its value is a number or `latest`.
 SPAN = "data.span"
 _SCHEMAS = "/tmp/retrain"
 _CHANGEABLE = (
@@ -44,13 +43,13 @@ _BOUNDS = "evaluation.thresholds"
 
 @dataclass(frozen=True)
 class Blueprint:
-    """Everything `create_pipeline` needs, with paths as the containers see them.
+    """The arguments of `create_pipeline`, with paths as the containers see them.
 
     Attributes:
         config: the config.
-        span: how spans are laid out; its number and paths follow the config's.
-        labels: class names; the index in this list is the class id.
-        commit: that of the code that compiles; a container has no checkout to ask.
+        span: the layout of spans; `graph` replaces its number and paths by the config's.
+        labels: the class names; a name's index is its class id.
+        commit: the commit of the code that compiles; a container has no checkout to ask.
     """
 
     config: Config
@@ -59,7 +58,7 @@ class Blueprint:
     commit: str
 
     def parameters(self) -> dict[str, Any]:
-        """Maps the config keys that can be changed from run to run to their values."""
+        """Maps each config key that an operator can change for a run to its value."""
         leaves = dict(_leaves(self.config.model_dump(mode="json")))
         return {
             key: value
@@ -69,13 +68,13 @@ class Blueprint:
         }
 
     def changed(self, values: Mapping[str, Any]) -> Blueprint:
-        """Puts other values into the config.
+        """Returns the blueprint with other values in its config.
 
         Args:
             values: dotted config key -> value.
 
         Raises:
-            ConfigError: a value is not allowed.
+            ConfigError: the config does not allow a value.
         """
         settings = self.config.model_dump(mode="json")
         for key, value in values.items():
@@ -88,12 +87,12 @@ class Blueprint:
         return dataclasses.replace(self, config=changed)
 
     def graph(self) -> Pipeline:
-        """Wires the graph; nothing is written.
+        """Wires the graph, and writes nothing.
 
         Raises:
             ConfigError: see `build.create_pipeline`.
         """
-        # Heavy, and a container whose parameters are as compiled does without.
+        # Heavy; a container with the compiled parameters does not need it.
         from pipeline.graph import build
 
         root, number = self.config.data.root, self.config.data.span
@@ -107,7 +106,7 @@ class Blueprint:
 
     @property
     def schema_file(self) -> str:
-        """The path at which a container that reads the curated schema must have written it."""
+        """The path at which containers read the curated schema, once `write_schema` wrote it."""
         from pipeline.graph import schema
 
         return schema.location(schema.curated(self.labels, self.config.evaluation.slices), _SCHEMAS)
@@ -121,7 +120,7 @@ class Blueprint:
     def to_json(self) -> str:
         """Serializes the blueprint; equal blueprints give equal texts.
 
-        The labels stand in it once: Linux takes no environment variable of more than 128 KiB.
+        The text has the labels only once, because Linux limits an environment variable to 128 KiB.
         """
         return json.dumps(
             {
@@ -135,7 +134,7 @@ class Blueprint:
 
     @classmethod
     def from_json(cls, text: str) -> Blueprint:
-        """Reads what `to_json` wrote."""
+        """Reads a text of `to_json`."""
         parts = json.loads(text)
         parts["config"]["data"]["labels"] = parts["labels"]
         span = {**parts["span"], "splits": tuple(parts["span"]["splits"])}
@@ -148,18 +147,18 @@ class Blueprint:
 
 
 def blueprint(settings: Config) -> Blueprint:
-    """Makes the blueprint of a config, without looking at anything that is not on this machine.
+    """Makes the blueprint of a config from what lies on this machine.
 
     Raises:
-        ConfigError: the labels or the layout of the data cannot be known here, or a path is of this
-            machine and not of the cluster's containers.
+        ConfigError: the labels or the layout of the data are not known on this machine, or the
+            cluster's containers do not see a path.
     """
     if not isinstance(settings.data.labels, tuple) and is_remote(
         settings.data.labels or settings.data.root
     ):
         raise ConfigError(
-            "data.labels: found a remote file; allowed when compiling, which does without the"
-            " network: the list of names, or a local file"
+            "data.labels: found a remote file; allowed for compiling, which uses no network: the"
+            " list of names, or a local file"
         )
     labels = config.read_labels(settings)
     span = _layout(settings)
@@ -173,7 +172,7 @@ def blueprint(settings: Config) -> Blueprint:
             "data": settings.data.model_copy(update={"root": root, "labels": labels}),
             "push": settings.push.model_copy(update={"model_store": store}),
             "output": output,
-            # What concerns the containers themselves does not concern what runs in them.
+            # A container's own settings do not affect the step that runs in it.
             "kubeflow": type(cluster)(),
         }
     )
@@ -185,14 +184,14 @@ def chosen(plan: Blueprint, texts: Sequence[str]) -> dict[str, Any]:
     """Reads runtime parameters from the command line.
 
     Args:
-        plan: the blueprint of what was compiled.
-        texts: each `section.key=value`, with the value in YAML.
+        plan: the blueprint that was compiled.
+        texts: each has the form `section.key=value`, with the value in YAML.
 
     Returns:
-        The parameter's name -> its value, as Kubeflow takes it.
+        The parameter's name -> its value, in the type that the pipeline declares.
 
     Raises:
-        ConfigError: a key is no parameter, or its value is not allowed.
+        ConfigError: a key is not a parameter, or the config does not allow its value.
     """
     compiled = plan.parameters()
     values = {}
@@ -212,17 +211,17 @@ def chosen(plan: Blueprint, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def name_of(key: str) -> str:
-    """Returns the runtime parameter's name for a config key."""
+    """Returns the name of a config key's runtime parameter."""
     return key.replace(".", "_")
 
 
 def is_text(key: str, value: object) -> bool:
-    """Tells whether a runtime parameter is text; a span is, whose values include `latest`."""
+    """Tells whether a runtime parameter is text; a span is text, because it can be `latest`."""
     return key == SPAN or isinstance(value, str)
 
 
 def _layout(settings: Config) -> spans.Span:
-    """Returns how spans are laid out: as they are on this machine, or as the config says."""
+    """Returns the layout of the spans on this machine or, if there are none, the config's."""
     root = settings.data.root
     if not is_remote(root) and Path(root).exists():
         return spans.find(settings)
@@ -231,16 +230,16 @@ def _layout(settings: Config) -> spans.Span:
 
 
 def _check_paths(settings: Config, folders: Sequence[str]) -> None:
-    """Refuses paths that are this machine's alone, where the cluster has folders of its own.
+    """Refuses paths that only this machine has, if the config names folders of the cluster.
 
-    Without such folders the containers see what this machine sees, as those of a dry run do.
+    Without such folders the containers see this machine's paths, as in a dry run.
 
     Args:
         settings: the config.
-        folders: what `data.root` and `output` are in the containers.
+        folders: the paths of `data.root` and `output` in the containers.
 
     Raises:
-        ConfigError: a local path is not below what the containers see.
+        ConfigError: a local path is below no folder that the containers see.
     """
     cluster, backbone = settings.kubeflow, settings.backbone
     if cluster.data_root is None and cluster.output is None:

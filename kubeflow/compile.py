@@ -1,8 +1,8 @@
-"""Compiles the graph into what open-source Kubeflow Pipelines runs: `pipeline.yaml`.
+"""Compiles the graph for open-source Kubeflow Pipelines (`pipeline.yaml`) and for Vertex AI.
 
-TFX's compiler does the graph; this adds what its output lacks there (a task for each custom driver,
-runtime parameters, resources and the like) and refuses what the cluster would refuse. The same
-config and code give the same bytes; nothing is written elsewhere and no network is used.
+TFX's compiler translates the graph. This module adds what TFX's output lacks (a task for each
+custom driver, runtime parameters, resources, retries) and refuses what the cluster would refuse.
+The same config and code give the same bytes. Compiling writes no file and uses no network.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any
 
 import yaml
 from google.protobuf import json_format
-from tfx.dsl.components.base import base_component, base_driver, base_node
-from tfx.dsl.components.common import resolver
+from tfx.dsl.components.base import base_component, base_driver
 from tfx.orchestration.kubeflow.v2 import compiler_utils, pipeline_builder
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
     KubeflowV2DagRunner,
@@ -26,18 +25,18 @@ from tfx.utils import name_utils
 
 from kubeflow import acceptance, platform_spec
 from kubeflow.blueprint import SPAN, VARIABLE, Blueprint, blueprint, is_text, name_of
+from kubeflow.entrypoint import DRIVER_OUTPUT
 from pipeline.config import Config, ConfigError, Step, did_you_mean
 
 Spec = dict[str, Any]
 
 COMMAND = ["python", "-m", "kubeflow.entrypoint"]
-# The parameter in which a step gets what its driver found, and the task that runs the driver.
-DRIVER_OUTPUT = "driver_output"
+# Suffix of the task that runs a step's custom driver.
 _PRECHECK = "precheck"
 _IMAGE = "retrain:latest"
 _GPU = "nvidia.com/gpu"
 _NUMBERS = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE"}
-# Far enough for another property, and near enough to stay between the two ends of a bound.
+# Large enough to change a property, and small enough to stay between a threshold's two bounds.
 _STEP = 1e-6
 
 
@@ -45,20 +44,17 @@ def compile_for_kubeflow(config: Config) -> str:
     """Compiles for open-source Kubeflow Pipelines.
 
     Returns:
-        YAML: the pipeline spec and, where the config needs it, the platform spec after it.
+        YAML: the pipeline spec and, if the config needs one, the platform spec.
 
     Raises:
-        ConfigError: the config names a step that is not there, or cannot be compiled, or the
-            cluster would refuse what comes of it.
+        ConfigError: the config names an unknown step or cannot be compiled, or the cluster would
+            refuse the result.
     """
-    plan = blueprint(config)
-    graph = plan.graph()
-    spec = _spec(config, plan, graph)
-    platform = _platform(config, spec)
+    spec, platform = _specs(config)
     documents = [spec, platform] if platform else [spec]
     try:
         acceptance.check(*documents)
-    except acceptance.RefusedError as error:
+    except acceptance.UnacceptableError as error:
         raise ConfigError(f"the cluster would refuse this pipeline: {error}") from error
     return yaml.safe_dump_all(documents, sort_keys=True, width=100, allow_unicode=True)
 
@@ -70,12 +66,10 @@ def compile_for_vertex(config: Config) -> str:
         JSON: a PipelineJob.
 
     Raises:
-        ConfigError: as `compile_for_kubeflow`, and if the config asks for what only Kubernetes has.
+        ConfigError: the config names an unknown step or cannot be compiled, or has a setting that
+            only Kubernetes has.
     """
-    plan = blueprint(config)
-    graph = plan.graph()
-    spec = _spec(config, plan, graph)
-    platform = _platform(config, spec)
+    spec, platform = _specs(config)
     if platform:
         keys = ", ".join(platform_spec.keys(platform))
         raise ConfigError(
@@ -92,28 +86,34 @@ def compile_for_vertex(config: Config) -> str:
 
 
 def pipeline_name(config: Config) -> str:
-    """Returns the pipeline's name as Kubernetes takes it."""
+    """Returns the pipeline's name in the form that Kubernetes allows."""
     return config.name.replace("_", "-").strip("-")
 
 
-def _spec(config: Config, plan: Blueprint, graph: Pipeline) -> Spec:
+def _specs(config: Config) -> tuple[Spec, Spec]:
+    """Returns the PipelineSpec and the PlatformSpec."""
+    plan = blueprint(config)
+    graph = plan.graph()
     _check_nodes(config, graph)
     graph.pipeline_info.pipeline_name = pipeline_name(config)
-    images = {
-        node.id: config.kubeflow.step(node.id).image or _IMAGE for node in graph.components
-    } | {pipeline_builder.DEFAULT_IMAGE_PATH_KEY: _IMAGE}
+    images = {node.id: config.kubeflow.step(node.id).image or _IMAGE for node in graph.components}
     runner = KubeflowV2DagRunner(
         KubeflowV2DagRunnerConfig(
-            default_image=images, default_commands=COMMAND, use_pipeline_spec_2_1=True
+            default_image={**images, pipeline_builder.DEFAULT_IMAGE_PATH_KEY: _IMAGE},
+            default_commands=COMMAND,
+            use_pipeline_spec_2_1=True,
         )
     )
     spec: Spec = runner.run(graph, write_out=False)["pipelineSpec"]
     _add_parameters(spec, plan, graph)
+    platform = {}
     for node in graph.components:
-        if _container(spec, node.id) is not None:
-            _set_up(spec, node, plan, config.kubeflow.step(node.id))
-            _add_precheck(spec, node)
-    return spec
+        step = config.kubeflow.step(node.id)
+        _set_up(spec, node, plan, step)
+        platform[f"{node.id}_executor"] = step
+        if precheck := _add_precheck(spec, node):
+            platform[f"{precheck}_executor"] = step
+    return spec, platform_spec.build(platform)
 
 
 def _check_nodes(config: Config, graph: Pipeline) -> None:
@@ -124,27 +124,16 @@ def _check_nodes(config: Config, graph: Pipeline) -> None:
                 f"kubeflow.steps: found {name}; allowed: {', '.join(ids)}{did_you_mean(name, ids)}"
             )
     for node in graph.components:
-        if isinstance(node, resolver.Resolver):
+        if not isinstance(node, base_component.BaseComponent):
             raise ValueError(
-                f"{node.id} is a Resolver, which open-source Kubeflow Pipelines does not run;"
-                " a component that reads the file system can do its work"
+                f"{node.id} is a {type(node).__name__}, which does not run in a container; use a"
+                " component that reads the file system instead"
             )
 
 
-def _platform(config: Config, spec: Spec) -> Spec:
-    # A precheck is a container of its step.
-    return platform_spec.of(
-        {
-            f"{task}_executor": config.kubeflow.step(task.removesuffix(f"-{_PRECHECK}"))
-            for task in spec["root"]["dag"]["tasks"]
-            if _container(spec, task) is not None
-        }
-    )
-
-
-def _container(spec: Spec, node: str) -> Spec | None:
-    executor: Spec = spec["deploymentSpec"]["executors"][f"{node}_executor"]
-    return executor.get("container")
+def _container(spec: Spec, node: str) -> Spec:
+    container: Spec = spec["deploymentSpec"]["executors"][f"{node}_executor"]["container"]
+    return container
 
 
 def _add_parameters(spec: Spec, plan: Blueprint, graph: Pipeline) -> None:
@@ -177,9 +166,10 @@ def _add_parameters(spec: Spec, plan: Blueprint, graph: Pipeline) -> None:
 
 
 def _other(plan: Blueprint, key: str, value: Any) -> Blueprint | None:
-    """Returns the blueprint with another value for a key, to see what depends on it.
+    """Returns the blueprint with another value for a key, which shows what depends on the key.
 
-    None if no other is allowed, as for `max` beside a `min` of 1.
+    Returns:
+        None if the config allows no other value, as for a `max` beside a `min` of 1.
     """
     candidates: list[Any]
     if key == SPAN:
@@ -195,10 +185,9 @@ def _other(plan: Blueprint, key: str, value: Any) -> Blueprint | None:
     return None
 
 
-def _set_up(spec: Spec, node: base_node.BaseNode, plan: Blueprint, step: Step) -> None:
-    """Puts into the spec what the config says of a step, and what its container needs."""
+def _set_up(spec: Spec, node: base_component.BaseComponent, plan: Blueprint, step: Step) -> None:
+    """Adds a step's settings to the spec, and the arguments and variables of its container."""
     container = _container(spec, node.id)
-    assert container is not None
     container.pop("lifecycle", None)  # open-source Kubeflow ignores it; see `_add_precheck`
     container["args"][:0] = ["--step", node.id]
     variables = {VARIABLE: plan.to_json(), **(step.env or {})}
@@ -225,21 +214,22 @@ def _set_up(spec: Spec, node: base_node.BaseNode, plan: Blueprint, step: Step) -
         task["retryPolicy"] = retry
 
 
-def _add_precheck(spec: Spec, node: base_node.BaseNode) -> None:
-    """Gives a custom driver a task of its own, before the step and never cached.
+def _add_precheck(spec: Spec, node: base_component.BaseComponent) -> str | None:
+    """Gives a custom driver a task of its own, which precedes the step and is never cached.
 
-    The driver finds out what the cache key must hold: the span that is there now, the version in
-    production. What it finds becomes a parameter of the step, and so part of Kubeflow's key.
+    The driver determines what the cache key must hold: the newest span, the version in production.
+    Its result becomes a parameter of the step, and so part of Kubeflow's key.
+
+    Returns:
+        The task's name; None if the step has no custom driver.
     """
-    driver = node.driver_class if isinstance(node, base_component.BaseComponent) else None
-    if driver in (None, base_driver.BaseDriver):
-        return
+    driver = node.driver_class
+    if driver is base_driver.BaseDriver:
+        return None
     name = f"{node.id}-{_PRECHECK}"
     component, task = spec["components"][node.id], spec["root"]["dag"]["tasks"][node.id]
-    container = _container(spec, node.id)
-    assert container is not None
 
-    precheck = copy.deepcopy(container)
+    precheck = copy.deepcopy(_container(spec, node.id))
     arguments = dict(zip(precheck["args"][::2], precheck["args"][1::2], strict=False))
     precheck["args"] = [
         *("--step", node.id, "--driver_class_path", name_utils.get_full_name(driver)),
@@ -268,8 +258,9 @@ def _add_precheck(spec: Spec, node: base_node.BaseNode) -> None:
         "taskOutputParameter": {"producerTask": name, "outputParameterKey": DRIVER_OUTPUT}
     }
     task["dependentTasks"] = sorted([*task.get("dependentTasks", []), name])
+    return name
 
 
 def property_value(value: Any) -> Any:
-    """Converts a component's property as TFX's compiler does, to plain JSON."""
+    """Converts a component's property to JSON, as TFX's compiler does."""
     return json_format.MessageToDict(compiler_utils.value_converter(value))["constant"]

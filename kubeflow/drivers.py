@@ -1,4 +1,4 @@
-"""Runs a component's custom driver, so that what it finds becomes part of Kubeflow's cache key."""
+"""Runs a component's custom driver, so that its result becomes part of Kubeflow's cache key."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 from tfx.utils import import_utils
 
+from kubeflow.entrypoint import DRIVER_OUTPUT
+
 Json = dict[str, Any]
 
 
 def run(driver: str, invocation: Json, inputs: Json, outputs: Json) -> None:
-    """Runs a driver and writes what it found as the output parameter `driver_output`.
+    """Runs a driver and writes its result as an output parameter.
 
     Args:
-        driver: path of the driver's class.
-        invocation: Kubeflow's ExecutorInput, mended.
+        driver: the path of the driver's class.
+        invocation: Kubeflow's ExecutorInput, with types and local paths.
         inputs: the step's ComponentInputsSpec.
         outputs: the step's ComponentOutputsSpec.
     """
@@ -36,7 +38,7 @@ def run(driver: str, invocation: Json, inputs: Json, outputs: Json) -> None:
     )
     expected = _expected(outputs)
     before = dict(properties)
-    found = import_utils.import_class_by_path(driver)(None).run(
+    result = import_utils.import_class_by_path(driver)(None).run(
         data_types.ExecutionInfo(
             input_dict=kubeflow_v2_entrypoint_utils.parse_raw_artifact_dict(
                 executor_input.inputs.artifacts
@@ -45,11 +47,11 @@ def run(driver: str, invocation: Json, inputs: Json, outputs: Json) -> None:
             exec_properties=properties,
         )
     )
-    text = json.dumps(_summary(found, before, expected), sort_keys=True)
+    text = json.dumps(_summary(result, before, expected), sort_keys=True)
     file = executor_input.outputs.output_file
     fileio.makedirs(file.rpartition("/")[0])
     with fileio.open(file, "w") as written:
-        written.write(json.dumps({"parameterValues": {"driver_output": text}}))
+        written.write(json.dumps({"parameterValues": {DRIVER_OUTPUT: text}}))
 
 
 def _expected(outputs: Json) -> dict[str, list[types.Artifact]]:
@@ -66,15 +68,15 @@ def _expected(outputs: Json) -> dict[str, list[types.Artifact]]:
 
 
 def _summary(
-    found: driver_output_pb2.DriverOutput, before: Json, expected: dict[str, list[types.Artifact]]
+    result: driver_output_pb2.DriverOutput, before: Json, expected: dict[str, list[types.Artifact]]
 ) -> Json:
-    """Says which properties the driver changed, and what metadata it gave to outputs."""
+    """Returns the properties that the driver changed and the metadata that it gave to outputs."""
     after = {
         key: data_types_utils.get_metadata_value(value)
-        for key, value in found.exec_properties.items()
+        for key, value in result.exec_properties.items()
     }
     metadata = {}
-    for key, listed in found.output_artifacts.items():
+    for key, listed in result.output_artifacts.items():
         (artifact,) = expected[key]
         (given,) = listed.artifacts
         artifact.set_mlmd_artifact(given)

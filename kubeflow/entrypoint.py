@@ -1,13 +1,13 @@
 """What each container runs: `python -m kubeflow.entrypoint`.
 
 TFX's own entrypoint expects what Vertex AI sends. This one takes what open-source Kubeflow sends,
-mends it, and hands it on to TFX:
+corrects it, and passes it on to TFX:
 
-- inputs come without their types, which the step's own declaration fills in;
-- a custom driver gets a task of its own (`kubeflow.compile`), and its findings come as a parameter;
-- artifacts lie where the launcher put them, not at their URIs;
-- among the outputs is a log that is the launcher's to write;
-- runtime parameters are keys of the config, not properties of the step.
+- Inputs arrive without types. The step's declaration supplies them.
+- A custom driver runs as a task of its own (`kubeflow.compile`). Its result arrives as a parameter.
+- Artifacts lie where the launcher puts them, not at their URIs.
+- The outputs include a log that the launcher itself writes.
+- Runtime parameters are keys of the config, not properties of the step.
 """
 
 from __future__ import annotations
@@ -19,16 +19,22 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kubeflow.blueprint import Blueprint
 
 Json = dict[str, Any]
 
-# Under which the launcher mounts object stores (component/launcher_v2.go: LocalPathForURI). Only
-# the local launcher sets it, as the folders themselves belong to the machine.
+# The folder below which the launcher's mounts lie. Only the dry run sets this variable, because
+# `/gcs` and the like belong to the machine.
 MOUNTS = "RETRAIN_MOUNTS"
-_MOUNTED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
-# The driver adds it to every step's outputs; the launcher writes it, and TFX knows no such type.
-_LOGS = "executor-logs"
+# Scheme -> the launcher's mount (component/launcher_v2.go: LocalPathForURI).
+_MOUNTED = {"gs": "gcs", "s3": "s3", "minio": "minio"}
+# Kubeflow's driver adds this output to every step. TFX does not know its type.
+LOGS = "executor-logs"
+# The parameter in which a step receives the result of its driver.
+DRIVER_OUTPUT = "driver_output"
 # Artifacts of these types are files, not folders.
 _VALUES = ("tfx.String", "tfx.Integer", "tfx.Float", "tfx.Boolean", "tfx.JsonValue")
 
@@ -39,12 +45,12 @@ class Arguments:
 
     Attributes:
         step: the component's id in the graph.
-        executor: path of the executor's class; None where the driver is to run.
-        driver: path of the driver's class, or None.
+        executor: the path of the executor's class; None if the driver is to run.
+        driver: the path of the driver's class, or None.
         invocation: Kubeflow's ExecutorInput.
         inputs: the step's ComponentInputsSpec, without runtime parameters.
         outputs: the step's ComponentOutputsSpec; only drivers need it.
-        beam: what is left over, which is Beam's.
+        beam: all other arguments, which are Beam's.
     """
 
     step: str
@@ -59,42 +65,42 @@ class Arguments:
 def parse(arguments: Sequence[str]) -> Arguments:
     """Reads the command line."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--step", required=True)
-    parser.add_argument("--executor_class_path")
-    parser.add_argument("--driver_class_path")
-    parser.add_argument("--json_serialized_invocation_args", type=json.loads, required=True)
-    parser.add_argument("--json_serialized_inputs_spec_args", type=json.loads, default={})
-    parser.add_argument("--json_serialized_outputs_spec_args", type=json.loads, default={})
+    add = parser.add_argument
+    add("--step", required=True)
+    add("--executor_class_path", dest="executor")
+    add("--driver_class_path", dest="driver")
+    add("--json_serialized_invocation_args", dest="invocation", type=json.loads, required=True)
+    add("--json_serialized_inputs_spec_args", dest="inputs", type=json.loads, default={})
+    add("--json_serialized_outputs_spec_args", dest="outputs", type=json.loads, default={})
     known, rest = parser.parse_known_args(arguments)
-    return Arguments(
-        step=known.step,
-        executor=known.executor_class_path,
-        driver=known.driver_class_path,
-        invocation=known.json_serialized_invocation_args,
-        inputs=known.json_serialized_inputs_spec_args,
-        outputs=known.json_serialized_outputs_spec_args,
-        beam=tuple(rest),
-    )
+    return Arguments(**vars(known), beam=tuple(rest))
 
 
 def fill_in_types(invocation: Json, inputs: Json) -> None:
-    """Gives input artifacts the declared types; the driver sends them with empty ones."""
+    """Gives input artifacts their declared types; Kubeflow's driver sends empty ones."""
     for key, artifact in _artifacts(invocation.get("inputs", {})):
         if not artifact.get("type", {}).get("instanceSchema"):
             artifact["type"] = inputs["artifacts"][key]["artifactType"]
 
 
+def mounted(uri: str) -> str:
+    """Returns the path below a container's root at which the launcher puts what lies at a URI.
+
+    Returns:
+        A relative path; empty if the launcher mounts no such storage.
+    """
+    scheme, separator, key = uri.partition("://")
+    return f"{_MOUNTED[scheme]}/{key}" if separator and scheme in _MOUNTED else ""
+
+
 def local_path(uri: str) -> str:
-    """Returns where the launcher puts what lies at a URI; other URIs stay as they are."""
-    for scheme, folder in _MOUNTED.items():
-        if uri.startswith(scheme):
-            root = os.environ.get(MOUNTS, "").rstrip("/")
-            return f"{root}{folder}{uri.removeprefix(scheme)}"
-    return uri
+    """Returns the path at which the launcher puts what lies at a URI; other URIs stay."""
+    path = mounted(uri)
+    return f"{os.environ.get(MOUNTS, '').rstrip('/')}/{path}" if path else uri
 
 
 def localize(invocation: Json) -> dict[str, str]:
-    """Points artifacts to their local paths; returns local path -> URI."""
+    """Replaces the artifacts' URIs by local paths; returns local path -> URI."""
     originals = {}
     for side in ("inputs", "outputs"):
         for _, artifact in _artifacts(invocation.get(side, {})):
@@ -105,7 +111,7 @@ def localize(invocation: Json) -> dict[str, str]:
 
 
 def restore(output: Json, originals: Mapping[str, str]) -> None:
-    """Writes the URIs back, as the launcher uploads to them and others read them."""
+    """Writes the URIs back, because the launcher uploads to them and other steps read them."""
     for _, artifact in _artifacts(output):
         artifact["uri"] = originals.get(artifact["uri"], artifact["uri"])
         metadata = artifact.get("metadata", {})
@@ -115,7 +121,7 @@ def restore(output: Json, originals: Mapping[str, str]) -> None:
 
 
 def merge_driver_output(invocation: Json, inputs: Json, found: Json) -> None:
-    """Puts what the driver found into the step's parameters and its outputs' metadata."""
+    """Puts the driver's result into the step's parameters and its outputs' metadata."""
     for key, value in found["parameters"].items():
         invocation["inputs"]["parameterValues"][key] = value
         _declare(inputs, key, value)
@@ -124,12 +130,12 @@ def merge_driver_output(invocation: Json, inputs: Json, found: Json) -> None:
 
 
 def run(arguments: Arguments) -> None:
-    """Does the step's work, or its driver's."""
+    """Runs the step's executor, or its driver."""
     invocation = arguments.invocation
     values = invocation.setdefault("inputs", {}).setdefault("parameterValues", {})
     _take_runtime_parameters(arguments, values)
-    found = values.pop("driver_output", None)
-    invocation.setdefault("outputs", {}).setdefault("artifacts", {}).pop(_LOGS, None)
+    found = values.pop(DRIVER_OUTPUT, None)
+    invocation.setdefault("outputs", {}).setdefault("artifacts", {}).pop(LOGS, None)
     fill_in_types(invocation, arguments.inputs)
     originals = localize(invocation)
     if arguments.driver is not None:
@@ -140,7 +146,7 @@ def run(arguments: Arguments) -> None:
     if found is not None:
         merge_driver_output(invocation, arguments.inputs, json.loads(found))
     _make_folders(invocation)
-    # Heavy, and the parts above are of use without it.
+    # Heavy; the dry run imports this module without it.
     from tfx.dsl.io import fileio
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
@@ -161,12 +167,11 @@ def run(arguments: Arguments) -> None:
 
 
 def _take_runtime_parameters(arguments: Arguments, values: Json) -> None:
-    """Takes the runtime parameters out of the step's parameters and acts on those that differ."""
+    """Removes the runtime parameters from the step's, and applies those that were changed."""
     from kubeflow.blueprint import SPAN, VARIABLE, Blueprint, name_of
-
-    plan = Blueprint.from_json(os.environ[VARIABLE])
     from pipeline.config import parse as parse_value
 
+    plan = Blueprint.from_json(os.environ[VARIABLE])
     changed: Json = {}
     for key, compiled in plan.parameters().items():
         if name_of(key) not in values:
@@ -175,7 +180,7 @@ def _take_runtime_parameters(arguments: Arguments, values: Json) -> None:
         if key == SPAN:
             value = parse_value(value, key)
         elif isinstance(compiled, int):
-            value = int(value)  # Kubeflow knows one kind of number
+            value = int(value)  # all of Kubeflow's numbers are floats
         if value != compiled:
             changed[key] = value
     if changed:
@@ -185,8 +190,8 @@ def _take_runtime_parameters(arguments: Arguments, values: Json) -> None:
         plan.write_schema()
 
 
-def _rewire(arguments: Arguments, values: Json, plan: Any) -> None:
-    """Replaces the step's properties by those that it has in the graph of another config."""
+def _rewire(arguments: Arguments, values: Json, plan: Blueprint) -> None:
+    """Replaces the step's properties by the ones that the changed config gives it."""
     from kubeflow.compile import property_value
 
     (node,) = (node for node in plan.graph().components if node.id == arguments.step)
@@ -200,7 +205,7 @@ def _rewire(arguments: Arguments, values: Json, plan: Any) -> None:
 
 
 def _declare(inputs: Json, key: str, value: Any) -> None:
-    """Declares a property, as TFX takes a number for an integer only where it is declared so."""
+    """Declares a property; TFX reads a number as an integer only if its declaration says so."""
     kind = "NUMBER_INTEGER" if isinstance(value, int) else "STRING"
     inputs.setdefault("parameters", {}).setdefault(key, {"parameterType": kind})
 
@@ -224,7 +229,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the container's work.
 
     Returns:
-        0, or 1 if it failed; the last line on standard error then says why.
+        0, or 1 if the step failed or refused; the last line on standard error says why.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -232,7 +237,13 @@ def main(arguments: Sequence[str]) -> int:
     try:
         run(parsed)
     except Exception as error:
-        # Whatever it is, the cluster needs an exit code and a person a last line.
+        from components.refusal import RefusedError  # loads TFX, as every step does
+
+        if isinstance(error, RefusedError):
+            reasons = " ".join(error.refusal.reasons)
+            print(f"{parsed.step} refused: {reasons}", file=sys.stderr)
+            return 1
+        # The cluster needs an exit code, and a person a last line, whatever the error is.
         traceback.print_exc()
         print(f"{parsed.step} failed: {error}", file=sys.stderr)
         return 1
@@ -240,7 +251,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    # Kubeflow's switch for what runs inside containers: its package loads without its client,
-    # which took a third of the seconds before a step began.
+    # With this switch kfp loads without its client, which took a third of a step's start-up time.
     os.environ["_KFP_RUNTIME"] = "true"
     sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,7 @@
-"""A Kubeflow Pipelines host: pipelines uploaded, runs started, schedules kept.
+"""A Kubeflow Pipelines host: uploads pipelines, starts runs, keeps schedules.
 
-Everything goes through Kubeflow's own client. A token comes from the environment and is never
-shown.
+All requests go through Kubeflow's own client. The token comes from the environment, and no message
+shows it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import hashlib
 import io
 import json
 import os
-import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,21 +23,16 @@ import urllib3
 from kfp.client import Client
 
 ENDPOINT, TOKEN = "KF_PIPELINES_ENDPOINT", "KF_PIPELINES_TOKEN"
-_FIELD = re.compile(r"[0-9A-Za-z*?/,\-]+")
 _PAGE = 100
 
 
 class HostError(RuntimeError):
-    """The host cannot be reached or refuses; the message is one line and says what to do."""
-
-
-class CronError(ValueError):
-    """Not a cron expression."""
+    """The host is unreachable or refuses; the message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version of an uploaded pipeline, by its ids."""
+    """The ids of an uploaded pipeline and of one of its versions."""
 
     pipeline: str
     version: str
@@ -50,10 +44,10 @@ class Schedule:
 
     Attributes:
         id: Kubeflow's id.
-        name: its name.
+        name: the name that Kubeflow displays.
         cron: six fields, seconds first.
-        enabled: whether it starts runs.
-        max_concurrency: how many of its runs there may be at once.
+        enabled: whether the schedule starts runs.
+        max_concurrency: the largest number of its runs at one time.
     """
 
     id: str
@@ -63,21 +57,6 @@ class Schedule:
     max_concurrency: int
 
 
-def six_fields(cron: str) -> str:
-    """Returns a cron expression as Kubeflow takes it: six fields, seconds first.
-
-    Raises:
-        CronError: it has neither five nor six fields, or a field has other characters than cron's.
-    """
-    fields = cron.split()
-    if len(fields) not in (5, 6) or not all(_FIELD.fullmatch(field) for field in fields):
-        raise CronError(
-            f"found {cron!r}; allowed: five fields (minute, hour, day, month, weekday) or six with"
-            " seconds first, as in '0 3 * * *'"
-        )
-    return " ".join(fields if len(fields) == 6 else ["0", *fields])
-
-
 class Host:
     """A connection to a host."""
 
@@ -85,7 +64,7 @@ class Host:
         """Connects.
 
         Args:
-            address: URL of the host; by default, what KF_PIPELINES_ENDPOINT says.
+            address: the host's URL; the default is the value of KF_PIPELINES_ENDPOINT.
             namespace: the profile's namespace on a host with several users.
 
         Raises:
@@ -97,7 +76,7 @@ class Host:
         self._namespace = namespace
         token = os.environ.get(TOKEN) or None
         with self._told():
-            # The client asks for its health too, but tries for half a minute where it is refused.
+            # The client checks the health too, but retries a refused connection for half a minute.
             settings = kfp_server_api.Configuration(host=self._address.rstrip("/"))
             if token:
                 settings.api_key["authorization"] = token
@@ -106,15 +85,15 @@ class Host:
                 health = kfp_server_api.HealthzServiceApi(api).get_healthz(_preload_content=False)
             if not _is_json(health.data):
                 raise HostError(
-                    f"{self._address}: it answers with a web page; is this the address of Kubeflow"
-                    f" Pipelines, or a login page before it that {TOKEN} would pass?"
+                    f"{self._address}: it answers with a web page; give the address of Kubeflow"
+                    f" Pipelines or, if this is its login page, set {TOKEN}"
                 )
             self._client = Client(host=self._address, existing_token=token)
 
     def upload(self, name: str, text: str) -> Version:
-        """Uploads a compiled pipeline as a version of the pipeline of that name.
+        """Uploads a compiled pipeline as a new version of the pipeline of that name.
 
-        A text that was uploaded before is not uploaded again; older versions stay.
+        Older versions stay. If the host already has the text, its version is returned.
         """
         label = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         with self._told():
@@ -122,7 +101,10 @@ class Host:
             if pipeline is None:
                 body = kfp_server_api.V2beta1Pipeline(display_name=name, namespace=self._namespace)
                 pipeline = self._client.pipelines.create_pipeline(body=body).pipeline_id
-            for known in self._versions(pipeline):
+            known_versions = _every(
+                "pipeline_versions", self._client.list_pipeline_versions, pipeline_id=pipeline
+            )
+            for known in known_versions:
                 if known.display_name == label:
                     return Version(pipeline, known.pipeline_version_id)
             with tempfile.TemporaryDirectory() as folder:
@@ -154,7 +136,7 @@ class Host:
         return str(run.run_id)
 
     def runs(self, experiment: str, name: str) -> list[str]:
-        """Returns the ids of an experiment's runs of a name, however they ended."""
+        """Returns the ids of all runs of a name in an experiment, failed ones included."""
         with self._told():
             found = self._client.list_runs(
                 experiment_id=self._experiment(experiment), filter=_named(name), page_size=_PAGE
@@ -171,11 +153,11 @@ class Host:
         pipeline_root: str | None,
         max_concurrency: int,
     ) -> Schedule:
-        """Has a version run again and again; replaces the schedules of the same name.
+        """Schedules runs of a version, and replaces the schedules of the same name.
 
-        Missed times are not caught up on. Kubeflow has no way to change a schedule, so the new one
-        is there before the old ones go: whenever this is stopped, there is at least one. Where the
-        old ones are paused, the new one is.
+        Kubeflow does not catch up on missed times, and cannot change a schedule. This method
+        creates the new schedule before it deletes the old ones, so an interruption leaves at least
+        one. If all old ones are paused, the new one is paused.
 
         Returns:
             The new schedule.
@@ -201,36 +183,30 @@ class Host:
 
     def schedules(self, experiment: str) -> list[Schedule]:
         """Lists an experiment's schedules."""
-        found: list[kfp_server_api.V2beta1RecurringRun] = []
-        token = ""
         with self._told():
-            experiment_id = self._experiment(experiment)
-            while True:
-                page = self._client.list_recurring_runs(
-                    experiment_id=experiment_id, page_size=_PAGE, page_token=token
-                )
-                found += page.recurring_runs or []
-                token = page.next_page_token
-                if not token:
-                    break
-        return [
-            Schedule(
-                id=one.recurring_run_id,
-                name=one.display_name,
-                cron=one.trigger.cron_schedule.cron if one.trigger.cron_schedule else "",
-                enabled=one.mode == kfp_server_api.RecurringRunMode.ENABLE,
-                max_concurrency=int(one.max_concurrency or 1),
+            found = _every(
+                "recurring_runs",
+                self._client.list_recurring_runs,
+                experiment_id=self._experiment(experiment),
             )
-            for one in found
-        ]
+            return [
+                Schedule(
+                    id=one.recurring_run_id,
+                    name=one.display_name,
+                    cron=one.trigger.cron_schedule.cron if one.trigger.cron_schedule else "",
+                    enabled=one.mode == kfp_server_api.RecurringRunMode.ENABLE,
+                    max_concurrency=int(one.max_concurrency or 1),
+                )
+                for one in found
+            ]
 
     def pause(self, schedule: Schedule) -> None:
-        """Has a schedule start no more runs."""
+        """Stops a schedule from starting runs."""
         with self._told():
             self._client.disable_recurring_run(schedule.id)
 
     def resume(self, schedule: Schedule) -> None:
-        """Has a schedule start runs again."""
+        """Lets a paused schedule start runs again."""
         with self._told():
             self._client.enable_recurring_run(schedule.id)
 
@@ -240,7 +216,7 @@ class Host:
             self._client.delete_recurring_run(schedule.id)
 
     def _pipeline(self, name: str) -> str | None:
-        # The client's own look-up by name knows no namespace, and names are unique within one only.
+        # Names are unique within a namespace, but the client's own look-up ignores namespaces.
         found = self._client.list_pipelines(filter=_named(name), namespace=self._namespace)
         return str(found.pipelines[0].pipeline_id) if found.pipelines else None
 
@@ -248,20 +224,9 @@ class Host:
         found = self._client.create_experiment(name, namespace=self._namespace)
         return str(found.experiment_id)
 
-    def _versions(self, pipeline: str) -> Iterator[kfp_server_api.V2beta1PipelineVersion]:
-        token = ""
-        while True:
-            page = self._client.list_pipeline_versions(
-                pipeline_id=pipeline, page_size=_PAGE, page_token=token
-            )
-            yield from page.pipeline_versions or []
-            token = page.next_page_token
-            if not token:
-                return
-
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """Turns the client's errors into one line each, and keeps what it prints to itself."""
+        """Turns each of the client's errors into one line, and silences what the client prints."""
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -272,9 +237,20 @@ class Host:
                 reason = getattr(error, "reason", None) or error
                 text = str(reason).rpartition(": ")[2]
                 raise HostError(
-                    f"{self._address}: cannot be reached ({text}); is the address right and the"
-                    " host or its port-forward up?"
+                    f"{self._address}: cannot be reached ({text}); check the address, and that the"
+                    " host or its port-forward is up"
                 ) from error
+
+
+def _every(field: str, list_page: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
+    """Yields what a field of all pages of a listing holds."""
+    token = ""
+    while True:
+        page = list_page(page_size=_PAGE, page_token=token, **arguments)
+        yield from getattr(page, field) or []
+        token = page.next_page_token
+        if not token:
+            return
 
 
 def _is_json(body: bytes) -> bool:
@@ -292,17 +268,17 @@ def _named(name: str) -> str:
 
 def _explained(error: kfp_server_api.ApiException) -> str:
     hints = {
-        401: f"it asks for a token; set {TOKEN} to one that is valid",
+        401: f"it asks for a token; set {TOKEN} to a valid one",
         403: f"the token may not do this; set {TOKEN} to one that may, or give --namespace",
-        404: "it has no such thing; is this the address of Kubeflow Pipelines, release 2?",
+        404: "it lacks this path; is this the address of Kubeflow Pipelines, release 2?",
         409: "it has one of that name already",
     }
-    hint = hints.get(error.status, "it failed; its log says more")
+    hint = hints.get(error.status, "it failed; its log has the reason")
     return f"{error.status}: {hint}{_message(error.body)}"
 
 
 def _message(body: Any) -> str:
-    """Returns what the host says, in one line; nothing if it is no message of Kubeflow's."""
+    """Returns the host's message in one line; empty if the body is not Kubeflow's."""
     try:
         content = json.loads(body)
         text = str(content.get("message") or content.get("error_message") or "")

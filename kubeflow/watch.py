@@ -1,16 +1,18 @@
-"""Starts a run whenever a new span appears, and one only, however often the watcher restarts.
+"""Starts one run for each new span, however often the watcher restarts.
 
-What was started is not remembered here: the host is asked for a run of the span's name, so a
-watcher on another machine, or after a crash, goes on where the last one was. A span counts once its
-files were the same in two looks, as one that is still being copied would be learnt from in part.
+The watcher stores nothing. It asks the host for a run of the span's name, so it continues after a
+crash or on another machine. It starts a span once two looks find the same files, because a run on a
+half-copied span would learn from a part of it.
 """
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from kubeflow import compile as compiler
 from kubeflow.blueprint import SPAN, name_of
@@ -18,11 +20,12 @@ from kubeflow.host import Host, HostError
 from pipeline.config import Config, ConfigError
 from pipeline.data import spans
 
-# Seconds between the two looks of a watcher that looks once: longer than copying pauses for.
+# Seconds between the two looks with `once`: longer than a copy usually pauses.
 _SETTLING = 10.0
 
-# A span's number, and the sizes in bytes of its files by their paths.
+# A span's number, and path -> size in bytes of each of its files.
 _Look = tuple[int, dict[str, int]]
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Submitted:
     Attributes:
         span: the span's number.
         run: the run's id.
-        new: whether this watcher started it.
+        new: whether this watcher started the run.
     """
 
     span: int
@@ -49,53 +52,48 @@ def submissions(
     *,
     once: bool,
 ) -> Iterator[Submitted]:
-    """Yields the run of the newest span, now and whenever there is a newer one.
+    """Yields the run of the newest span, and of each newer one that appears.
 
     Args:
-        config: the config; spans are looked for in its `data.root`.
+        config: the config; its `data.root` holds the spans.
         address: see `Host`.
         namespace: see `Host`.
         every: seconds between two looks.
-        tell: is given, in one line, why a look came to nothing.
-        once: whether to end after the newest span, which is looked at twice if it is new.
+        tell: receives one line for each look that fails.
+        once: ends after the newest span, at which it looks twice if the span is new.
 
     Raises:
-        HostError: at the start, the host cannot be reached or refuses; with `once`, ever.
-        ConfigError: at the start, the config cannot be compiled with the span that is there; with
-            `once`, ever, and if `data.root` holds no span.
+        HostError: the host fails at the start or, with `once`, at any time.
+        ConfigError: the config cannot be compiled at the start; with `once`, also if it cannot be
+            compiled later, or if `data.root` holds no span.
     """
 
-    @contextlib.contextmanager
-    def going_on() -> Iterator[None]:
+    def attempt(action: Callable[[], _Result]) -> _Result | None:
         try:
-            yield
+            return action()
         except (ConfigError, HostError) as error:
             if once:
                 raise
             tell(str(error))
+            return None
 
     latest = config.model_copy(update={"data": config.data.model_copy(update={"span": "latest"})})
     host = Host(address, namespace)
-    starting = True
     known: int | None = None
     before: _Look | None = None
-    while True:
-        look: _Look | None = None
-        submitted: Submitted | None = None
-        with going_on():
-            look = _look(latest)
-        if look and starting:
-            # Whoever started it with a wrong config is still there to be told.
+    for number in itertools.count():
+        look = attempt(partial(_look, latest))
+        if look and number == 0:
+            # A wrong config ends the watcher while the person who started it is still there.
             compiler.compile_for_kubeflow(latest)
-        starting = False
+        submitted = None
         if look and look[0] != known:
-            with going_on():
-                submitted = _submit(host, latest, look[0], settled=look == before)
+            submitted = attempt(partial(_submit, host, latest, look[0], settled=look == before))
         if submitted:
             known = submitted.span
             yield submitted
         elif look and once and before:
-            tell(f"span {look[0]}: its files still change; look again when it is copied")
+            tell(f"span {look[0]}: its files still change; look again after the copy has ended")
         if once and (submitted or before):
             return
         before = look
@@ -103,7 +101,7 @@ def submissions(
 
 
 def _look(latest: Config) -> _Look:
-    # Heavy; compiling has loaded it, or will.
+    # Heavy, but compiling loads it anyway.
     import tensorflow as tf
 
     span = spans.find(latest)
@@ -119,12 +117,12 @@ def _look(latest: Config) -> _Look:
 def _submit(host: Host, config: Config, span: int, *, settled: bool) -> Submitted | None:
     name = compiler.pipeline_name(config)
     run_name = f"{name}-span-{span}"
-    there = host.runs(name, run_name)
-    if there:
-        return Submitted(span, there[0], new=False)
+    existing = host.runs(name, run_name)
+    if existing:
+        return Submitted(span, existing[0], new=False)
     if not settled:
         return None
-    # Anew for each span: its class names and split folders may be others than those before.
+    # Each span is compiled anew, because its class names and split folders may have changed.
     text = compiler.compile_for_kubeflow(config)
     parameters = {name_of(SPAN): str(span)}
     root = config.kubeflow.pipeline_root

@@ -11,6 +11,8 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from retrain import kubeflow_package
+
 if TYPE_CHECKING:
     from pipeline.config import Config
 
@@ -25,12 +27,17 @@ def settings(options: Namespace) -> Config:
 
     found = load(options.config, options.set)
     check_weights(found)
-    quieten()
+    prepare()
     return found
 
 
-def quieten() -> None:
-    """Quietens what the libraries print when they load and compile."""
+def prepare() -> None:
+    """Checks that `import kubeflow` finds the cluster's code, and quietens libraries.
+
+    Raises:
+        ConfigError: Python finds another package of that name.
+    """
+    kubeflow_package.check()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
@@ -42,7 +49,8 @@ def quieten() -> None:
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
     """Turns what the host refuses into bad input: one line and exit code 2."""
-    from kubeflow.host import CronError, HostError
+    from kubeflow.cron import CronError
+    from kubeflow.host import HostError
     from pipeline.config import ConfigError
 
     try:

@@ -1,4 +1,4 @@
-"""A development server with TF Serving's API, and a client.
+"""A development server with TF Serving's API, and its client.
 
-Production runs TF Serving itself; this is for machines without it. `server.start` is the way in.
+It serves on machines that lack TF Serving, which production runs. `server.run` starts it.
 """

@@ -1,4 +1,4 @@
-"""The server without the rest of the project: `python -m serving`."""
+"""`python -m serving`: the server, without the rest of the project."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from serving import options
 
 
 def main() -> int:
-    """Serves until it is told to stop; returns 2 where it is told something wrong."""
+    """Serves until a signal stops it; returns 2 where an argument, a file or a port is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m serving", description=options.DESCRIPTION, allow_abbrev=False
     )
@@ -19,13 +19,13 @@ def main() -> int:
         parser.error("give one of --model-base-path and --models-config")
     if arguments.model_name and arguments.models_config:
         parser.error("--model-name: give --model-base-path with it")
-    # Heavy, and only needed once the arguments are known to be right.
+    # Heavy, so imported only once the arguments are right.
     from serving import server
-    from serving.errors import RefusedError
+    from serving.errors import ServingError
 
     try:
         server.run(options.from_arguments(arguments), as_json=arguments.json)
-    except (RefusedError, OSError) as error:
+    except (ServingError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     return 0

@@ -1,7 +1,7 @@
-"""Dynamic batching: requests that wait for the same computation are computed together.
+"""Dynamic batching: requests that wait for the same computation share one.
 
-The queue of each model is bounded; what does not fit is refused as UNAVAILABLE, as TF Serving's
-batch scheduler does, so that an overload is told to callers instead of piling up.
+Each model's queue is bounded. A request that does not fit is refused as UNAVAILABLE, as TF
+Serving's batch scheduler does, so that callers learn of an overload at once.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from grpc import StatusCode
 
 from serving import signatures
-from serving.errors import Code, RefusedError, invalid, refused
-from serving.json_tensors import Array
+from serving.errors import ServingError, invalid, serving_error
 from serving.loading import Servable
 from serving.metrics import Metrics
 from serving.signatures import Call
+from serving.tensors import Array
 
 Outputs = dict[str, Array]
 
@@ -31,10 +32,10 @@ class Parameters:
     """How to batch.
 
     Attributes:
-        max_batch_size: rows computed at once; a larger request is computed in pieces.
-        batch_timeout_micros: how long an incomplete batch waits for more; 0 takes what is there.
+        max_batch_size: rows in one computation; a larger request is computed in pieces.
+        batch_timeout_micros: how long an incomplete batch waits for more rows; 0: not at all.
         max_enqueued_batches: full batches that may wait for each model.
-        num_batch_threads: batches computed at the same time.
+        num_batch_threads: computations at the same time.
     """
 
     max_batch_size: int = 64
@@ -46,10 +47,10 @@ class Parameters:
 def parse_parameters(text: str, defaults: Parameters) -> Parameters:
     """Reads TF Serving's batching parameters: lines such as `max_batch_size { value: 128 }`.
 
-    Keys that this server has no use for, such as pad_variable_length_inputs, are passed over.
+    Other keys, such as pad_variable_length_inputs, have no effect here.
 
     Raises:
-        RefusedError: a value is not a positive number (the timeout may be 0).
+        ServingError: a value is not a positive number (the timeout may be 0).
     """
     values = dict(vars(defaults))
     for key, value in re.findall(r"(\w+)\s*:?\s*{\s*value\s*:\s*([^\s}]+)\s*}", text):
@@ -64,6 +65,8 @@ def parse_parameters(text: str, defaults: Parameters) -> Parameters:
 
 @dataclass(eq=False)
 class _Task:
+    """A request in the queue; only tasks of the same key share a batch, and None shares none."""
+
     servable: Servable
     call: Call
     deadline: float
@@ -72,6 +75,14 @@ class _Task:
     future: Future[Outputs] = field(default_factory=Future)
     queued: float = field(default_factory=time.monotonic)
 
+    def run(self, start: int = 0, most: int | None = None) -> Outputs:
+        """Computes the outputs of all rows, or of at most so many from a start."""
+        inputs = self.call.inputs
+        if most is not None:
+            inputs = {name: array[start : start + most] for name, array in inputs.items()}
+        call = Call(self.call.signature, inputs, self.call.outputs)
+        return self.servable.run(call, _left(self.deadline))
+
 
 class Batcher:
     """Threads that compute what is submitted, in batches where that is possible."""
@@ -79,6 +90,7 @@ class Batcher:
     def __init__(self, parameters: Parameters, metrics: Metrics) -> None:
         """Starts the threads."""
         self._parameters = parameters
+        self._most_rows = parameters.max_enqueued_batches * parameters.max_batch_size
         self._metrics = metrics
         self._changed = threading.Condition()
         self._tasks: list[_Task] = []
@@ -97,29 +109,27 @@ class Batcher:
         Args:
             servable: the model; the caller holds it until the future is done.
             call: what to compute.
-            seconds: when to give up.
+            seconds: time until the batcher gives up.
 
         Returns:
-            The outputs to come; cancelling it takes it out of the queue.
+            The future outputs; cancelling it takes the computation out of the queue.
 
         Raises:
-            RefusedError: UNAVAILABLE, the model's queue is full or the server is stopping.
+            ServingError: UNAVAILABLE, the model's queue is full or the server is stopping.
         """
-        task = self._task(servable, call, time.monotonic() + seconds)
-        room = self._parameters.max_enqueued_batches * self._parameters.max_batch_size
-        # A request larger than the whole queue may come when nothing else waits.
-        weight = min(task.rows, room)
+        task = _task(servable, call, time.monotonic() + seconds)
         with self._changed:
             if self._stopping:
-                raise RefusedError(Code.UNAVAILABLE, "The server is shutting down")
-            if self._waiting[servable.model] + weight > room:
-                raise RefusedError(
-                    Code.UNAVAILABLE,
+                raise ServingError(StatusCode.UNAVAILABLE, "The server is shutting down")
+            weight = self._weight(task)
+            if self._waiting[servable.model] + weight > self._most_rows:
+                raise ServingError(
+                    StatusCode.UNAVAILABLE,
                     "The batch scheduling queue to which this task was submitted is full",
                 )
             self._waiting[servable.model] += weight
             self._tasks.append(task)
-            # All: the one woken might be waiting to fill another batch.
+            # Wakes all threads, because any single one might be filling another batch.
             self._changed.notify_all()
         return task.future
 
@@ -131,15 +141,9 @@ class Batcher:
         for thread in self._threads:
             thread.join()
 
-    def _task(self, servable: Servable, call: Call, deadline: float) -> _Task:
-        together = signatures.batchable(servable.signatures[call.signature], call.outputs)
-        count = signatures.rows(call.inputs) if together else None
-        if not count:
-            return _Task(servable, call, deadline, rows=1, key=None)
-        shapes = tuple((name, array.shape[1:]) for name, array in sorted(call.inputs.items()))
-        return _Task(
-            servable, call, deadline, count, (id(servable), call.signature, call.outputs, shapes)
-        )
+    def _weight(self, task: _Task) -> int:
+        """Counts a task's rows; a request larger than the whole queue fits an empty one."""
+        return min(task.rows, self._most_rows)
 
     def _work(self) -> None:
         while True:
@@ -151,7 +155,7 @@ class Batcher:
                 self._compute(live)
 
     def _next(self) -> list[_Task] | None:
-        """Takes the oldest task and those that go with it; None when there is nothing to come."""
+        """Takes the oldest task and those that can join it; None once the batcher has stopped."""
         with self._changed:
             while not self._tasks:
                 if self._stopping:
@@ -170,6 +174,7 @@ class Batcher:
                 self._changed.wait(left)
 
     def _gather(self, batch: list[_Task], size: int) -> int:
+        """Moves tasks that can join the batch into it; returns the batch's rows."""
         position = 0
         while position < len(self._tasks):
             task = self._tasks[position]
@@ -182,8 +187,7 @@ class Batcher:
 
     def _take(self, position: int) -> _Task:
         task = self._tasks.pop(position)
-        room = self._parameters.max_enqueued_batches * self._parameters.max_batch_size
-        self._waiting[task.servable.model] -= min(task.rows, room)
+        self._waiting[task.servable.model] -= self._weight(task)
         return task
 
     def _compute(self, batch: list[_Task]) -> None:
@@ -194,9 +198,9 @@ class Batcher:
         self._metrics.batch_sizes.labels(model).observe(sum(task.rows for task in batch))
         if len(batch) > 1:
             try:
-                answers = self._together(batch)
+                answers = _together(batch)
             except Exception:
-                # One bad image must not fail the requests of others: each is computed alone.
+                # One bad image must not fail other requests, so each is computed alone.
                 pass
             else:
                 for task, answer in zip(batch, answers, strict=True):
@@ -204,46 +208,47 @@ class Batcher:
                 return
         for task in batch:
             try:
-                answer = self._alone(task)
+                answer = _alone(task, self._parameters.max_batch_size)
             except Exception as error:
-                task.future.set_exception(refused(error))
+                task.future.set_exception(serving_error(error))
             else:
                 task.future.set_result(answer)
 
-    def _together(self, batch: list[_Task]) -> list[Outputs]:
-        first = batch[0]
-        inputs = {
-            name: np.concatenate([task.call.inputs[name] for task in batch])
-            for name in first.call.inputs
-        }
-        call = Call(first.call.signature, inputs, first.call.outputs)
-        outputs = first.servable.run(call, _left(max(task.deadline for task in batch)))
-        ends = np.cumsum([task.rows for task in batch])
-        if any(array.shape[:1] != (ends[-1],) for array in outputs.values()):
-            raise RefusedError(Code.INTERNAL, "The model's outputs do not keep the batch dimension")
-        pieces = {name: np.split(array, ends[:-1]) for name, array in outputs.items()}
-        return [{name: pieces[name][number] for name in pieces} for number in range(len(batch))]
 
-    def _alone(self, task: _Task) -> Outputs:
-        most = self._parameters.max_batch_size
-        if task.key is None or task.rows <= most:
-            return task.servable.run(task.call, _left(task.deadline))
-        parts = [
-            task.servable.run(
-                Call(
-                    task.call.signature,
-                    {name: array[start : start + most] for name, array in task.call.inputs.items()},
-                    task.call.outputs,
-                ),
-                _left(task.deadline),
-            )
-            for start in range(0, task.rows, most)
-        ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in task.call.outputs}
+def _task(servable: Servable, call: Call, deadline: float) -> _Task:
+    batchable = signatures.batchable(servable.signatures[call.signature], call.outputs)
+    rows = signatures.rows(call.inputs) if batchable else None
+    if not rows:
+        return _Task(servable, call, deadline, rows=1, key=None)
+    shapes = tuple((name, array.shape[1:]) for name, array in sorted(call.inputs.items()))
+    key = (id(servable), call.signature, call.outputs, shapes)
+    return _Task(servable, call, deadline, rows, key)
+
+
+def _together(batch: list[_Task]) -> list[Outputs]:
+    first = batch[0]
+    inputs = {
+        name: np.concatenate([task.call.inputs[name] for task in batch])
+        for name in first.call.inputs
+    }
+    call = Call(first.call.signature, inputs, first.call.outputs)
+    outputs = first.servable.run(call, _left(max(task.deadline for task in batch)))
+    ends = np.cumsum([task.rows for task in batch])
+    if any(array.shape[:1] != (ends[-1],) for array in outputs.values()):
+        raise ServingError(StatusCode.INTERNAL, "The model's outputs do not keep the batch size")
+    pieces = {name: np.split(array, ends[:-1]) for name, array in outputs.items()}
+    return [{name: pieces[name][number] for name in pieces} for number in range(len(batch))]
+
+
+def _alone(task: _Task, most_rows: int) -> Outputs:
+    if task.key is None or task.rows <= most_rows:
+        return task.run()
+    parts = [task.run(start, most_rows) for start in range(0, task.rows, most_rows)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in task.call.outputs}
 
 
 def _left(deadline: float) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
-        raise RefusedError(Code.DEADLINE_EXCEEDED, "Timed out waiting for its turn")
+        raise ServingError(StatusCode.DEADLINE_EXCEEDED, "The request timed out in the queue")
     return left

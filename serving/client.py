@@ -1,7 +1,7 @@
-"""Labels for images: from a server with TF Serving's REST API, or from a model folder here.
+"""Predictions for images, from a server with TF Serving's REST API or from a local model folder.
 
-It speaks the exported model's contract: `image_bytes` in; `label`, `score`, `probabilities` out.
-The part for servers needs nothing but the standard library.
+The exported model takes `image_bytes` and gives `label`, `score` and `probabilities`. To ask a
+server takes only the standard library.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _OUTPUTS = ("label", "score", "probabilities")
 
 
 class UnansweredError(Exception):
-    """There is no server or model that could answer; the message says what was tried."""
+    """No server or model answers; the message says what was asked and why it gave no answer."""
 
 
 class _BadImageError(Exception):
-    """The request was understood and its images were refused."""
+    """The model refuses the images of a request."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """An encoded image and the name to show it under."""
+    """An encoded image, and its name in messages."""
 
     name: str
     content: bytes
@@ -46,7 +46,15 @@ class Image:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of an image: a label and its score, or why it says nothing."""
+    """A model's prediction for an image, or the error that it gave instead.
+
+    Attributes:
+        image: the image's name.
+        label: the most probable class.
+        score: that class's probability.
+        probabilities: of all classes, in the order of the label list.
+        error: the model's message where it refuses the image.
+    """
 
     image: str
     label: str = ""
@@ -62,11 +70,11 @@ def images(sources: Iterable[str]) -> Iterator[Image]:
     """Reads images.
 
     Args:
-        sources: files, folders (searched at any depth for JPEG, PNG, GIF and BMP files, in the
-            order of their names), and `-` for one image on standard input.
+        sources: files, folders, and `-` for one image on standard input. A folder gives the JPEG,
+            PNG, GIF and BMP files at any depth, in the order of their names.
 
     Raises:
-        FileNotFoundError: a source is not there, or a folder holds no images.
+        FileNotFoundError: a source does not exist, or a folder holds no images.
     """
     for source in sources:
         path = Path(source)
@@ -84,15 +92,17 @@ def images(sources: Iterable[str]) -> Iterator[Image]:
 
 
 def predictions(found: Iterable[Image], predict: Predict) -> Iterator[Prediction]:
-    """Has images labelled, in batches.
+    """Predicts images in batches.
+
+    Where the model refuses a batch, each of its images is tried alone, so that a broken file does
+    not cost another its prediction.
 
     Args:
         found: the images.
-        predict: `remote` or `local`.
+        predict: the function that `remote` or `local` returns.
 
     Returns:
-        A prediction for each image, in order. Where a batch is refused, its images are tried one
-        by one, so that a broken file costs no other its label.
+        A prediction for each image, in order.
 
     Raises:
         UnansweredError: see `remote` and `local`.
@@ -106,16 +116,16 @@ def remote(url: str, model: str | None, signature: str = "serving_default") -> P
 
     Args:
         url: http://HOST:PORT, or the model's whole URL, which may end in /versions/N or /labels/L.
-        model: the model's name, where the URL does not hold it.
-        signature: one that takes encoded images.
+        model: the model's name, where the URL lacks it.
+        signature: a signature that takes encoded images.
 
     Raises:
-        UnansweredError: the URL is none of those forms. The function raises it where the server
-            cannot be reached, knows no such model, or fails.
+        UnansweredError: the URL has neither form. The returned function raises it where the server
+            is out of reach, does not know the model, or fails.
     """
     address = f"{_model_url(url, model)}:predict"
     local_host = urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
-    # A proxy would look for the server on its own machine.
+    # A proxy would connect to its own machine instead of this one.
     handlers = [urllib.request.ProxyHandler({})] if local_host else []
     opener = urllib.request.build_opener(*handlers)
 
@@ -147,21 +157,21 @@ def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
     """Loads a version of a model folder.
 
     Args:
-        store: the folder that holds the numbered versions.
-        pinned: the version to load, if it is there; otherwise the newest.
+        store: the folder of the numbered versions.
+        pinned: the version to load; the newest where the store lacks it.
 
     Returns:
-        A function that labels images, and the version.
+        A function that predicts images, and the version.
 
     Raises:
         UnansweredError: there is no version, or it does not load.
     """
-    # Heavy, and not needed to ask a server.
-    import numpy as np
+    # Heavy, and of no use to ask a server.
     import tensorflow as tf
+    from grpc import StatusCode
 
-    from serving import signatures
-    from serving.errors import Code, refused
+    from serving import signatures, tensors
+    from serving.errors import serving_error
     from serving.loading import Servable
     from serving.model_config import Model
 
@@ -176,18 +186,17 @@ def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
     try:
         servable = Servable("local", version, f"{store}/{folder}")
     except Exception as error:
-        raise UnansweredError(f"{store}/{folder}: {refused(error).message}") from None
+        raise UnansweredError(f"{store}/{folder}: {serving_error(error).message}") from None
 
     def predict(contents: Sequence[bytes]) -> list[Prediction]:
-        array = np.empty(len(contents), np.object_)
-        array[:] = contents
         try:
             name = next(iter(servable.signatures[signatures.DEFAULT].inputs))
-            call = signatures.predict_call(servable.signatures, "", {name: array}, _OUTPUTS)
+            inputs = {name: tensors.objects(contents)}
+            call = signatures.predict_call(servable.signatures, "", inputs, _OUTPUTS)
             found = servable.run(call, _SECONDS)
         except Exception as error:
-            reason = refused(error)
-            if reason.code is Code.INVALID_ARGUMENT:
+            reason = serving_error(error)
+            if reason.code is StatusCode.INVALID_ARGUMENT:
                 raise _BadImageError(reason.message) from None
             raise UnansweredError(f"{store}/{folder}: {reason.message}") from None
         return [
@@ -216,7 +225,7 @@ def _labelled(batch: list[Image], predict: Predict) -> list[Prediction]:
         answered = predict([image.content for image in batch])
     except _BadImageError as error:
         if len(batch) == 1:
-            # TensorFlow's messages go on with the graph's nodes, a line each.
+            # TensorFlow lists the graph's nodes on the lines after the first.
             first = str(error).partition("\n")[0].strip()
             return [Prediction(batch[0].name, error=first)]
         return [one for image in batch for one in _labelled([image], predict)]
@@ -255,4 +264,6 @@ def _prediction(address: str, row: Any) -> Prediction:
     try:
         return Prediction("", row["label"], float(row["score"]), tuple(row["probabilities"]))
     except (KeyError, TypeError, ValueError):
-        raise UnansweredError(f"{address}: the model is no image classifier of ours") from None
+        raise UnansweredError(
+            f"{address}: the model is not an image classifier of this pipeline"
+        ) from None

@@ -1,92 +1,72 @@
-"""What a request can end with other than an answer: TensorFlow's codes, as gRPC and HTTP see them.
+"""The error that a request ends with, and its status as gRPC and HTTP know it.
 
 Source: tensorflow/serving, model_servers/http_server.cc, ToHTTPStatusCode.
 """
 
 from __future__ import annotations
 
-import enum
+from grpc import StatusCode
 
+NO_REGRESSION = "This server does not answer Regress, because its models are classifiers"
 
-class Code(enum.IntEnum):
-    """The canonical codes; their numbers are the same in TensorFlow, Abseil and gRPC."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
-
-
+# The numbers are the same in TensorFlow, Abseil and gRPC.
+_BY_NUMBER = {code.value[0]: code for code in StatusCode}
 _HTTP = {
-    Code.OK: 200,
-    Code.CANCELLED: 499,
-    Code.INVALID_ARGUMENT: 400,
-    Code.DEADLINE_EXCEEDED: 504,
-    Code.NOT_FOUND: 404,
-    Code.ALREADY_EXISTS: 409,
-    Code.PERMISSION_DENIED: 403,
-    Code.RESOURCE_EXHAUSTED: 429,
-    Code.FAILED_PRECONDITION: 400,
-    Code.ABORTED: 409,
-    Code.OUT_OF_RANGE: 400,
-    Code.UNIMPLEMENTED: 501,
-    Code.UNAVAILABLE: 503,
-    Code.UNAUTHENTICATED: 401,
+    StatusCode.CANCELLED: 499,
+    StatusCode.INVALID_ARGUMENT: 400,
+    StatusCode.DEADLINE_EXCEEDED: 504,
+    StatusCode.NOT_FOUND: 404,
+    StatusCode.ALREADY_EXISTS: 409,
+    StatusCode.PERMISSION_DENIED: 403,
+    StatusCode.RESOURCE_EXHAUSTED: 429,
+    StatusCode.FAILED_PRECONDITION: 400,
+    StatusCode.ABORTED: 409,
+    StatusCode.OUT_OF_RANGE: 400,
+    StatusCode.UNIMPLEMENTED: 501,
+    StatusCode.UNAVAILABLE: 503,
+    StatusCode.UNAUTHENTICATED: 401,
 }
 
 
-class RefusedError(Exception):
-    """A request that gets no answer, with the code and the message that the caller sees."""
+class ServingError(Exception):
+    """A request has no answer; the caller sees the code and the message."""
 
-    def __init__(self, code: Code, message: str) -> None:
+    def __init__(self, code: StatusCode, message: str) -> None:
         """Keeps both; `str` of the error is the message."""
         super().__init__(message)
         self.code = code
         self.message = message
 
-
-def invalid(message: str) -> RefusedError:
-    """Returns the error for a request that is wrong whatever the server's state."""
-    return RefusedError(Code.INVALID_ARGUMENT, message)
-
-
-def http_status(code: Code) -> int:
-    """Returns the HTTP status for a code."""
-    return _HTTP.get(code, 500)
+    @property
+    def http_status(self) -> int:
+        """The HTTP status that stands for the code."""
+        return _HTTP.get(self.code, 500)
 
 
-def refused(error: BaseException) -> RefusedError:
+def invalid(message: str) -> ServingError:
+    """Returns the error for a request that no state of the server makes right."""
+    return ServingError(StatusCode.INVALID_ARGUMENT, message)
+
+
+def serving_error(error: BaseException) -> ServingError:
     """Turns any error into one that a caller may see.
 
     Args:
-        error: of TensorFlow (its code stays), of NumPy or TensorFlow's own checks of arguments
-            (invalid), or anything else (internal).
+        error: TensorFlow's errors keep their code. Errors of argument checks become
+            INVALID_ARGUMENT. Errors of no known kind become INTERNAL.
     """
-    if isinstance(error, RefusedError):
+    if isinstance(error, ServingError):
         return error
     code = getattr(error, "error_code", None)
-    if isinstance(code, int) and code in Code.__members__.values():
+    if code in _BY_NUMBER:
         # TensorFlow's Python layer wraps the kernel's message into a trace of this process's
-        # files, which are none of the caller's business; the first error has the bare message.
+        # files, which do not concern the caller. The first error has the bare message.
         first = error.__context__ if type(error.__context__) is type(error) else error
-        return RefusedError(Code(code), str(getattr(first, "message", first)))
+        return ServingError(_BY_NUMBER[code], str(getattr(first, "message", first)))
     if isinstance(error, (ValueError, TypeError, OverflowError)):
         return invalid(str(error))
     if isinstance(error, MemoryError):
-        return RefusedError(Code.RESOURCE_EXHAUSTED, "Not enough memory for the request")
+        return ServingError(StatusCode.RESOURCE_EXHAUSTED, "The request needs too much memory")
     if isinstance(error, OSError):
-        return RefusedError(Code.NOT_FOUND, str(error))
-    return RefusedError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+        return ServingError(StatusCode.NOT_FOUND, str(error))
+    return ServingError(StatusCode.INTERNAL, f"{type(error).__name__}: {error}")

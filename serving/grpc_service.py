@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import grpc
+from grpc import StatusCode
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -23,19 +24,18 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.errors import Code, RefusedError, refused
+from serving.errors import NO_REGRESSION, ServingError, serving_error
 from serving.inference import Inference, Pending
 
 _THREADS = 64
 _MOST_CALLS = 1024
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict, Classify, Regress, MultiInference and GetModelMetadata."""
+    """Predict, Classify and GetModelMetadata; it refuses Regress and MultiInference."""
 
     def __init__(self, inference: Inference) -> None:
-        """Answers with this."""
+        """Makes its answers with `inference`."""
         self._inference = inference
 
     def Predict(  # noqa: N802
@@ -53,27 +53,24 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def Regress(  # noqa: N802
         self, request: regression_pb2.RegressionRequest, context: grpc.ServicerContext
     ) -> regression_pb2.RegressionResponse:
-        """Regresses tf.Examples; refused where the signature is no regressor."""
-        return self._answer("Regress", self._inference.regress, request, context)
+        """Refuses the request."""
+        context.abort(StatusCode.UNIMPLEMENTED, NO_REGRESSION)
 
     def MultiInference(  # noqa: N802
         self, request: inference_pb2.MultiInferenceRequest, context: grpc.ServicerContext
     ) -> inference_pb2.MultiInferenceResponse:
-        """Runs several classifications and regressions on the same examples."""
-
-        def answer() -> inference_pb2.MultiInferenceResponse:
-            pending = self._inference.tasks(request, context.time_remaining())
-            results = [_wait(one, context, self._inference.request_seconds) for one in pending]
-            return inference_pb2.MultiInferenceResponse(results=results)
-
-        return _guarded(answer, context)
+        """Refuses the request."""
+        context.abort(
+            StatusCode.UNIMPLEMENTED,
+            "This server does not answer MultiInference; send each task as a request of its own",
+        )
 
     def GetModelMetadata(  # noqa: N802
         self,
         request: get_model_metadata_pb2.GetModelMetadataRequest,
         context: grpc.ServicerContext,
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        """Tells a model's signatures."""
+        """Lists a model's signatures."""
         return _guarded(lambda: self._inference.metadata(request), context)
 
     def _answer(
@@ -89,7 +86,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             pending = begin(request, context.time_remaining())
             return _wait(pending, context, self._inference.request_seconds)
         except Exception as error:
-            failure = refused(error)
+            failure = serving_error(error)
         finally:
             self._inference.finished(request.model_spec.name, failure, api, "GRPC", start)
         return _abort(failure, context)
@@ -99,32 +96,28 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """GetModelStatus and HandleReloadConfigRequest."""
 
     def __init__(self, inference: Inference) -> None:
-        """Answers with this."""
+        """Makes its answers with `inference`."""
         self._inference = inference
 
     def GetModelStatus(  # noqa: N802
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
     ) -> get_model_status_pb2.GetModelStatusResponse:
-        """Tells the states of a model's versions."""
+        """Lists the states of a model's versions."""
         return _guarded(lambda: self._inference.status(request), context)
 
     def HandleReloadConfigRequest(  # noqa: N802
         self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
     ) -> model_management_pb2.ReloadConfigResponse:
         """Serves what another config says."""
-
-        def answer() -> model_management_pb2.ReloadConfigResponse:
-            self._inference.reload(request)
-            return model_management_pb2.ReloadConfigResponse()
-
-        return _guarded(answer, context)
+        _guarded(lambda: self._inference.reload(request), context)
+        return model_management_pb2.ReloadConfigResponse()
 
 
 def server(inference: Inference, host: str, port: int, max_bytes: int) -> tuple[grpc.Server, int]:
     """Makes a server, which is not started yet.
 
     Args:
-        inference: answers.
+        inference: makes the answers.
         host: address to listen on.
         port: 0 takes a free one.
         max_bytes: a larger request is refused as RESOURCE_EXHAUSTED.
@@ -133,7 +126,7 @@ def server(inference: Inference, host: str, port: int, max_bytes: int) -> tuple[
         The server and its port.
 
     Raises:
-        OSError: the port cannot be had.
+        OSError: the port is not free.
     """
     made = grpc.server(
         concurrent.futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"),
@@ -141,7 +134,7 @@ def server(inference: Inference, host: str, port: int, max_bytes: int) -> tuple[
         options=[
             ("grpc.max_receive_message_length", max_bytes),
             ("grpc.max_send_message_length", -1),
-            # Two servers on one port would share its requests silently.
+            # Otherwise two servers on one port would silently share its requests.
             ("grpc.so_reuseport", 0),
         ],
     )
@@ -154,7 +147,7 @@ def server(inference: Inference, host: str, port: int, max_bytes: int) -> tuple[
     except RuntimeError:
         bound = 0
     if bound == 0:
-        raise OSError(f"gRPC port {port} on {host} cannot be had; is something listening there?")
+        raise OSError(f"gRPC port {port} on {host} is not free; another server may listen there")
     return made, bound
 
 
@@ -169,7 +162,9 @@ def _wait(pending: Pending, context: grpc.ServicerContext, seconds: float) -> An
         outputs = pending.future.result(seconds if left is None else min(left, seconds))
     except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
         pending.future.cancel()
-        raise RefusedError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification") from None
+        raise ServingError(
+            StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification"
+        ) from None
     return pending.finish(outputs)
 
 
@@ -177,10 +172,10 @@ def _guarded(answer: Callable[[], Any], context: grpc.ServicerContext) -> Any:
     try:
         return answer()
     except Exception as error:
-        failure = refused(error)
+        failure = serving_error(error)
     return _abort(failure, context)
 
 
-def _abort(failure: RefusedError, context: grpc.ServicerContext) -> NoReturn:
-    context.abort(_CODES[int(failure.code)], failure.message)
+def _abort(failure: ServingError, context: grpc.ServicerContext) -> NoReturn:
+    context.abort(failure.code, failure.message)
     raise AssertionError("abort raises")

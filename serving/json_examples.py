@@ -1,4 +1,4 @@
-"""Bodies of classify and regress requests: JSON to tf.Examples, results to JSON; pure functions.
+"""Bodies of classify requests and answers: JSON to tf.Examples, results to JSON; pure functions.
 
 Source: tensorflow/serving, util/json_tensor.cc, FillClassifyRegressRequestFromJson.
 """
@@ -10,19 +10,20 @@ from typing import Any
 
 import numpy as np
 from tensorflow.core.example import example_pb2, feature_pb2
-from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
+from tensorflow_serving.apis import classification_pb2, input_pb2
 
-from serving import json_tensors
-from serving.errors import RefusedError, invalid
+from serving.errors import ServingError, invalid
+from serving.json_text import bytes_of, is_base64, json_type, shown, written
 
 _KINDS = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64", None: "UNKNOWN"}
 
 
 def examples(document: Mapping[str, Any]) -> input_pb2.Input:
-    """Reads the examples of a classify or regress request.
+    """Reads the examples of a classify request.
 
     Raises:
-        RefusedError: there are none, or a feature mixes types or holds what no feature can.
+        ServingError: the request has no examples, a feature mixes types, or a value fits no
+            feature.
     """
     found = input_pb2.Input()
     if "context" in document:
@@ -44,33 +45,25 @@ def examples(document: Mapping[str, Any]) -> input_pb2.Input:
 
 
 def classifications(result: classification_pb2.ClassificationResult) -> bytes:
-    """Writes the answer to a classify request: for each example, pairs of label and score."""
-    return json_tensors.written(
+    """Writes the answer to a classify request: pairs of label and score for each example."""
+    return written(
         {
             "results": [
-                [[each.label, _shortest(each.score)] for each in example.classes]
+                # The shortest decimal that reads back as the same float32.
+                [[each.label, float(str(np.float32(each.score)))] for each in example.classes]
                 for example in result.classifications
             ]
         }
     )
 
 
-def regressions(result: regression_pb2.RegressionResult) -> bytes:
-    """Writes the answer to a regress request: a number for each example."""
-    return json_tensors.written({"results": [_shortest(one.value) for one in result.regressions]})
-
-
-def _wrong(document: Mapping[str, Any], message: str) -> RefusedError:
-    return invalid(f"JSON Value: {json_tensors.shown(document)} {message}")
-
-
-def _shortest(value: float) -> float:
-    return float(str(np.float32(value)))
+def _wrong(document: Mapping[str, Any], message: str) -> ServingError:
+    return invalid(f"JSON Value: {shown(document)} {message}")
 
 
 def _example(value: Any) -> example_pb2.Example:
     if not isinstance(value, dict):
-        raise invalid(f"Example must be JSON object but got JSON {json_tensors.json_type(value)}")
+        raise invalid(f"Example must be JSON object but got JSON {json_type(value)}")
     example = example_pb2.Example()
     for name, content in value.items():
         feature = feature_pb2.Feature()
@@ -93,13 +86,10 @@ def _add(value: Any, name: str, feature: feature_pb2.Feature) -> None:
         if not -(2**63) <= value < 2**63:
             raise invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
         _of_kind(feature, "int64_list", name).value.append(value)
-    elif isinstance(value, str) or json_tensors.is_base64(value):
-        _of_kind(feature, "bytes_list", name).value.append(json_tensors.bytes_of(value))
+    elif isinstance(value, str) or is_base64(value):
+        _of_kind(feature, "bytes_list", name).value.append(bytes_of(value))
     else:
-        raise invalid(
-            f"Feature: {name} has element with unexpected JSON type:"
-            f" {json_tensors.json_type(value)}"
-        )
+        raise invalid(f"Feature: {name} has element with unexpected JSON type: {json_type(value)}")
 
 
 def _of_kind(feature: feature_pb2.Feature, kind: str, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""REST bodies to arrays and back, as TF Serving maps them; pure functions.
+"""Bodies of predict requests and answers: JSON to arrays and back; pure functions.
 
 Source: tensorflow/serving, util/json_tensor.cc and g3doc/api_rest.md.
 """
@@ -6,49 +6,38 @@ Source: tensorflow/serving, util/json_tensor.cc and g3doc/api_rest.md.
 from __future__ import annotations
 
 import base64
-import binascii
-import json
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import tensorflow as tf
+from grpc import StatusCode
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from serving.errors import Code, RefusedError, invalid
-
-Array = npt.NDArray[Any]
+from serving import tensors
+from serving.errors import ServingError, invalid
+from serving.json_text import bytes_of, is_base64, json_type, shown, written
+from serving.tensors import Array, bracketed, type_name
 
 _DEEPEST = 32  # NumPy's limit on dimensions
-_SHOWN_BYTES = 256
-_INT32 = (-(2**31), 2**31 - 1)
-# What the JSON parser of TF Serving takes for each type; narrow integers are parsed as int32.
+_FLOATS = frozenset({types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE})
+# What the JSON parser of TF Serving takes for each type; it parses narrow integers as int32.
 _INTEGERS = {
-    types_pb2.DT_INT32: _INT32,
-    types_pb2.DT_INT16: _INT32,
-    types_pb2.DT_INT8: _INT32,
-    types_pb2.DT_UINT8: _INT32,
+    **dict.fromkeys(
+        (types_pb2.DT_INT32, types_pb2.DT_INT16, types_pb2.DT_INT8, types_pb2.DT_UINT8),
+        (-(2**31), 2**31 - 1),
+    ),
     types_pb2.DT_INT64: (-(2**63), 2**63 - 1),
     types_pb2.DT_UINT32: (0, 2**32 - 1),
     types_pb2.DT_UINT64: (0, 2**64 - 1),
 }
-_NUMPY: dict[int, Any] = {
-    types_pb2.DT_FLOAT: np.float32,
-    types_pb2.DT_DOUBLE: np.float64,
-    types_pb2.DT_INT32: np.int32,
-    types_pb2.DT_INT16: np.int16,
-    types_pb2.DT_INT8: np.int8,
-    types_pb2.DT_UINT8: np.uint8,
-    types_pb2.DT_INT64: np.int64,
-    types_pb2.DT_UINT32: np.uint32,
-    types_pb2.DT_UINT64: np.uint64,
-    types_pb2.DT_BOOL: np.bool_,
-    types_pb2.DT_STRING: np.object_,
-}
+_READABLE = {*_FLOATS, *_INTEGERS, types_pb2.DT_BOOL, types_pb2.DT_STRING}
 _WRITABLE = frozenset("fiubO")
+
+Infos = Mapping[str, meta_graph_pb2.TensorInfo]
 
 
 @dataclass(frozen=True)
@@ -62,55 +51,7 @@ class PredictBody:
     by_row: bool
 
 
-def type_name(dtype: int) -> str:
-    """Returns a type's name as TensorFlow's messages have it, such as float or string."""
-    return str(types_pb2.DataType.Name(dtype))[len("DT_") :].lower()
-
-
-def parse(body: bytes) -> dict[str, Any]:
-    """Parses a request's body.
-
-    What follows the object is passed over, NaN and Infinity are numbers, and bytes that are not
-    UTF-8 come through unchanged, all as in TF Serving.
-
-    Raises:
-        RefusedError: it is not JSON, or not an object.
-    """
-    if not body:
-        raise invalid("JSON Parse error: The document is empty")
-    text = body.decode("utf-8-sig", "surrogateescape")
-    start = len(text) - len(text.lstrip(" \t\r\n"))
-    try:
-        document, _ = json.JSONDecoder().raw_decode(text, start)
-    except json.JSONDecodeError as error:
-        raise invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
-    except RecursionError:
-        raise invalid("JSON Parse error: The document is nested too deeply") from None
-    except ValueError:
-        raise invalid("JSON Parse error: Number too big to be stored") from None
-    if not isinstance(document, dict):
-        raise invalid(f"JSON Value: {shown(document)} Is not object")
-    return document
-
-
-def signature_name(document: Mapping[str, Any]) -> str:
-    """Returns the signature that a body asks for; empty where it names none.
-
-    Raises:
-        RefusedError: the name is not a string.
-    """
-    name = document.get("signature_name", "")
-    if not isinstance(name, str):
-        raise invalid(
-            f"JSON Value: {shown(document)} not formatted correctly."
-            " 'signature_name' key must be a string value."
-        )
-    return name
-
-
-def predict_body(
-    document: Mapping[str, Any], infos: Mapping[str, meta_graph_pb2.TensorInfo]
-) -> PredictBody:
+def predict_body(document: Mapping[str, Any], infos: Infos) -> PredictBody:
     """Reads the inputs of a predict request, in row or column form.
 
     Args:
@@ -118,10 +59,10 @@ def predict_body(
         infos: the signature's inputs.
 
     Returns:
-        An array for each input, of the signature's dtype; strings are bytes in object arrays.
+        An array of the signature's dtype for each input.
 
     Raises:
-        RefusedError: the body has both forms or none, a value does not fit its input's dtype, a
+        ServingError: the body has both forms or none, a value does not fit its input's dtype, a
             list is ragged, or an input is missing.
     """
     if "instances" in document:
@@ -147,13 +88,13 @@ def predictions(outputs: Mapping[str, Array], by_row: bool) -> bytes:
     """Writes the answer to a predict request.
 
     Args:
-        outputs: arrays by name; strings are bytes in object arrays.
-        by_row: whether to write `predictions`, for which all arrays must have one row for each
-            instance, or `outputs`.
+        outputs: arrays by name.
+        by_row: True writes `predictions`, for which every array needs one row for each instance;
+            False writes `outputs`.
 
     Raises:
-        RefusedError: there is no output, one has no or another number of rows, or JSON has no
-            form for its dtype.
+        ServingError: there is no output, the outputs differ in their number of rows, or JSON has
+            no form for a dtype.
     """
     if not outputs:
         raise invalid("Cannot convert empty tensor map to JSON")
@@ -168,96 +109,28 @@ def predictions(outputs: Mapping[str, Array], by_row: bool) -> bytes:
     return written({"predictions": rows})
 
 
-def written(document: Any) -> bytes:
-    """Writes JSON, with NaN and Infinity as numbers and strings in UTF-8 (or as they came)."""
-    text = json.dumps(document, ensure_ascii=False)
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace")
-
-
-def shown(value: Any) -> str:
-    """Shows the beginning of a value in a message."""
-    text = ""
-    try:
-        for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
-            text += part[:_SHOWN_BYTES]
-            if len(text) >= _SHOWN_BYTES:
-                return text[:_SHOWN_BYTES]
-    except RecursionError:
-        pass
-    return text
-
-
-def json_type(value: Any) -> str:
-    """Names a value's JSON type as TF Serving's messages do."""
-    if isinstance(value, bool):
-        return str(value)
-    names = {dict: "Object", list: "Array", str: "String", type(None): "Null"}
-    return names.get(type(value), "Number")
-
-
-def is_base64(value: Any) -> bool:
-    """Tells whether a value is binary data: an object with one string under `b64`."""
-    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
-
-
-def bytes_of(value: Any) -> bytes:
-    """Returns the bytes of a JSON string or of a base64 object.
-
-    Raises:
-        RefusedError: an object that is not base64 data, or a string that has no bytes.
-    """
-    try:
-        if isinstance(value, str):
-            return value.encode("utf-8", "surrogateescape")
-        if not is_base64(value):
-            raise invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
-        return _unbase64(value["b64"])
-    except UnicodeEncodeError:
-        raise invalid("JSON Parse error: The surrogate pair in string is invalid.") from None
-
-
-def _unbase64(text: str) -> bytes:
-    try:
-        encoded = text.encode("ascii")
-        # Padding may be left out, and line breaks may stand anywhere.
-        if len(encoded) % 4 or b"\n" in encoded or b" " in encoded:
-            encoded = re.sub(rb"\s+", b"", encoded).rstrip(b"=")
-            encoded += b"=" * (-len(encoded) % 4)
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raise invalid("Unable to base64 decode") from None
-
-
-@dataclass
-class _Column:
-    """One input, gathered row by row."""
-
-    shape: tuple[int, ...]
-    values: list[Any] = field(default_factory=list)
-    rows: int = 0
-
-
-def _rows(instances: list[Any], infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> dict[str, Array]:
+def _rows(instances: list[Any], infos: Infos) -> dict[str, Array]:
+    named = _is_named(instances[0])
     if not isinstance(instances[0], dict) and len(infos) > 1:
         raise invalid(
             "instances is a plain list, but expecting list of objects as multiple"
             " input tensors required as per tensorinfo_map"
         )
-    named = _is_named(instances[0])
-    columns: dict[str, _Column] = {}
+    wanted, other = ("object", "list") if named else ("value/list", "object")
+    shapes: dict[str, tuple[int, ...]] = {}
+    values: dict[str, list[Any]] = {}
     for number, instance in enumerate(instances):
-        if named and not _is_named(instance):
-            raise invalid(f"Expecting object but got list at item {number} of input list")
-        if not named and _is_named(instance):
-            raise invalid(f"Expecting value/list but got object at item {number} of input list")
+        if named != _is_named(instance):
+            raise invalid(f"Expecting {wanted} but got {other} at item {number} of input list")
         items = instance if named else {min(infos): instance}
         for name, value in items.items():
             try:
-                _add(value, name, infos, columns)
-            except RefusedError as error:
+                if name not in infos:
+                    raise invalid(f"JSON object: does not have named input: {name}")
+                shape = _shape(value)
+                into = values.setdefault(name, [])
+                _add_row(value, shape, shapes.setdefault(name, shape), infos[name].dtype, into)
+            except ServingError as error:
                 key = f" key: {name}" if named else ""
                 raise invalid(
                     f"Failed to process element: {number}{key} of 'instances' list."
@@ -269,8 +142,8 @@ def _rows(instances: list[Any], infos: Mapping[str, meta_graph_pb2.TensorInfo]) 
                 f" {shown(instance)} keys must be equal to: {','.join(sorted(infos))}"
             )
     return {
-        name: _packed(column.values, (column.rows, *column.shape), infos[name].dtype)
-        for name, column in columns.items()
+        name: _packed(values[name], (len(instances), *shape), infos[name].dtype)
+        for name, shape in shapes.items()
     }
 
 
@@ -278,27 +151,20 @@ def _is_named(instance: Any) -> bool:
     return isinstance(instance, dict) and not is_base64(instance)
 
 
-def _add(
-    value: Any,
-    name: str,
-    infos: Mapping[str, meta_graph_pb2.TensorInfo],
-    columns: dict[str, _Column],
+def _add_row(
+    value: Any, shape: tuple[int, ...], first: tuple[int, ...], dtype: int, into: list[Any]
 ) -> None:
-    if name not in infos:
-        raise invalid(f"JSON object: does not have named input: {name}")
-    shape = _shape(value)
-    column = columns.setdefault(name, _Column(shape))
-    before = len(column.values)
-    _gather(value, shape, 0, infos[name].dtype, column.values)
-    if len(column.values) - before != int(np.prod(column.shape)):
-        size, got = int(np.prod(column.shape)), len(column.values) - before
+    """Appends a row's values, whose shape must be that of the first row."""
+    before = len(into)
+    _gather(value, shape, 0, dtype, into)
+    size, got = math.prod(first), len(into) - before
+    if got != size:
         raise invalid(f"Expecting tensor size: {size} but got: {got}")
-    if shape != column.shape:
-        raise invalid(f"Expecting shape {_bracketed(column.shape)} but got: {_bracketed(shape)}")
-    column.rows += 1
+    if shape != first:
+        raise invalid(f"Expecting shape {bracketed(first)} but got: {bracketed(shape)}")
 
 
-def _columns(value: Any, infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> dict[str, Array]:
+def _columns(value: Any, infos: Infos) -> dict[str, Array]:
     if not _is_named(value):
         if len(infos) > 1:
             raise invalid(
@@ -318,7 +184,7 @@ def _columns(value: Any, infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> dict
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    """Returns the shape that the first element of each list stands for."""
+    """Returns the shape that the first element of each list implies."""
     shape = []
     while isinstance(value, list):
         shape.append(len(value))
@@ -347,7 +213,7 @@ def _gather(value: Any, shape: tuple[int, ...], level: int, dtype: int, into: li
             f"Encountered list at unexpected size: {len(value)} at level: {level}"
             f" expected size: {shape[level]}"
         )
-    # Pixels come by the hundred thousand: numbers of a list are checked all at once.
+    # A request has hundreds of thousands of pixels, so a list's numbers are checked all at once.
     if level == len(shape) - 1 and _all_fit(value, dtype):
         into.extend(value)
         return
@@ -357,7 +223,7 @@ def _gather(value: Any, shape: tuple[int, ...], level: int, dtype: int, into: li
 
 def _all_fit(values: list[Any], dtype: int) -> bool:
     kinds = set(map(type, values))
-    if dtype in (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE):
+    if dtype in _FLOATS:
         return kinds <= {int, float}
     if dtype in _INTEGERS:
         least, most = _INTEGERS[dtype]
@@ -366,11 +232,7 @@ def _all_fit(values: list[Any], dtype: int) -> bool:
 
 
 def _scalar(value: Any, dtype: int) -> Any:
-    if dtype not in _NUMPY:
-        raise RefusedError(
-            Code.UNIMPLEMENTED,
-            f"Conversion of JSON Value: {shown(value)} to type: {type_name(dtype)}",
-        )
+    _check_readable(value, dtype)
     if dtype == types_pb2.DT_STRING and isinstance(value, (str, dict)):
         return bytes_of(value)
     if _all_fit([value], dtype):
@@ -382,61 +244,57 @@ def _scalar(value: Any, dtype: int) -> Any:
 
 
 def _packed(values: list[Any], shape: tuple[int, ...], dtype: int) -> Array:
-    if dtype not in _NUMPY:
-        raise RefusedError(
-            Code.UNIMPLEMENTED, f"Conversion of JSON Value: [] to type: {type_name(dtype)}"
-        )
+    _check_readable([], dtype)
     if dtype == types_pb2.DT_STRING:
-        strings = np.empty(len(values), np.object_)
-        strings[:] = values
-        return strings.reshape(shape)
+        return tensors.objects(values).reshape(shape)
     # As wide as what was parsed, so that narrowing wraps around as it does in TF Serving.
     wide: Any = np.float64
     if dtype in _INTEGERS:
         wide = np.uint64 if dtype == types_pb2.DT_UINT64 else np.int64
     try:
         with np.errstate(over="ignore"):
-            return np.array(values, wide).astype(_NUMPY[dtype]).reshape(shape)
+            narrow = tf.dtypes.as_dtype(dtype).as_numpy_dtype
+            return np.array(values, wide).astype(narrow).reshape(shape)
     except OverflowError:
         raise invalid("JSON Parse error: Number too big to be stored in double.") from None
 
 
-def _bracketed(shape: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, shape))}]"
+def _check_readable(value: Any, dtype: int) -> None:
+    if dtype not in _READABLE:
+        raise ServingError(
+            StatusCode.UNIMPLEMENTED,
+            f"Conversion of JSON Value: {shown(value)} to type: {type_name(dtype)}",
+        )
 
 
 def _check_rows(outputs: Mapping[str, Array]) -> None:
-    expected = -1
+    expected = None
     for name in sorted(outputs):
         array = outputs[name]
         if array.ndim == 0:
             raise invalid(f"Tensor name: {name} has no shape information ")
-        if expected not in (-1, len(array)):
+        expected = len(array) if expected is None else expected
+        if expected != len(array):
             raise invalid(
                 f"Tensor name: {name} has inconsistent batch size: {len(array)}"
                 f" expecting: {expected}"
             )
-        expected = len(array)
 
 
 def _listed(name: str, array: Array) -> Any:
     if array.dtype.kind not in _WRITABLE or array.dtype == np.float16:
         raise invalid(f"Failed to write JSON value for tensor type: {array.dtype.name}")
     if array.dtype == np.float32:
-        # Through the shortest decimal that reads back as the same float32: 0.2, not 0.200000003.
+        # The shortest decimal that reads back as the same float32: 0.2, not 0.200000003.
         return array.astype("U").astype(np.float64).tolist()
-    if array.dtype.kind != "O":
-        return array.tolist()
-    converted = np.empty(array.size, np.object_)
-    for position, value in enumerate(_texts(array, as_base64=name.endswith("_bytes"))):
-        converted[position] = value
-    return converted.reshape(array.shape).tolist()
+    if array.dtype.kind == "O":
+        texts = [_text(value, as_base64=name.endswith("_bytes")) for value in array.flat]
+        array = tensors.objects(texts).reshape(array.shape)
+    return array.tolist()
 
 
-def _texts(array: Array, as_base64: bool) -> Iterator[Any]:
-    for value in array.flat:
-        raw = value if isinstance(value, bytes) else str(value).encode()
-        if as_base64:
-            yield {"b64": base64.b64encode(raw).decode("ascii")}
-        else:
-            yield raw.decode("utf-8", "surrogateescape")
+def _text(value: Any, as_base64: bool) -> Any:
+    raw = value if isinstance(value, bytes) else str(value).encode()
+    if as_base64:
+        return {"b64": base64.b64encode(raw).decode("ascii")}
+    return raw.decode("utf-8", "surrogateescape")

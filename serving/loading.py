@@ -1,47 +1,51 @@
-"""A version of a model in memory: loaded and run as TF Serving does it, in a session."""
+"""A version of a model in memory: loaded and run in a session, as TF Serving does it."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from grpc import StatusCode
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving import signatures
-from serving.errors import Code, RefusedError, invalid
-from serving.json_tensors import Array
+from serving import signatures, tensors
+from serving.errors import ServingError, invalid
 from serving.metrics import Metrics
 from serving.signatures import Call
+from serving.tensors import Array
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 _MOST_WARMUP_RECORDS = 1000
 _MOST_WARMUP_TENSOR_BYTES = 2**30
 
+_log = logging.getLogger(__name__)
+
 
 class Servable:
-    """A loaded SavedModel. It is closed when it was retired and its last user let it go."""
+    """A loaded SavedModel. It closes once it is retired and its last user has released it."""
 
     def __init__(self, model: str, version: int, path: str) -> None:
         """Loads a SavedModel's serving graph.
 
         Args:
             model: the model's name.
-            version: its number.
+            version: the version's number.
             path: the SavedModel's folder, on any file system that TensorFlow knows.
 
         Raises:
-            Exception: whatever TensorFlow raises for a SavedModel that it cannot load.
+            Exception: TensorFlow's own error for a SavedModel that it cannot load.
         """
         self.model = model
         self.version = version
         self._lock = threading.Lock()
         self._users = 0
-        self._retired: Any = None
+        self._retired: Callable[[], object] | None = None
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph)
         try:
@@ -62,14 +66,14 @@ class Servable:
         """Computes outputs.
 
         Args:
-            call: what `signatures` made of a request.
-            seconds: when to give up.
+            call: a checked request.
+            seconds: time limit.
 
         Returns:
-            Arrays by output name; strings are bytes in object arrays.
+            Arrays by output name.
 
         Raises:
-            RefusedError: what the graph raised, DEADLINE_EXCEEDED when time was up.
+            tf.errors.OpError: the graph fails, or the time is up (DEADLINE_EXCEEDED).
         """
         feeds = {self._inputs[call.signature][name]: call.inputs[name] for name in call.inputs}
         fetches = {name: self._outputs[call.signature][name] for name in call.outputs}
@@ -78,9 +82,9 @@ class Servable:
         return {name: _array(value) for name, value in found.items()}
 
     def hold(self) -> bool:
-        """Keeps the model from being closed until `release`; False when it is too late.
+        """Keeps the model open until `release`; returns False if it is closed already.
 
-        It is never too late for whoever holds it already.
+        A user who holds the model can always hold it once more.
         """
         with self._lock:
             if self._retired is not None and self._users == 0:
@@ -92,42 +96,56 @@ class Servable:
         """Ends one `hold`."""
         with self._lock:
             self._users -= 1
-            last = self._users == 0 and self._retired is not None
-        if last:
-            self._close()
+            closed = self._retired if self._users == 0 else None
+        self._close(closed)
 
-    def retire(self, closed: Any) -> None:
-        """Closes the model once nobody holds it, now if nobody does.
-
-        Args:
-            closed: a function that is called without arguments afterwards.
-        """
+    def retire(self, closed: Callable[[], object]) -> None:
+        """Closes the model once nobody holds it, and then calls `closed`."""
         with self._lock:
             self._retired = closed
             unused = self._users == 0
-        if unused:
-            self._close()
+        self._close(closed if unused else None)
 
-    def _close(self) -> None:
-        self._session.close()
-        self._retired()
+    def _close(self, closed: Callable[[], object] | None) -> None:
+        if closed is not None:
+            self._session.close()
+            closed()
 
 
-def warm_up(servable: Servable, path: str, metrics: Metrics, seconds: float) -> int:
-    """Replays the warm-up requests that lie beside a SavedModel.
+def load(model: str, version: int, path: str, metrics: Metrics, seconds: float) -> Servable:
+    """Loads a SavedModel and replays its warm-up requests.
 
     Args:
-        servable: the loaded model.
+        model: the model's name.
+        version: the version's number.
         path: the SavedModel's folder.
-        metrics: counts them.
-        seconds: bound for each request.
-
-    Returns:
-        How many there were; none where there is no file.
+        metrics: counts loads and warm-up requests.
+        seconds: time limit for each warm-up request.
 
     Raises:
-        RefusedError: a record is no PredictionLog, a request fails, or there are over 1,000.
+        Exception: TensorFlow cannot load or run the model, or its warm-up file is wrong.
     """
+    start = time.perf_counter()
+    try:
+        servable = Servable(model, version, path)
+    except Exception:
+        metrics.loads.labels(path, "fail").inc()
+        raise
+    metrics.loads.labels(path, "success").inc()
+    try:
+        records = _warm_up(servable, path, metrics, seconds)
+    except Exception:
+        servable.retire(lambda: None)
+        raise
+    taken = time.perf_counter() - start
+    _log.info(
+        "%s version %d is loaded (%.1f s, %d warm-up requests)", model, version, taken, records
+    )
+    return servable
+
+
+def _warm_up(servable: Servable, path: str, metrics: Metrics, seconds: float) -> int:
+    """Replays the warm-up requests beside a SavedModel and returns their number."""
     file = f"{path}/{WARMUP}"
     if not tf.io.gfile.exists(file):
         return 0
@@ -142,59 +160,39 @@ def warm_up(servable: Servable, path: str, metrics: Metrics, seconds: float) -> 
             log = prediction_log_pb2.PredictionLog.FromString(record)
         except Exception:
             raise invalid(f"Failed to parse warmup record {number} from {file}") from None
-        for call in _warmup_calls(servable.signatures, log):
-            servable.run(call, seconds)
+        servable.run(_warmup_call(servable.signatures, log), seconds)
     metrics.warmup_latency.labels(path, "OK").observe((time.perf_counter() - start) * 1e6)
     metrics.warmup_records.labels(path, "OK").inc(number)
     return number
 
 
-def _warmup_calls(
-    known: signatures.Signatures, log: prediction_log_pb2.PredictionLog
-) -> list[Call]:
+def _warmup_call(known: signatures.Signatures, log: prediction_log_pb2.PredictionLog) -> Call:
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
         request = log.predict_log.request
-        inputs = signatures.arrays(request.inputs, _MOST_WARMUP_TENSOR_BYTES)
+        inputs = tensors.from_protos(request.inputs, _MOST_WARMUP_TENSOR_BYTES)
         name, wanted = request.model_spec.signature_name, list(request.output_filter)
-        return [signatures.predict_call(known, name, inputs, wanted)]
+        return signatures.predict_call(known, name, inputs, wanted)
     if kind == "classify_log":
         request = log.classify_log.request
-        name = request.model_spec.signature_name
-        return [signatures.classify_call(known, name, request.input)]
-    if kind == "regress_log":
-        request = log.regress_log.request
-        return [signatures.regress_call(known, request.model_spec.signature_name, request.input)]
-    if kind == "multi_inference_log":
-        request = log.multi_inference_log.request
-        return [
-            (
-                signatures.classify_call
-                if task.method_name == signatures.CLASSIFY_METHOD
-                else signatures.regress_call
-            )(known, task.model_spec.signature_name, request.input)
-            for task in request.tasks
-        ]
-    raise RefusedError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
+        return signatures.classify_call(known, request.model_spec.signature_name, request.input)
+    raise ServingError(StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
 
 
 def _tensors(
     graph: tf.Graph, known: signatures.Signatures, side: str
 ) -> dict[str, dict[str, tf.Tensor]]:
-    found: dict[str, dict[str, tf.Tensor]] = {}
-    for name, signature in known.items():
-        if name.startswith("__"):
-            continue  # the init op, which is no tensor
-        infos = getattr(signature, side)
-        found[name] = {
-            alias: graph.get_tensor_by_name(info.name) for alias, info in infos.items() if info.name
+    return {
+        name: {
+            alias: graph.get_tensor_by_name(info.name)
+            for alias, info in getattr(signature, side).items()
+            if info.name
         }
-    return found
+        for name, signature in known.items()
+        if not name.startswith("__")  # an init op, which is no tensor
+    }
 
 
 def _array(value: Any) -> Array:
-    if isinstance(value, bytes):
-        scalar = np.empty((), np.object_)
-        scalar[()] = value
-        return scalar
-    return np.asarray(value)
+    # NumPy would make a fixed-width string of a scalar.
+    return np.array(value, np.object_) if isinstance(value, bytes) else np.asarray(value)

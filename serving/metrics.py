@@ -17,15 +17,15 @@ _REQUESTS = f"{_SERVING}request_count"
 _WARMUP_RECORDS = f"{_SERVING}model_warmup_records_read"
 _MICROSECONDS = [10 * 1.8**power for power in range(33)]
 _COUNTS = [2.0**power for power in range(14)]
-# The library ends each counter's name in _total, which TF Serving does only where it says so.
+# The library appends _total to every counter's name. TF Serving's names, but for one, lack it.
 _ENDED = re.compile(rf"^((?:# \w+ )?(?:{_REQUESTS}|{_WARMUP_RECORDS}|{_LOADS}))_total\b", re.M)
 
-# TF Serving has no series for when another one began.
+# The library adds a series for each counter's start, which TF Serving lacks.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """All that a server counts. Latencies are in microseconds, as in TF Serving."""
+    """A server's metrics. Latencies are in microseconds, as in TF Serving."""
 
     def __init__(self) -> None:
         """Starts at zero."""

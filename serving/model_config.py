@@ -1,4 +1,4 @@
-"""TF Serving's model config: which models, which of their versions, under which labels.
+"""TF Serving's model config: the models to serve, their versions and their labels.
 
 Source: tensorflow/serving, model_servers/server_core.cc and
 sources/storage_path/file_system_storage_path_source.cc.
@@ -13,9 +13,10 @@ from typing import Any
 
 import tensorflow as tf
 from google.protobuf import text_format
+from grpc import StatusCode
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
-from serving.errors import Code, RefusedError, invalid
+from serving.errors import ServingError, invalid
 
 _HIGHEST = 2**63 - 1
 _Policy = (
@@ -27,8 +28,11 @@ _Policy = (
 class Model:
     """A model to serve.
 
-    Its versions are the folders with numbers for names under `base_path`; `policy` says which of
-    them are served (the newest by default), and `labels` name some of them.
+    Attributes:
+        name: the model's name in requests.
+        base_path: the folder of the versions, whose folders have numbers for names.
+        policy: which versions are served; by default the newest.
+        labels: version numbers by label.
     """
 
     name: str
@@ -40,10 +44,10 @@ class Model:
         """Chooses the versions to serve.
 
         Args:
-            children: what lies under the base path.
+            children: names of files and folders under the base path.
 
         Returns:
-            The folder's name for each version to serve, the newest version first.
+            Folder names by version, the newest version first.
         """
         there = {}
         for child in sorted(children):
@@ -64,7 +68,7 @@ def read(path: str) -> str:
     """Reads a model config file, local or on any file system that TensorFlow knows.
 
     Raises:
-        RefusedError: it cannot be read.
+        ServingError: the file cannot be read.
     """
     try:
         with tf.io.gfile.GFile(path) as file:
@@ -79,11 +83,11 @@ def parse(text: str, path: str) -> tuple[Model, ...]:
     """Reads the models out of a model config: a ModelServerConfig in protobuf's text format.
 
     Args:
-        text: what the file holds.
+        text: the file's text.
         path: the file, for messages.
 
     Raises:
-        RefusedError: the text is none, or says what `models` refuses.
+        ServingError: the text is not a model config, or `models` refuses it.
     """
     try:
         config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
@@ -91,16 +95,16 @@ def parse(text: str, path: str) -> tuple[Model, ...]:
         raise invalid(f"{path}: not a model config: {error}") from None
     try:
         return models(config)
-    except RefusedError as error:
-        raise RefusedError(error.code, f"{path}: {error.message}") from None
+    except ServingError as error:
+        raise ServingError(error.code, f"{path}: {error.message}") from None
 
 
 def models(config: model_server_config_pb2.ModelServerConfig) -> tuple[Model, ...]:
     """Checks a model config.
 
     Raises:
-        RefusedError: it is no model_config_list, names a model twice, or an entry has no name, no
-            absolute base path, or a platform other than tensorflow.
+        ServingError: the config is not a model_config_list or names a model twice, or an entry has
+            no name, no absolute base path, or a platform other than tensorflow.
     """
     if config.WhichOneof("config") != "model_config_list":
         raise invalid(
@@ -130,18 +134,14 @@ def models(config: model_server_config_pb2.ModelServerConfig) -> tuple[Model, ..
 
 def _check_platform(entry: model_server_config_pb2.ModelConfig) -> None:
     legacy = entry.model_type == model_server_config_pb2.TENSORFLOW
-    if legacy and entry.model_platform:
+    if legacy == bool(entry.model_platform):
+        setting, joint = ("both", "and") if legacy else ("neither", "nor")
         raise invalid(
-            "Illegal setting both ModelServerConfig::model_type (deprecated) and"
-            f" ModelServerConfig::model_platform, model name is {entry.name}"
-        )
-    if not legacy and not entry.model_platform:
-        raise invalid(
-            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor"
+            f"Illegal setting {setting} ModelServerConfig::model_type (deprecated) {joint}"
             f" ModelServerConfig::model_platform, model name is {entry.name}"
         )
     if not legacy and entry.model_platform != "tensorflow":
-        raise RefusedError(
-            Code.FAILED_PRECONDITION,
+        raise ServingError(
+            StatusCode.FAILED_PRECONDITION,
             f"PlatformConfigMap has no entry for platform {entry.model_platform}",
         )

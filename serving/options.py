@@ -1,14 +1,14 @@
-"""What the server can be told, as a value and on a command line. Nothing heavy is imported here."""
+"""The server's options, as a value and on a command line; this module imports nothing heavy."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 DESCRIPTION = (
-    "Serves models with TF Serving's REST and gRPC API. This is a development server, for machines"
-    " without the real one: production runs TF Serving (tensorflow/serving), which takes the same"
+    "Serves models with TF Serving's REST and gRPC API. This is a development server for machines"
+    " without TF Serving. Production runs TF Serving (tensorflow/serving), which takes the same"
     " model folders, the same model config file and the same requests."
 )
 
@@ -18,17 +18,17 @@ class Options:
     """How to serve.
 
     Attributes:
-        models_config: TF Serving's model config file; followed while the server runs.
-        model_name: the one model to serve, where there is no such file.
-        model_base_path: the folder of its versions.
+        models_config: TF Serving's model config file; the server follows its changes.
+        model_name: the name of the only model, where there is no such file.
+        model_base_path: the folder of that model's versions.
         host: address to listen on.
-        port: of REST; 0 takes a free one.
-        grpc_port: of gRPC; 0 takes a free one.
+        port: port of REST; 0 takes a free one.
+        grpc_port: port of gRPC; 0 takes a free one.
         batching_parameters: TF Serving's batching parameters file.
-        max_request_bytes: a larger request is refused.
-        request_seconds: how long an answer may take.
-        body_seconds: how long a request's headers, and then its body, may take to come.
-        drain_seconds: how long a stopping server lets requests finish.
+        max_request_bytes: size of the largest request.
+        request_seconds: time limit of an answer.
+        body_seconds: time limit in which a request's headers arrive, and then its body.
+        drain_seconds: time limit in which a stopping server finishes its requests.
     """
 
     models_config: str | None = None
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--model-base-path",
         metavar="DIR",
-        help="folder with a numbered folder for each version; new ones are served as they come",
+        help="folder with a numbered folder for each version; new versions are served as they come",
     )
     what.add_argument(
         "--model-name", metavar="NAME", help="the model's name in requests, with --model-base-path"
@@ -59,75 +59,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--models-config",
         metavar="FILE",
         help="TF Serving's model config file (--model_config_file there): several models, version"
-        " policies and labels; a change is followed within a second",
+        " policies and labels; the server follows a change within a second",
     )
     where = parser.add_argument_group("where")
     where.add_argument("--host", default=Options.host, help=f"(default: {Options.host})")
-    where.add_argument(
-        "--port", type=_port, default=Options.port, help="of REST; 0: a free one (default: 8501)"
-    )
-    where.add_argument(
-        "--grpc-port",
-        type=_port,
-        default=Options.grpc_port,
-        help="of gRPC; 0: a free one (default: 8500)",
-    )
+    for option, side, port in (
+        ("--port", "REST", Options.port),
+        ("--grpc-port", "gRPC", Options.grpc_port),
+    ):
+        where.add_argument(
+            option, type=_port, default=port, help=f"of {side}; 0: a free one (default: {port})"
+        )
     limits = parser.add_argument_group("batching and limits")
     limits.add_argument(
         "--batching-parameters-file",
+        dest="batching_parameters",
+        type=Path,
         metavar="FILE",
         help="TF Serving's batching parameters: max_batch_size, batch_timeout_micros,"
         " max_enqueued_batches, num_batch_threads",
     )
     limits.add_argument(
         "--max-request-mb",
-        type=_positive,
-        default=Options.max_request_bytes / 2**20,
+        dest="max_request_bytes",
+        type=_mebibytes,
+        default=Options.max_request_bytes,
         metavar="MB",
-        help="largest request (default: 64)",
+        help=f"largest request (default: {Options.max_request_bytes // 2**20})",
     )
-    limits.add_argument(
-        "--request-seconds",
-        type=_positive,
-        default=Options.request_seconds,
-        metavar="S",
-        help="longest computation (default: 30)",
-    )
-    limits.add_argument(
-        "--body-seconds",
-        type=_positive,
-        default=Options.body_seconds,
-        metavar="S",
-        help="how long a request may take to come in (default: 30)",
-    )
-    limits.add_argument(
-        "--drain-seconds",
-        type=_positive,
-        default=Options.drain_seconds,
-        metavar="S",
-        help="on SIGTERM, how long requests may take to finish (default: 30)",
-    )
+    for option, default, told in (
+        ("--request-seconds", Options.request_seconds, "longest computation"),
+        ("--body-seconds", Options.body_seconds, "time in which a request arrives"),
+        ("--drain-seconds", Options.drain_seconds, "on SIGTERM, time to finish requests"),
+    ):
+        limits.add_argument(
+            option,
+            type=_positive,
+            default=default,
+            metavar="S",
+            help=f"{told} (default: {default:g})",
+        )
     parser.add_argument(
         "--json", action="store_true", help="print the ready line as one JSON object"
     )
 
 
 def from_arguments(arguments: argparse.Namespace) -> Options:
-    """Makes options of a command line, parsed by a parser that `add_arguments` prepared."""
-    parameters = arguments.batching_parameters_file
-    return Options(
-        models_config=arguments.models_config or None,
-        model_name=arguments.model_name or Options.model_name,
-        model_base_path=arguments.model_base_path,
-        host=arguments.host,
-        port=arguments.port,
-        grpc_port=arguments.grpc_port,
-        batching_parameters=Path(parameters) if parameters else None,
-        max_request_bytes=int(arguments.max_request_mb * 2**20),
-        request_seconds=arguments.request_seconds,
-        body_seconds=arguments.body_seconds,
-        drain_seconds=arguments.drain_seconds,
-    )
+    """Makes options of the arguments that `add_arguments` declares."""
+    given = {field.name: getattr(arguments, field.name) for field in fields(Options)}
+    return Options(**{name: value for name, value in given.items() if value not in (None, "")})
 
 
 def _port(text: str) -> int:
@@ -142,3 +122,7 @@ def _positive(text: str) -> float:
     if not 0 < number < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and a million")
     return number
+
+
+def _mebibytes(text: str) -> int:
+    return int(_positive(text) * 2**20)

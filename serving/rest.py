@@ -16,21 +16,15 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from google.protobuf import json_format
-from starlette.applications import Starlette
+from grpc import StatusCode
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
-from tensorflow_serving.apis import (
-    classification_pb2,
-    get_model_status_pb2,
-    model_pb2,
-    regression_pb2,
-)
+from starlette.types import ASGIApp, Receive, Scope, Send
+from tensorflow_serving.apis import classification_pb2, get_model_status_pb2, model_pb2
 
-from serving import json_examples, json_tensors, metrics
-from serving.errors import Code, RefusedError, http_status, invalid, refused
+from serving import json_examples, json_text, metrics
+from serving.errors import NO_REGRESSION, ServingError, invalid, serving_error
 from serving.inference import Inference, Pending
 
 _NAME = r"/v1/models/([^/:]+)"
@@ -46,14 +40,14 @@ _TOO_LARGE, _TOO_SLOW, _CLIENT_GONE = 413, 408, 499
 
 @dataclass(frozen=True)
 class Target:
-    """What a path means: a model, and predict, classify, regress, metadata or status."""
+    """The meaning of a path: a model, and predict, classify, regress, metadata or status."""
 
     spec: model_pb2.ModelSpec
     method: str
 
 
 class _BodyError(Exception):
-    """A body that is not taken: an HTTP status and a message."""
+    """The server does not take a body, and answers with an HTTP status and a message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -65,10 +59,10 @@ def target(method: str, path: str) -> Target:
 
     Args:
         method: the HTTP method.
-        path: as it was sent, with its percent signs and without its query.
+        path: the path as it was sent, with its percent signs and without its query.
 
     Raises:
-        RefusedError: it is none of TF Serving's paths, or its version is not an int64.
+        ServingError: the path is none of TF Serving's, or its version is not an int64.
     """
     pattern = {"POST": _POST, "GET": _GET}.get(method)
     match = pattern.fullmatch(path) if pattern else None
@@ -91,11 +85,13 @@ def target(method: str, path: str) -> Target:
     return Target(spec, (last or "status").lower())
 
 
-def application(inference: Inference, *, max_bytes: int, body_seconds: float) -> Starlette:
+def application(inference: Inference, *, max_bytes: int, body_seconds: float) -> ASGIApp:
     """Makes the application.
 
+    It reads the path itself, as TF Serving does before it decodes percent signs.
+
     Args:
-        inference: answers.
+        inference: makes the answers.
         max_bytes: a larger body is refused with 413.
         body_seconds: a body that takes longer to come is refused with 408.
     """
@@ -104,8 +100,7 @@ def application(inference: Inference, *, max_bytes: int, body_seconds: float) ->
         response = await _answer(Request(scope, receive), inference, max_bytes, body_seconds)
         await response(scope, receive, send)
 
-    # TF Serving reads the path before its percent signs are decoded, so no router may.
-    return Starlette(routes=[Mount("/", app=answer)])
+    return answer
 
 
 async def _answer(
@@ -124,17 +119,17 @@ async def _answer(
     except _BodyError as error:
         return _error(error.status, str(error), close=True)
     found: Target | None = None
-    failure: RefusedError | None = None
+    failure: ServingError | None = None
     content = b""
     try:
         found = target(request.method, path)
         content = await _content(found, body, inference)
     except Exception as error:
-        failure = refused(error)
+        failure = serving_error(error)
     if found is not None and request.method == "POST":
         inference.finished(found.spec.name, failure, found.method, "REST", start)
     if failure is not None:
-        return _error(http_status(failure.code), failure.message)
+        return _error(failure.http_status, failure.message)
     return Response(content, media_type=_JSON)
 
 
@@ -147,19 +142,19 @@ def _preflight(request: Request) -> Response:
 async def _body(request: Request, max_bytes: int, seconds: float) -> bytes:
     """Reads a body.
 
-    What is too large is read to its end and thrown away, as many clients do not look for an answer
-    before they have sent all; the time limit bounds that too.
+    It reads a body that is too large to its end and drops it, because many clients read no answer
+    before they have sent everything. The time limit bounds that too.
     """
     length = request.headers.get("content-length", "")
     announced = length.isdecimal() and int(length[:20]) > max_bytes
     try:
-        # Who sends Expect waits for leave to send the body, so nothing of it is on its way.
+        # A client that sends Expect holds the body back until the server asks for it.
         if announced and "expect" in request.headers:
             body = None
         else:
             body = await asyncio.wait_for(_read(request, 0 if announced else max_bytes), seconds)
     except asyncio.TimeoutError:
-        raise _BodyError(_TOO_SLOW, "The request took too long to come in") from None
+        raise _BodyError(_TOO_SLOW, "The request took too long to arrive") from None
     except ClientDisconnect:
         raise _BodyError(_CLIENT_GONE, "The client went away") from None
     if body is None:
@@ -191,7 +186,9 @@ async def _content(found: Target, body: bytes, inference: Inference) -> bytes:
             asyncio.wrap_future(pending.future), inference.request_seconds
         )
     except asyncio.TimeoutError:
-        raise RefusedError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification") from None
+        raise ServingError(
+            StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification"
+        ) from None
     answered: bytes = await _aside(
         sum(array.nbytes for array in outputs.values()), pending.finish, outputs
     )
@@ -199,9 +196,9 @@ async def _content(found: Target, body: bytes, inference: Inference) -> bytes:
 
 
 async def _aside(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a function, in a thread where so many bytes would stop the loop for everyone else.
+    """Calls a function, in a thread where so many bytes would block the loop for all clients.
 
-    A thread for every small request would be two more waits for a core that may be busy.
+    Small requests need no thread, which would wait twice more for a core.
     """
     if size <= _AT_ONCE_BYTES:
         return function(*arguments)
@@ -209,24 +206,19 @@ async def _aside(size: int, function: Callable[..., Any], *arguments: Any) -> An
 
 
 def _begin(found: Target, body: bytes, inference: Inference) -> Pending:
-    document = json_tensors.parse(body)
+    if found.method == "regress":
+        raise ServingError(StatusCode.UNIMPLEMENTED, NO_REGRESSION)
+    document = json_text.parse(body)
     if found.method == "predict":
         return inference.predict_json(found.spec, document)
-    spec = model_pb2.ModelSpec()
-    spec.CopyFrom(found.spec)
-    spec.signature_name = json_tensors.signature_name(document)
-    examples = json_examples.examples(document)
-    if found.method == "classify":
-        pending = inference.classify(
-            classification_pb2.ClassificationRequest(model_spec=spec, input=examples)
-        )
-        write: Any = json_examples.classifications
-    else:
-        pending = inference.regress(
-            regression_pb2.RegressionRequest(model_spec=spec, input=examples)
-        )
-        write = json_examples.regressions
-    return Pending(pending.future, lambda outputs: write(pending.finish(outputs).result))
+    request = classification_pb2.ClassificationRequest(model_spec=found.spec)
+    request.model_spec.signature_name = json_text.signature_name(document)
+    request.input.CopyFrom(json_examples.examples(document))
+    pending = inference.classify(request, None)
+    return Pending(
+        pending.future,
+        lambda outputs: json_examples.classifications(pending.finish(outputs).result),
+    )
 
 
 def _status(inference: Inference, spec: model_pb2.ModelSpec) -> bytes:
@@ -235,13 +227,12 @@ def _status(inference: Inference, spec: model_pb2.ModelSpec) -> bytes:
 
 
 def _metadata(inference: Inference, spec: model_pb2.ModelSpec) -> bytes:
-    answered = model_pb2.ModelSpec()
-    known = inference.signature_map(spec, answered)
+    answered, known = inference.signature_map(spec)
     document = {
         "model_spec": json.loads(_proto_json(answered)),
         "metadata": {"signature_def": json.loads(_proto_json(known))},
     }
-    return json_tensors.written(document)
+    return json_text.written(document)
 
 
 def _proto_json(message: Any) -> str:
@@ -254,5 +245,5 @@ def _proto_json(message: Any) -> str:
 
 def _error(status: int, message: str, *, close: bool = False) -> Response:
     headers = {"connection": "close"} if close else None
-    content = json_tensors.written({"error": message})
+    content = json_text.written({"error": message})
     return Response(content, status, headers, media_type=_JSON)

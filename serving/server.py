@@ -1,4 +1,4 @@
-"""The server as a whole: started, followed and stopped."""
+"""The whole server: it starts, follows its config file and stops."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import socket
 import sys
 import threading
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 
 import tensorflow as tf
 import uvicorn
 
-from serving import batching, grpc_service, model_config, rest, slow_clients
+from serving import batching, grpc_service, loading, model_config, rest, slow_clients
 from serving.batching import Batcher, Parameters
-from serving.errors import RefusedError, invalid
+from serving.errors import ServingError, invalid
 from serving.inference import Inference
 from serving.metrics import Metrics
 from serving.model_config import Model
@@ -33,20 +34,20 @@ class Server:
     """A running server.
 
     Attributes:
-        port: of REST.
-        grpc_port: of gRPC.
-        models: what it serves.
+        port: port of REST.
+        grpc_port: port of gRPC.
+        models: the models that it serves.
     """
 
     def __init__(self, options: Options) -> None:
-        """Starts to listen, then loads what is there; returns when each version was tried.
+        """Starts to listen, then tries to load every version that is there.
 
         Raises:
-            RefusedError: the model config or the batching parameters are wrong.
-            OSError: a port cannot be had.
+            ServingError: the model config or the batching parameters are wrong.
+            OSError: a port is not free.
         """
         self._options = options
-        # Once, so that a change while models load is one to follow.
+        # Read once, so that the follower notices a change while models load.
         path = options.models_config
         self._config = "" if path is None else model_config.read(path)
         configured = _configured(options, self._config)
@@ -55,14 +56,16 @@ class Server:
         self.port: int = listening.getsockname()[1]
         metrics = Metrics()
         self._batcher = Batcher(parameters, metrics)
-        self.models = Models(configured, metrics, options.request_seconds)
+        self.models = Models(
+            configured, partial(loading.load, metrics=metrics, seconds=options.request_seconds)
+        )
         inference = Inference(
             self.models,
             self._batcher,
             metrics,
             request_seconds=options.request_seconds,
-            # Unpacked, numbers take at most as many bytes as JSON or a proto needs for them; the
-            # factor leaves room for short strings.
+            # Unpacked numbers take no more bytes than their JSON or proto. The factor leaves room
+            # for short strings.
             most_bytes=8 * options.max_request_bytes,
         )
         try:
@@ -85,9 +88,9 @@ class Server:
         self._follower.start()
 
     def stop(self) -> None:
-        """Takes no more requests, lets those under way finish, and closes the models."""
+        """Takes no more requests, finishes those under way and closes the models."""
         self._stopped.set()
-        # Both sides at once, as they share the time there is.
+        # REST and gRPC drain at the same time, because they share the time limit.
         drained = self._grpc.stop(self._options.drain_seconds)
         self._rest.should_exit = True
         self._rest_thread.join(self._options.drain_seconds + 5)
@@ -96,21 +99,21 @@ class Server:
         self.models.stop()
 
     def _follow(self) -> None:
-        """Reads the model config file again when it changes; a wrong one changes nothing."""
+        """Applies the model config file whenever it changes; a wrong one changes nothing."""
         path = self._options.models_config
         if path is None:
             return
         while not self._stopped.wait(POLL_SECONDS):
             try:
                 now = model_config.read(path)
-            except RefusedError:
-                continue  # it may be on its way, or unreachable for a moment
+            except ServingError:
+                continue  # it may come back, or be out of reach for a moment
             if now == self._config:
                 continue
             self._config = now
             try:
                 self.models.configure(model_config.parse(now, path), strict=False)
-            except RefusedError as error:
+            except ServingError as error:
                 _log.error("the old model config stays: %s", error.message)
             else:
                 _log.info("%s has changed and is followed", path)
@@ -119,15 +122,15 @@ class Server:
 def run(options: Options, *, as_json: bool) -> None:
     """Serves until SIGTERM or SIGINT.
 
-    Prints one line once the ports are open and each version that is there was tried.
+    It prints one line once the ports are open and it has tried every version that is there.
 
     Args:
         options: how to serve.
-        as_json: print that line as a JSON object.
+        as_json: whether that line is a JSON object.
 
     Raises:
-        RefusedError: the model config or the batching parameters are wrong.
-        OSError: a port cannot be had.
+        ServingError: the model config or the batching parameters are wrong.
+        OSError: a port is not free.
     """
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
@@ -138,13 +141,13 @@ def run(options: Options, *, as_json: bool) -> None:
     def ask(_: int, __: FrameType | None) -> None:
         asked.set()
 
-    # Before loading, which takes seconds: a signal must not be lost in them.
+    # Loading takes seconds, and a signal in the meantime must not be lost.
     previous = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server = Server(options)
         print(_ready(server, options, as_json), flush=True)
         asked.wait()
-        print("stopping: requests under way are finished", file=sys.stderr)
+        print("stopping once the requests under way have their answers", file=sys.stderr)
         server.stop()
     finally:
         for number, handler in previous.items():
@@ -176,7 +179,7 @@ def _configured(options: Options, config: str) -> tuple[Model, ...]:
     if options.models_config is not None:
         return model_config.parse(config, options.models_config)
     if options.model_base_path is None:
-        raise invalid("found neither a model's folder nor a model config file; one is needed")
+        raise invalid("give a model's folder or a model config file")
     return (Model(options.model_name, options.model_base_path),)
 
 
@@ -191,14 +194,14 @@ def _parameters(options: Options) -> Parameters:
         raise invalid(f"{path}: cannot be read") from None
     try:
         return batching.parse_parameters(text, defaults)
-    except RefusedError as error:
+    except ServingError as error:
         raise invalid(f"{path}: {error.message}") from None
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # By its protocol asyncio knows TCP, and only then sends small answers at once: they would wait
-    # some 40 ms for the client's acknowledgement otherwise.
+    # asyncio recognises TCP by this protocol number, and then sends small answers at once. They
+    # would otherwise wait some 40 ms for the client's acknowledgement.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -206,9 +209,9 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError:
         listening.close()
         raise OSError(
-            f"REST port {port} on {host} cannot be had; is something listening there?"
+            f"REST port {port} on {host} is not free; another server may listen there"
         ) from None
-    # From now on, so that whoever comes while models load waits instead of being turned away.
+    # Clients that connect while models load wait instead of being turned away.
     listening.listen(_BACKLOG)
     return listening
 

@@ -1,7 +1,7 @@
-"""The HTTP protocol with a limit on how long a request's headers may take.
+"""The HTTP protocol with a time limit for a request's headers.
 
-Uvicorn waits for ever for headers that come a byte at a time, so a few hundred such clients would
-hold all of the process's file descriptors.
+Uvicorn waits for ever for headers that arrive a byte at a time, so a few hundred such clients
+could hold all file descriptors of the process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 def protocol(seconds: float) -> type[H11Protocol]:
-    """Returns the protocol class with this limit in seconds."""
+    """Returns the protocol class with a limit in seconds."""
 
     class Impatient(H11Protocol):
         _headers_due: asyncio.TimerHandle | None = None
@@ -32,7 +32,7 @@ def protocol(seconds: float) -> type[H11Protocol]:
             super().connection_lost(exc)
 
         def _watch(self) -> None:
-            """Starts the clock while no request is under way, and stops it while one is."""
+            """Runs the clock only while no request is under way."""
             if self.cycle is not None and not self.cycle.response_complete:
                 if self._headers_due is not None:
                     self._headers_due.cancel()

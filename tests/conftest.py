@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 # TensorFlow reads it when it loads.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import coverage
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -257,3 +258,16 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
     return Exported(
         directory, dict(zip(examples, probabilities, strict=True)), examples, transformed
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    """Measures coverage, where it is asked for, in the quick tests only; see pyproject.toml."""
+    measured = coverage.Coverage.current()
+    if measured is None or item.get_closest_marker("slow") is None:
+        return (yield)
+    measured.stop()
+    try:
+        return (yield)
+    finally:
+        measured.start()

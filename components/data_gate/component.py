@@ -20,7 +20,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel
 
 from components import refusal, statistics_store
-from components.image_example_gen import report
+from components.image_example_gen import intake
 from components.span_drift.component import (
     DRIFT_KEY,
     STATISTICS_KEY,
@@ -75,7 +75,7 @@ def sentences(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
 
 
 class Executor(refusal.Gate):
-    """Judges a span by the intake report, the anomalies of each split, and the drift report."""
+    """Judges a span by its intake, the anomalies of each split, and the drift report."""
 
     def judge(
         self,
@@ -85,8 +85,8 @@ class Executor(refusal.Gate):
     ) -> list[str]:
         """Says what is wrong with a span; keeps the statistics of a clean one for the next span."""
         examples = artifact_utils.get_single_instance(inputs[EXAMPLES_KEY])
-        came_in = report.read(examples.uri)
-        found = report.findings(
+        came_in = intake.read(examples.uri)
+        found = intake.findings(
             came_in, parameters[MAX_QUARANTINED_KEY], parameters[MIN_CLASS_IMAGES_KEY]
         )
         artifact = artifact_utils.get_single_instance(inputs[ANOMALIES_KEY])
@@ -129,7 +129,7 @@ class DataGate(base_component.BaseComponent):
         """Declares the component.
 
         Args:
-            examples: channel of `Examples`, from ImageExampleGen, whose report is read.
+            examples: channel of `Examples`, from ImageExampleGen, whose intake is read.
             anomalies: channel of `ExampleAnomalies`, from ExampleValidator.
             statistics: channel of `ExampleStatistics`, kept when the span passes.
             drift: channel of SpanDrift's report.

@@ -1,18 +1,16 @@
 """TFX's Evaluator with four additions.
 
-The baseline may be an empty model (the first run has no production model); slices with enough
-examples are held to bounds of their own; the outcome is also written as a scorecard; and what the
-models answered to each image is kept.
+The baseline may be an empty model, because the first run has no production model. Slices with
+enough examples must meet bounds of their own. The component also writes the outcome as a scorecard,
+and keeps the predictions of both models for each image.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import tensorflow_model_analysis as tfma
 from tfx import types
 from tfx.components.evaluator import component as tfx_evaluator
 from tfx.components.evaluator import constants
@@ -23,7 +21,9 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts, standa
 from tfx.types.channel import BaseChannel, Channel
 from tfx.utils import io_utils, json_utils
 
-from components.evaluator import extractors, predictions, scorecard
+from components.evaluator import extractors, predictions, results, scorecard
+from components.evaluator.eval_config import eval_config
+from components.evaluator.options import Evaluation
 from components.production_model import component as production_model
 from trainer import fingerprint
 
@@ -40,7 +40,7 @@ class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
 
 class Executor(tfx_executor.Executor):
-    """TFX's executor, framed by the additions."""
+    """TFX's executor, with the additions before and after it."""
 
     def Do(  # noqa: N802, the name is TFX's
         self,
@@ -63,9 +63,8 @@ class Executor(tfx_executor.Executor):
         with predictions.kept_in(folder):
             super().Do(inputs, output_dict, exec_properties)
         options = json_utils.loads(exec_properties[_SCORECARD_KEY])
-        card = scorecard.read_evaluation(
-            folder, tuple(options["labels"]), scorecard.SliceBounds(**options["slice_bounds"])
-        )
+        evaluation = Evaluation.model_validate(options["evaluation"])
+        card = results.read(folder, options["labels"], evaluation.thresholds.each_slice)
         io_utils.write_string_file(os.path.join(folder, scorecard.FILE_NAME), card.to_json())
         if not card.blessed:
             blessing = artifact_utils.get_single_instance(
@@ -75,7 +74,7 @@ class Executor(tfx_executor.Executor):
 
 
 def _withdraw(blessing: types.Artifact) -> None:
-    """Marks a blessing as not blessed, whatever TFX made of it."""
+    """Marks a blessing as not blessed, even if TFX has blessed it."""
     blessed = os.path.join(blessing.uri, constants.BLESSED_FILE_NAME)
     if fileio.exists(blessed):
         fileio.remove(blessed)
@@ -86,7 +85,7 @@ def _withdraw(blessing: types.Artifact) -> None:
 
 
 class Evaluator(tfx_evaluator.Evaluator):
-    """Judges the candidate on the `test` split, beside the model in production."""
+    """Judges the candidate on the split `test`, beside the model in production."""
 
     SPEC_CLASS = EvaluatorSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
@@ -97,10 +96,8 @@ class Evaluator(tfx_evaluator.Evaluator):
         examples: BaseChannel,
         model: BaseChannel,
         baseline_model: BaseChannel,
-        example_splits: Sequence[str],
-        eval_config: tfma.EvalConfig,
         labels: Sequence[str],
-        slice_bounds: scorecard.SliceBounds,
+        evaluation: Evaluation,
     ) -> None:
         """Declares the component.
 
@@ -108,26 +105,24 @@ class Evaluator(tfx_evaluator.Evaluator):
             examples: channel of transformed `Examples`.
             model: channel of `Model`, the candidate.
             baseline_model: channel of `Model`, from ProductionModel.
-            example_splits: the splits to judge on.
-            eval_config: TFMA's config, with absolute and change thresholds.
             labels: class names; the index in this list is the class id.
-            slice_bounds: what every slice with enough examples must reach.
+            evaluation: the config's section.
         """
-        options: Mapping[str, Any] = {
+        options = {
             "labels": list(labels),
-            "slice_bounds": dataclasses.asdict(slice_bounds),
-            # Unused, but a change of the metrics' code must not be answered from the cache.
+            "evaluation": evaluation.model_dump(mode="json"),
+            # Nothing reads it, but it lets TFX's cache key change with the code of the metrics.
             "code": fingerprint.digest(("evaluator",), {}, "components"),
         }
-        # TFX's own constructor does not know the extra parameter, so the base class's is called.
+        # TFX's own constructor does not take the extra parameter.
         base_beam_component.BaseBeamComponent.__init__(
             self,
             spec=EvaluatorSpec(
                 examples=examples,
                 model=model,
                 baseline_model=baseline_model,
-                example_splits=json_utils.dumps(list(example_splits)),
-                eval_config=eval_config,
+                example_splits=json_utils.dumps(["test"]),
+                eval_config=eval_config(evaluation, labels),
                 fairness_indicator_thresholds=json_utils.dumps(None),
                 module_path=extractors.__name__,
                 evaluation=Channel(type=standard_artifacts.ModelEvaluation),

@@ -1,12 +1,12 @@
 """Metrics of a classifier that picks the most probable class, as TFMA metrics.
 
-TFMA's own precision and recall binarize a multi-class model at a threshold, which answers another
-question: with many classes the right one may win with a probability of 0.2.
+TFMA's own precision and recall compare each probability with a threshold. That is another question:
+among many classes the right one may win with a probability of 0.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -18,155 +18,94 @@ from tensorflow_model_analysis.metrics.multi_class_confusion_matrix_metrics impo
 )
 from tensorflow_model_analysis.proto import config_pb2
 
+from components.evaluator.class_scores import ClassCounts
 from trainer import calibration
-
-SCORES = PRECISION, RECALL, F1 = ("precision", "recall", "f1")
-
-
-def precision_recall_f1(matrix: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
-    """Computes precision, recall and F1 of every class.
-
-    Args:
-        matrix: float [classes, classes], examples by true class (row) and predicted class.
-
-    Returns:
-        Float arrays [classes] by metric name. Where a ratio is 0/0 it counts as 0, as in
-        scikit-learn's `precision_recall_fscore_support(zero_division=0)`.
-    """
-    hits, predicted, actual = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
-
-    def ratio(part: npt.NDArray[np.float64], whole: npt.NDArray[np.float64]) -> Any:
-        return np.divide(part, whole, out=np.zeros_like(part, dtype=float), where=whole > 0)
-
-    return {
-        PRECISION: ratio(hits, predicted),
-        RECALL: ratio(hits, actual),
-        F1: ratio(2 * hits, predicted + actual),
-    }
 
 
 class ClassScores(metric_types.Metric):
-    """Precision, recall and F1 of each class that occurs; the class id is the sub key.
+    """Precision, recall and F1 of each class that occurs; the class id is the sub key."""
 
-    A class occurs in a slice when an example there is of that class or is taken for it.
-    """
-
-    def __init__(self, classes: int, name: str = "class_scores") -> None:
-        """Names the metric.
-
-        Args:
-            classes: number of classes.
-            name: TFMA's name of the bundle; the keys are `precision`, `recall` and `f1`.
-        """
-        super().__init__(
-            metric_util.merge_per_key_computations(_class_scores), classes=classes, name=name
-        )
+    def __init__(self, name: str = "class_scores") -> None:
+        """Names the bundle; the keys are `precision`, `recall` and `f1`."""
+        super().__init__(_computations(_by_class), name=name)
 
 
 class MacroAverage(metric_types.Metric):
-    """The mean of a score over the classes that occur; see `ClassScores`."""
+    """The mean of a score over the classes that occur."""
 
-    def __init__(self, classes: int, name: str) -> None:
-        """Names the metric.
-
-        Args:
-            classes: number of classes.
-            name: "macro_precision", "macro_recall" or "macro_f1".
-        """
-        super().__init__(
-            metric_util.merge_per_key_computations(_macro_average), classes=classes, name=name
-        )
+    def __init__(self, name: str) -> None:
+        """Takes one of the names "macro_precision", "macro_recall" and "macro_f1"."""
+        super().__init__(_computations(_averaged), name=name)
 
 
-def _class_scores(
-    classes: int,
-    name: str,
-    eval_config: config_pb2.EvalConfig | None = None,
-    model_name: str = "",
-    output_name: str = "",
-    example_weighted: bool = False,
-) -> metric_types.MetricComputations:
-    computations, matrix = _matrix(classes, eval_config, model_name, output_name, example_weighted)
+# Values by name and class id; None stands for all classes together.
+_Values = Mapping[tuple[str, int | None], float]
 
-    def result(metrics: dict[metric_types.MetricKey, Any]) -> dict[metric_types.MetricKey, float]:
-        counts = matrix(metrics)
-        return {
-            metric_types.MetricKey(
-                name=score,
-                model_name=model_name,
-                output_name=output_name,
-                sub_key=metric_types.SubKey(class_id=int(class_id)),
-                example_weighted=example_weighted,
-            ): float(values[class_id])
-            for score, values in precision_recall_f1(counts).items()
-            for class_id in np.flatnonzero(_occurring(counts))
+
+def _by_class(name: str, counts: ClassCounts) -> _Values:
+    return {
+        (score, int(class_id)): float(values[class_id])
+        for score, values in counts.scores.items()
+        for class_id in counts.occurring
+    }
+
+
+def _averaged(name: str, counts: ClassCounts) -> _Values:
+    return {(name, None): counts.macro(name.removeprefix("macro_"))}
+
+
+def _computations(
+    values: Callable[[str, ClassCounts], _Values],
+) -> Callable[..., metric_types.MetricComputations]:
+    """Returns the function with which TFMA derives values from its confusion matrix."""
+
+    def create(
+        name: str,
+        eval_config: config_pb2.EvalConfig | None = None,
+        model_name: str = "",
+        output_name: str = "",
+        example_weighted: bool = False,
+    ) -> metric_types.MetricComputations:
+        where = {
+            "model_name": model_name,
+            "output_name": output_name,
+            "example_weighted": example_weighted,
         }
+        computations = multi_class_confusion_matrices(
+            thresholds=[0.0], eval_config=eval_config, **where
+        )
+        matrix = computations[-1].keys[-1]
 
-    # Which keys there are depends on the slice, so the computation is known by its name alone.
-    key = metric_types.MetricKey(name=name, model_name=model_name, output_name=output_name)
-    return [*computations, metric_types.DerivedMetricComputation(keys=[key], result=result)]
+        def result(metrics: dict[metric_types.MetricKey, Any]) -> dict[Any, float]:
+            found = values(name, _counts(metrics[matrix].get(0.0, {}))).items()
+            return {_key(score, class_id, where): value for (score, class_id), value in found}
 
+        # Which keys there are depends on the slice, so the name alone identifies the computation.
+        key = _key(name, None, where)
+        return [*computations, metric_types.DerivedMetricComputation(keys=[key], result=result)]
 
-def _macro_average(
-    classes: int,
-    name: str,
-    eval_config: config_pb2.EvalConfig | None = None,
-    model_name: str = "",
-    output_name: str = "",
-    example_weighted: bool = False,
-) -> metric_types.MetricComputations:
-    computations, matrix = _matrix(classes, eval_config, model_name, output_name, example_weighted)
-    key = metric_types.MetricKey(
-        name=name,
-        model_name=model_name,
-        output_name=output_name,
-        example_weighted=example_weighted,
-    )
-
-    def result(metrics: dict[metric_types.MetricKey, Any]) -> dict[metric_types.MetricKey, float]:
-        counts = matrix(metrics)
-        scores = precision_recall_f1(counts)[name.removeprefix("macro_")]
-        return {key: float(scores[_occurring(counts)].mean())}
-
-    return [*computations, metric_types.DerivedMetricComputation(keys=[key], result=result)]
+    merged: Callable[..., metric_types.MetricComputations]
+    merged = metric_util.merge_per_key_computations(create)
+    return merged
 
 
-def _occurring(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    occurring: npt.NDArray[np.bool_] = (matrix.sum(axis=0) + matrix.sum(axis=1)) > 0
-    return occurring
+def _key(name: str, class_id: int | None, where: Mapping[str, Any]) -> metric_types.MetricKey:
+    sub_key = None if class_id is None else metric_types.SubKey(class_id=class_id)
+    return metric_types.MetricKey(name=name, sub_key=sub_key, **where)
 
 
-def _matrix(
-    classes: int,
-    eval_config: config_pb2.EvalConfig | None,
-    model_name: str,
-    output_name: str,
-    example_weighted: bool,
-) -> tuple[
-    metric_types.MetricComputations,
-    Callable[[dict[metric_types.MetricKey, Any]], npt.NDArray[np.float64]],
-]:
-    """Returns TFMA's computation of the confusion matrix and what reads it as an array."""
-    computations = multi_class_confusion_matrices(
-        thresholds=[0.0],
-        eval_config=eval_config,
-        model_name=model_name,
-        output_name=output_name,
-        example_weighted=example_weighted,
-    )
-    key = computations[-1].keys[-1]
-
-    def read(metrics: dict[metric_types.MetricKey, Any]) -> npt.NDArray[np.float64]:
-        matrix = np.zeros((classes, classes))
-        for entry, count in metrics[key].get(0.0, {}).items():
-            matrix[entry.actual_class_id, entry.predicted_class_id] = count
-        return matrix
-
-    return computations, read
+def _counts(cells: Mapping[Any, float]) -> ClassCounts:
+    """Sums up TFMA's confusion matrix, which holds the cells that are not 0."""
+    places = {(cell.actual_class_id, cell.predicted_class_id): cells[cell] for cell in cells}
+    classes = 1 + max((max(place) for place in places), default=-1)
+    matrix = np.zeros((classes, classes))
+    for place, count in places.items():
+        matrix[place] = count
+    return ClassCounts.of_matrix(matrix)
 
 
 class ExpectedCalibrationError(metric_types.Metric):
-    """How far the confidence in the predicted class is from being right, on average.
+    """The mean distance between the confidence in the predicted class and the accuracy.
 
     The mean over 15 equal bins of |accuracy - confidence|, weighted by the bins' examples: Guo et
     al., "On Calibration of Modern Neural Networks", arXiv:1706.04599, equation 3.
@@ -177,8 +116,8 @@ class ExpectedCalibrationError(metric_types.Metric):
 
         Args:
             name: its name.
-            output: the model's output that it judges in place of the one that all metrics judge;
-                a model without it is judged by that one.
+            output: the model's output to judge; by default, and for a model without that output,
+                the one that all metrics judge.
         """
         super().__init__(
             metric_util.merge_per_key_computations(_calibration_error), name=name, output=output

@@ -1,4 +1,4 @@
-"""What the models answered to each test image: a small Parquet file beside TFMA's results."""
+"""The models' prediction for each test image: a small Parquet file beside TFMA's results."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ import pyarrow.parquet
 from tfx.dsl.io import fileio
 
 FILE_NAME = "predictions.parquet"
-_ANSWER = ("guess", "score", "truth_score", "rank")
+_COLUMNS = ("prediction", "score", "truth_score", "rank")
+_INTEGERS = ("prediction", "rank")
 _PRODUCTION = "production_"
 SCHEMA = pyarrow.schema(
     [
         ("digest", pyarrow.binary(16)),
         ("label", pyarrow.int32()),
         *(
-            (f"{prefix}{name}", pyarrow.int32() if name in ("guess", "rank") else pyarrow.float32())
+            (f"{prefix}{name}", pyarrow.int32() if name in _INTEGERS else pyarrow.float32())
             for prefix in ("", _PRODUCTION)
-            for name in _ANSWER
+            for name in _COLUMNS
         ),
     ]
 )
 
-# Where extractors that are made now write to. TFX's Evaluator makes them without telling where its
-# output lies, and it loads their module anew each time, so the variable is not in that one.
+# The file that extractors write to. TFX's Evaluator makes them without naming its output folder,
+# and loads their module anew each time, so that the variable must stand in another module.
 FILE: ContextVar[str | None] = ContextVar("predictions", default=None)
 
 Ints = npt.NDArray[np.int32]
@@ -38,17 +39,18 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one model says of the images; all arrays are [images].
+class Predicted:
+    """What one model predicts for the test images; all arrays are [images].
 
     Attributes:
-        guess: class id of the most probable class.
-        score: its probability.
-        truth_score: the true class's probability.
-        rank: how many classes are more probable than the true one; 0 where the guess is right.
+        prediction: int32, class id of the most probable class.
+        score: float32, its probability.
+        truth_score: float32, the true class's probability.
+        rank: int32, how many classes are more probable than the true one; 0 where the prediction
+            is right.
     """
 
-    guess: Ints
+    prediction: Ints
     score: Floats
     truth_score: Floats
     rank: Ints
@@ -56,39 +58,29 @@ class Answers:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the models say of the test images.
+    """What both models predict for the test images.
 
     Attributes:
         digests: identity of each image; see `trainer.input.digest`.
         labels: int32 [images], true class ids.
-        candidate: the candidate's answers.
+        candidate: the candidate's predictions.
         production: those of the model in production; None where there is none.
     """
 
     digests: tuple[bytes, ...]
     labels: Ints
-    candidate: Answers
-    production: Answers | None
+    candidate: Predicted
+    production: Predicted | None
 
 
 @contextlib.contextmanager
 def kept_in(folder: str) -> Iterator[None]:
-    """Has evaluations that are set up within it keep their predictions in a folder."""
+    """Lets evaluations that are set up inside the context keep their predictions in a folder."""
     token = FILE.set(os.path.join(folder, FILE_NAME))
     try:
         yield
     finally:
         FILE.reset(token)
-
-
-def answer(
-    probabilities: npt.NDArray[np.float32], label: int, prefix: str = ""
-) -> dict[str, float]:
-    """Returns the columns for one model's answer: float [classes] to four numbers."""
-    guess = int(probabilities.argmax())
-    truth = float(probabilities[label])
-    values = (guess, float(probabilities[guess]), truth, int((probabilities > truth).sum()))
-    return {f"{prefix}{name}": value for name, value in zip(_ANSWER, values, strict=True)}
 
 
 def row(
@@ -97,31 +89,43 @@ def row(
     candidate: npt.NDArray[np.float32],
     production: npt.NDArray[np.float32] | None,
 ) -> dict[str, object]:
-    """Returns the row of an image; probabilities are float [classes]."""
-    absent = {f"{_PRODUCTION}{name}": None for name in _ANSWER}
-    other = absent if production is None else answer(production, label, _PRODUCTION)
-    return {"digest": digest, "label": label, **answer(candidate, label), **other}
+    """Returns the row of an image; probabilities are float32 [classes]."""
+    absent = {f"{_PRODUCTION}{name}": None for name in _COLUMNS}
+    other = absent if production is None else _columns(production, label, _PRODUCTION)
+    return {"digest": digest, "label": label, **_columns(candidate, label), **other}
+
+
+def _columns(
+    probabilities: npt.NDArray[np.float32], label: int, prefix: str = ""
+) -> dict[str, float]:
+    prediction = int(probabilities.argmax())
+    truth = float(probabilities[label])
+    rank = int((probabilities > truth).sum())
+    values = (prediction, float(probabilities[prediction]), truth, rank)
+    return {f"{prefix}{name}": value for name, value in zip(_COLUMNS, values, strict=True)}
 
 
 def read(folder: str) -> Predictions | None:
-    """Reads an evaluation's predictions, sorted by digest; None if it has none.
+    """Reads an evaluation's predictions; None if it has none.
 
-    Beam's order changes from run to run, and what is drawn from them must not.
+    They are sorted by digest, because Beam writes them in another order each time.
     """
     path = os.path.join(folder, FILE_NAME)
     if not fileio.exists(path):
         return None
     with fileio.open(path, "rb") as file:
         table = pyarrow.parquet.read_table(pyarrow.BufferReader(file.read()))
-    table = table.sort_by("digest")
+    # Runs before version 0.2 call the prediction a guess.
+    names = [name.replace("guess", "prediction") for name in table.column_names]
+    table = table.rename_columns(names).sort_by("digest")
 
-    def answers(prefix: str) -> Answers:
-        return Answers(*(table[f"{prefix}{name}"].to_numpy() for name in _ANSWER))
+    def predicted(prefix: str) -> Predicted:
+        return Predicted(*(table[f"{prefix}{name}"].to_numpy() for name in _COLUMNS))
 
-    known = table.num_rows > 0 and table[f"{_PRODUCTION}guess"].null_count == 0
+    known = table.num_rows > 0 and table[f"{_PRODUCTION}prediction"].null_count == 0
     return Predictions(
         digests=tuple(table["digest"].to_pylist()),
         labels=table["label"].to_numpy(),
-        candidate=answers(""),
-        production=answers(_PRODUCTION) if known else None,
+        candidate=predicted(""),
+        production=predicted(_PRODUCTION) if known else None,
     )

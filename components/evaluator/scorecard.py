@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
+
+from pydantic import TypeAdapter
+
+from components.evaluator.options import EachSlice
 
 FILE_NAME = "scorecard.json"
 EXAMPLE_COUNT = "example_count"
 EVERYWHERE = "all"
 
-# Limits by metric: the lowest and the highest value that passes, either of them open.
-Bounds = Mapping[str, tuple[float | None, float | None]]
 Metrics = dict[str, float]
 
 
 @dataclass(frozen=True)
-class SliceBounds:
-    """What every slice must reach that has at least `min_examples` examples."""
-
-    min_examples: int = 0
-    bounds: Bounds = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Miss:
-    """A bound that the candidate missed.
+class FailedThreshold:
+    """A bound that the candidate does not meet.
 
     Attributes:
         metric: the metric's name.
         where: the slice as `feature=value`, or "all" for the whole split.
-        value: what the candidate reached; None where it has no such metric.
-        bound: what it had to reach.
+        value: the candidate's value; None where it has no such metric.
+        bound: the value that it must reach.
         kind: "min" or "max" of the config; "regression" where `bound` is production's value less
-            the drop that is allowed (or plus, for a metric where lower is better).
+            the allowed drop (or plus, for a metric where lower is better).
         production: production's value, for a regression.
     """
 
@@ -47,7 +41,7 @@ class Miss:
     production: float | None = None
 
     def sentence(self) -> str:
-        """Says which bound was missed, where and by how much."""
+        """Says which bound failed, where and by how much."""
         if self.value is None:
             return (
                 f"{self.metric} on {self.where}: there is no value; it must pass {self.bound:.4f}"
@@ -60,6 +54,33 @@ class Miss:
         if self.production is not None:
             text += f" (production has {self.production:.4f})"
         return text
+
+
+def beyond(
+    metric: str, where: str, value: float | None, low: float | None, high: float | None
+) -> list[FailedThreshold]:
+    """Compares a value with a lowest and a highest one that pass; None leaves a side open."""
+    failed = []
+    if low is not None and (value is None or value < low):
+        failed.append(FailedThreshold(metric, where, value, low, "min"))
+    if high is not None and (value is None or value > high):
+        failed.append(FailedThreshold(metric, where, value, high, "max"))
+    return failed
+
+
+def failed_slices(
+    slices: Mapping[str, Metrics], bounds: EachSlice | None
+) -> tuple[FailedThreshold, ...]:
+    """Compares each slice that has enough examples with the bounds."""
+    if bounds is None:
+        return ()
+    return tuple(
+        failed
+        for where, metrics in sorted(slices.items())
+        if metrics[EXAMPLE_COUNT] >= bounds.min_examples
+        for metric, bound in bounds.limits().items()
+        for failed in beyond(metric, where, metrics.get(metric), bound.min, bound.max)
+    )
 
 
 @dataclass(frozen=True)
@@ -80,7 +101,7 @@ class Scorecard:
 
     Attributes:
         blessed: whether it met every bound.
-        misses: the bounds that it missed.
+        failed: the bounds that it did not meet.
         metrics: metrics over the whole test split.
         production: the same of the model in production; None where there is none.
         classes: metrics by class, in label order.
@@ -89,68 +110,27 @@ class Scorecard:
     """
 
     blessed: bool
-    misses: tuple[Miss, ...]
+    failed: tuple[FailedThreshold, ...]
     metrics: Metrics
     production: Metrics | None
     classes: tuple[ClassScore, ...]
     slices: dict[str, Metrics]
     confusion: tuple[tuple[int, ...], ...]
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Says why the candidate is not blessed, a sentence for each failed threshold."""
+        return tuple(failed.sentence() for failed in self.failed)
+
     def to_json(self) -> str:
         """Writes it as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=1)
 
-    @classmethod
-    def from_json(cls, text: str) -> Scorecard:
-        """Reads what `to_json` wrote."""
+    @staticmethod
+    def from_json(text: str) -> Scorecard:
+        """Reads what `to_json` wrote, also before version 0.2, when `failed` was `misses`."""
         content = json.loads(text)
-        return cls(
-            blessed=content["blessed"],
-            misses=tuple(Miss(**miss) for miss in content["misses"]),
-            metrics=content["metrics"],
-            production=content["production"],
-            classes=tuple(ClassScore(**score) for score in content["classes"]),
-            slices=content["slices"],
-            confusion=tuple(tuple(row) for row in content["confusion"]),
-        )
+        return _SCORECARD.validate_python({"failed": content.get("misses"), **content})
 
 
-def slice_misses(slices: Mapping[str, Metrics], bounds: SliceBounds) -> list[Miss]:
-    """Finds the slices with enough examples that miss a bound."""
-    misses = []
-    for where, metrics in sorted(slices.items()):
-        if metrics[EXAMPLE_COUNT] < bounds.min_examples:
-            continue
-        for metric, (low, high) in bounds.bounds.items():
-            value = metrics.get(metric)
-            if low is not None and (value is None or value < low):
-                misses.append(Miss(metric, where, value, low, "min"))
-            if high is not None and (value is None or value > high):
-                misses.append(Miss(metric, where, value, high, "max"))
-    return misses
-
-
-def read_evaluation(folder: str, labels: Sequence[str], bounds: SliceBounds) -> Scorecard:
-    """Builds the scorecard of an evaluation that TFMA wrote.
-
-    Args:
-        folder: TFMA's output.
-        labels: class names; the index in this list is the class id.
-        bounds: what slices must reach.
-
-    Returns:
-        The scorecard; blessed only if TFMA's thresholds and the slice bounds are all met.
-    """
-    from components.evaluator import tfma_results  # TensorFlow: only who evaluates needs it
-
-    results = tfma_results.read(folder, labels)
-    misses = (*results.misses, *slice_misses(results.slices, bounds))
-    return Scorecard(
-        blessed=results.validation_ok and not misses,
-        misses=misses,
-        metrics=results.metrics,
-        production=results.production,
-        classes=results.classes,
-        slices=results.slices,
-        confusion=results.confusion,
-    )
+_SCORECARD = TypeAdapter(Scorecard)

@@ -1,4 +1,4 @@
-"""The ImageExampleGen component: TFX's file-based ExampleGen with an executor of its own."""
+"""The ImageExampleGen component: TFX's file-based ExampleGen with its own driver and executor."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from tfx.components.example_gen import component as tfx_example_gen
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2, range_config_pb2
 
-from components.image_example_gen.checks import Checks
 from components.image_example_gen.driver import Driver
-from components.image_example_gen.executor import CHECKS, Executor
+from components.image_example_gen.executor import RULES, Executor
+from components.image_example_gen.options import Rules
 from trainer import fingerprint
 
 
 class ImageExampleGen(tfx_example_gen.FileBasedExampleGen):
-    """Copies spans into the pipeline: clean records into its splits, all others into quarantine.
+    """Copies spans into the pipeline: clean records into splits, the others into quarantine.
 
-    Spans, versions, patterns and the fingerprint of the input are TFX's, by its driver; a range
-    may have more than one span.
+    TFX's driver resolves spans, versions and patterns, and takes the fingerprint of the files. Here
+    a range may have more than one span.
     """
 
     DRIVER_CLASS = Driver
@@ -27,7 +27,7 @@ class ImageExampleGen(tfx_example_gen.FileBasedExampleGen):
         self,
         input_base: str,
         input_config: example_gen_pb2.Input,
-        checks: Checks,
+        rules: Rules,
         output_config: example_gen_pb2.Output | None = None,
         range_config: range_config_pb2.RangeConfig | None = None,
     ) -> None:
@@ -35,30 +35,30 @@ class ImageExampleGen(tfx_example_gen.FileBasedExampleGen):
 
         Args:
             input_base: folder that holds the spans.
-            input_config: pattern of each split's files; TFX's `{SPAN}` may stand in them.
-            checks: what a record must be like.
-            output_config: hash buckets of each split, where the data comes without; which feature
-                is hashed is for `checks` to say.
+            input_config: pattern of each split's files, which may have TFX's `{SPAN}`.
+            rules: what decides where a record goes.
+            output_config: hash buckets of each split, where the data has no splits; `rules` says
+                which feature is hashed.
             range_config: which spans; None takes the latest.
         """
         super().__init__(
             input_base=input_base,
             input_config=input_config,
             output_config=output_config,
-            custom_config=_custom_config(checks),
+            custom_config=_custom_config(rules),
             range_config=range_config,
         )
 
 
-def _custom_config(checks: Checks) -> example_gen_pb2.CustomConfig:
-    """Packs the checks, and the code that does them, so that a cached result fits both."""
-    fields = checks.as_dict()
+def _custom_config(rules: Rules) -> example_gen_pb2.CustomConfig:
+    """Packs the rules with the fingerprint of the code that applies them, for the cache key."""
     parts = (
-        fingerprint.digest(("image_example_gen", "tfrecord_file.py"), fields, "components"),
+        fingerprint.digest(("image_example_gen", "tfrecord_file.py"), {}, "components"),
         fingerprint.digest(("images.py",), {}),
     )
     struct = struct_pb2.Struct()
-    struct.update({CHECKS: fields, "fingerprint": "-".join(parts)})
+    # As text, since a Struct takes every number for a float.
+    struct.update({RULES: rules.model_dump_json(), "fingerprint": "-".join(parts)})
     packed = any_pb2.Any()
     packed.Pack(struct)
     return example_gen_pb2.CustomConfig(custom_config=packed)

@@ -1,7 +1,7 @@
-"""Finds the spans to read: TFX's driver takes in one span, this one a window of them.
+"""Finds the spans to read: TFX's driver takes one span, this one takes a window of spans.
 
-TFX leaves windows to a Resolver over earlier runs, which open-source Kubeflow does not run and
-which knows nothing of spans that no run has read. Here the files themselves are the memory.
+TFX leaves windows to a Resolver over earlier runs. Open-source Kubeflow does not run that, and it
+does not know spans that no run has read. This driver looks at the files alone.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from tfx.components.example_gen import input_processor
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.utils import io_utils
 
-# Between the patterns of a split's spans; span and split folders have names without it.
+# Stands between the patterns of a split's spans; no span or split folder has it in its name.
 SEPARATOR = ","
 
 
 class Driver(tfx_driver.FileBasedDriver):
-    """TFX's driver, for a range of more than one span."""
+    """TFX's driver, which also takes a range of several spans."""
 
     def get_input_processor(
         self,
@@ -27,12 +27,12 @@ class Driver(tfx_driver.FileBasedDriver):
         range_config: range_config_pb2.RangeConfig | None = None,
         input_base_uri: str | None = None,
     ) -> input_processor.InputProcessor:
-        """Returns what finds spans and fingerprints their files."""
+        """Returns the processor that finds spans and fingerprints their files."""
         return _Window(input_base_uri, list(splits), range_config)
 
 
 class _Window(input_processor.FileBasedInputProcessor):
-    """The newest span of a range is the run's; those before it come in beside it, if there."""
+    """Takes the newest span of a range as the run's, and reads those before it that exist."""
 
     def __init__(
         self,
@@ -45,12 +45,12 @@ class _Window(input_processor.FileBasedInputProcessor):
         self._spans = spans
 
     def get_pattern_for_span_version(self, pattern: str, span: int, version: int | None) -> str:
-        """Returns the patterns of all spans of the window, the oldest first."""
+        """Returns the patterns of all spans of the window, oldest first."""
         fill = super().get_pattern_for_span_version
         return SEPARATOR.join(fill(pattern, number, version) for number in self._numbers(span))
 
     def get_input_fingerprint(self, span: int, version: int | None) -> str:
-        """Returns TFX's fingerprints of the files of all spans of the window."""
+        """Joins TFX's fingerprints of the files of all spans of the window."""
         fill = super().get_pattern_for_span_version
         return "\n".join(
             io_utils.generate_fingerprint(
@@ -70,7 +70,7 @@ class _Window(input_processor.FileBasedInputProcessor):
 
 
 def _newest(spans: range_config_pb2.RangeConfig | None) -> range_config_pb2.RangeConfig | None:
-    """Returns the range of the last span alone, as TFX's own processor takes only such."""
+    """Reduces a range to its last span, as TFX's own processor takes one span only."""
     if spans is None:
         return None
     if spans.HasField("static_range"):

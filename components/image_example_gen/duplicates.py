@@ -1,13 +1,15 @@
-"""Finds copies: the same bytes, or nearly the same picture.
+"""Finds copies: records with the same bytes, or with nearly the same picture.
 
-All that share a bucket come together by a GroupByKey, and only they are compared; nothing here
-holds the whole data set. In a bucket, images of test come first, then those of val, then those of
-train: each is compared with the ones that had no copy before it, the leaders, so a thousand copies
-of one image cost a thousand comparisons, and a copy in train is found to be one of a test image.
+A GroupByKey brings together the records of a bucket, and only these are compared, so no step holds
+the whole data set. Within a bucket, the images of test come first, then those of val, then those of
+train. Each is compared with the leaders: the images that copy none before them. So a thousand
+copies of one image cost a thousand comparisons, and a train image that copies a test image is found
+to do so.
 """
 
 from __future__ import annotations
 
+import enum
 import functools
 import operator
 from collections.abc import Iterable, Iterator
@@ -17,26 +19,35 @@ import apache_beam as beam
 import numpy as np
 
 from components.image_example_gen import similarity
-from components.image_example_gen.checks import Leaks
+from components.image_example_gen.options import Leaks
 
 TRAIN = "train"
 _PRECEDENCE = ("test", "val")
 _EXACT = b"exact"
-# A bucket with more different images than this says nothing: the rest is counted, not compared.
+# A bucket with more leaders than this tells nothing: the rest is counted and not compared.
 _MOST_LEADERS = 2000
-
-# What is known of a record that has a copy; `|` joins what two buckets say.
-EXACT_WITHIN, EXACT_ACROSS, NEAR_WITHIN, NEAR_ACROSS = 1, 2, 4, 8
-CONFLICTING, LEAKED_EXACT, LEAKED_NEAR, NOT_COMPARED = 16, 32, 64, 128
 
 Id = tuple[bytes, int]
 
 
+class Flag(enum.IntFlag):
+    """What holds for a copy; `|` joins what two buckets say."""
+
+    EXACT_WITHIN = 1
+    EXACT_ACROSS = 2
+    NEAR_WITHIN = 4
+    NEAR_ACROSS = 8
+    CONFLICTING = 16
+    LEAKED_EXACT = 32
+    LEAKED_NEAR = 64
+    NOT_COMPARED = 128
+
+
 class Print(NamedTuple):
-    """What is needed of a record to find its copies, and no more: it goes through many shuffles.
+    """What it takes to find a record's copies, and no more: it goes through many shuffles.
 
     Attributes:
-        id: digest of the file's path, and number of the record in the file.
+        id: digest of the file's path, and the record's number in the file.
         split: where the record goes.
         label: class id.
         content: digest of the encoded image.
@@ -51,11 +62,11 @@ class Print(NamedTuple):
 
 
 class Relation(NamedTuple):
-    """What is known of a record that has a copy.
+    """How a record relates to the one that it copies.
 
     Attributes:
-        flags: the constants above, joined by `|`.
-        other: the record of which it is a copy; the lowest id if there are several.
+        flags: members of `Flag`, joined by `|`.
+        other: the original; the lowest id if there are several.
     """
 
     flags: int
@@ -63,19 +74,19 @@ class Relation(NamedTuple):
 
 
 def buckets(one: Print, bands: Iterable[bytes]) -> Iterator[tuple[bytes, Print]]:
-    """Yields the record once for each bucket in which its copies are looked for."""
+    """Yields the record once for each bucket in which its copies may be."""
     yield _EXACT + one.content, one
     for band in bands:
         yield band, one
 
 
 def related(
-    bucket: tuple[bytes, Iterable[Print]], similarity_bound: float
+    bucket: tuple[bytes, Iterable[Any]], similarity_bound: float
 ) -> Iterator[tuple[Id, Relation]]:
-    """Compares the records of a bucket and yields those that are copies.
+    """Compares the records of a bucket and yields the copies.
 
     Args:
-        bucket: its name and its records; iterated over three times.
+        bucket: its name, and its `Print`s, which may be plain tuples; iterated over three times.
         similarity_bound: cosine from which two sketches are near duplicates.
     """
     name, prints = bucket
@@ -85,20 +96,21 @@ def related(
         yield from _near(prints, similarity_bound)
 
 
-def _in_order(prints: Iterable[Print]) -> Iterator[Print]:
+def _in_order(prints: Iterable[Any]) -> Iterator[Print]:
+    # Several passes, as a bucket may not fit into memory.
     for split in _PRECEDENCE:
-        yield from (one for one in prints if one.split == split)
-    yield from (one for one in prints if one.split not in _PRECEDENCE)
+        yield from (one for one in map(Print._make, prints) if one.split == split)
+    yield from (one for one in map(Print._make, prints) if one.split not in _PRECEDENCE)
 
 
-def _same_content(prints: Iterable[Print]) -> Iterator[tuple[Id, Relation]]:
+def _same_content(prints: Iterable[Any]) -> Iterator[tuple[Id, Relation]]:
     ordered = _in_order(prints)
     leader = next(ordered)
     for one in ordered:
         yield one.id, _relation(one, leader, exact=True)
 
 
-def _near(prints: Iterable[Print], bound: float) -> Iterator[tuple[Id, Relation]]:
+def _near(prints: Iterable[Any], bound: float) -> Iterator[tuple[Id, Relation]]:
     leaders: list[Print] = []
     sketches = np.empty((16, similarity.LENGTH), np.float32)
     for one in _in_order(prints):
@@ -106,12 +118,12 @@ def _near(prints: Iterable[Print], bound: float) -> Iterator[tuple[Id, Relation]
         cosines = sketches[: len(leaders)] @ sketch
         close = np.flatnonzero(cosines >= bound)
         if close.size:
-            # The first: a leader in test or val comes before one in train.
+            # The first: leaders of test and val come before those of train.
             leader = leaders[int(close[0])]
             if leader.content != one.content:
                 yield one.id, _relation(one, leader, exact=False)
         elif len(leaders) == _MOST_LEADERS:
-            yield one.id, Relation(NOT_COMPARED, one.id)
+            yield one.id, Relation(int(Flag.NOT_COMPARED), one.id)
         else:
             if len(leaders) == len(sketches):
                 sketches = np.concatenate([sketches, np.empty_like(sketches)])
@@ -122,44 +134,57 @@ def _near(prints: Iterable[Print], bound: float) -> Iterator[tuple[Id, Relation]
 def _relation(one: Print, leader: Print, *, exact: bool) -> Relation:
     across = one.split != leader.split
     if exact:
-        flags = EXACT_ACROSS if across else EXACT_WITHIN
+        flags = Flag.EXACT_ACROSS if across else Flag.EXACT_WITHIN
     else:
-        flags = NEAR_ACROSS if across else NEAR_WITHIN
+        flags = Flag.NEAR_ACROSS if across else Flag.NEAR_WITHIN
     if one.label != leader.label:
-        flags |= CONFLICTING
+        flags |= Flag.CONFLICTING
     if across and one.split == TRAIN:
-        flags |= LEAKED_EXACT if exact else LEAKED_NEAR
-    return Relation(flags, leader.id)
+        flags |= Flag.LEAKED_EXACT if exact else Flag.LEAKED_NEAR
+    # A plain number: of a member of `Flag`, Beam's coder makes a long pickle.
+    return Relation(int(flags), leader.id)
 
 
-def merge(relations: Iterable[Relation]) -> Relation:
-    """Joins what several buckets say of one record; associative and commutative."""
-    found = list(relations)
+def merge(relations: Iterable[Any]) -> Relation:
+    """Joins what several buckets say of one record; associative and commutative.
+
+    Args:
+        relations: `Relation`s, which may be plain tuples.
+    """
+    found = [Relation._make(one) for one in relations]
     flags = functools.reduce(operator.or_, (one.flags for one in found), 0)
-    # What was left uncompared in one bucket says less than what was found in another.
-    copies = [one.other for one in found if one.flags != NOT_COMPARED]
+    # A record left uncompared in one bucket may be a copy in another, which says more.
+    copies = [one.other for one in found if one.flags != Flag.NOT_COMPARED]
     return Relation(flags, min(copies or [one.other for one in found]))
 
 
-def is_removed(relation: Relation, leaks: Leaks) -> bool:
-    """Tells whether a record is a copy that is taken out of train."""
-    wanted = {"none": 0, "exact": LEAKED_EXACT, "near": LEAKED_EXACT | LEAKED_NEAR}
-    return bool(relation.flags & wanted[leaks])
+def names(flags: int) -> list[str]:
+    """Returns the flags' names in lower case, as reports write them."""
+    return [flag.name.lower() for flag in Flag if flag & flags and flag.name]
+
+
+def is_leaked(relation: tuple[int, Id], leaks: Leaks) -> bool:
+    """Tells whether a record leaks and is to leave train; `leaks` says which copies do."""
+    flags, _ = relation
+    exact = Flag.LEAKED_EXACT
+    wanted = {"none": 0, "exact": exact, "near": exact | Flag.LEAKED_NEAR}
+    return bool(flags & wanted[leaks])
 
 
 @beam.ptransform_fn
 def FindCopies(  # noqa: N802, named as Beam names transforms
     prints: beam.PCollection, similarity_bound: float
 ) -> beam.PCollection:
-    """Turns records into what is known of those that are copies.
+    """Finds the records that are copies.
+
+    Everything is a plain tuple, which Beam's own coder writes in few bytes.
 
     Args:
-        prints: pairs of a bucket's name and a `Print`, as plain tuples; see `buckets`.
+        prints: pairs of a bucket's name and a `Print`; see `buckets`.
         similarity_bound: cosine from which two sketches are near duplicates.
 
     Returns:
-        Pairs of an `Id` and a `Relation` as plain tuples, one for each record that is a copy.
-        Plain tuples are all over what Beam's own coder writes in few bytes.
+        Pairs of an `Id` and a `Relation`, one for each copy.
     """
     return (
         prints
@@ -171,21 +196,9 @@ def FindCopies(  # noqa: N802, named as Beam names transforms
 
 
 def _compare(bucket: tuple[bytes, Iterable[Any]], bound: float) -> Iterator[tuple[Id, Any]]:
-    name, values = bucket
-    prints = _Prints(values)
-    for one, relation in related((name, prints), bound):
+    for one, relation in related(bucket, bound):
         yield one, tuple(relation)
 
 
-class _Prints(Iterable[Print]):
-    """The plain tuples of a bucket as `Print`s, each time anew: a bucket may not fit in memory."""
-
-    def __init__(self, values: Iterable[Any]) -> None:
-        self._values = values
-
-    def __iter__(self) -> Iterator[Print]:
-        return (Print(*value) for value in self._values)
-
-
-def _merge(values: Iterable[Any]) -> tuple[int, Id]:
-    return tuple(merge(Relation(*value) for value in values))  # type: ignore[return-value]
+def _merge(relations: Iterable[Any]) -> tuple[int, Id]:
+    return tuple(merge(relations))  # type: ignore[return-value]

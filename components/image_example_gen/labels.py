@@ -1,43 +1,44 @@
-"""The label of a record: two features that may each be missing and must agree."""
+"""The label of a record: two features, of which one may be missing and both must agree."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from components.image_example_gen.checks import (
+from components.image_example_gen.quarantine import (
     DISAGREEING_LABELS,
     MISSING_LABEL,
     UNKNOWN_LABEL,
-    RefusedError,
+    QuarantineError,
 )
 from trainer.features import LABEL, TEXT
 
 
 def settle(example: tf.train.Example, labels: Sequence[str]) -> int:
-    """Returns the class id that a record's label features give.
+    """Returns the class id that a record's label features name.
 
     Args:
         example: a record of the data contract.
         labels: class names; the index in this list is the class id.
 
     Raises:
-        RefusedError: there is no label, it is not in the list or of another kind, or the two
+        QuarantineError: there is no label, it is not in the list or of the wrong type, or the two
             features name different classes.
     """
     features = example.features.feature
     number = _number(features[LABEL]) if LABEL in features else None
     name = _name(features[TEXT]) if TEXT in features else None
     if number is None and name is None:
-        raise RefusedError(MISSING_LABEL, f"neither {LABEL} nor {TEXT} has a value")
+        raise QuarantineError(MISSING_LABEL, f"neither {LABEL} nor {TEXT} has a value")
     if number is not None and not 0 <= number < len(labels):
-        raise RefusedError(UNKNOWN_LABEL, f"{LABEL} is {number} of {len(labels)} classes")
+        raise QuarantineError(UNKNOWN_LABEL, f"{LABEL} is {number} of {len(labels)} classes")
     if name is not None and name not in labels:
-        raise RefusedError(UNKNOWN_LABEL, f"{TEXT} is {name[:80]!r}")
+        raise QuarantineError(UNKNOWN_LABEL, f"{TEXT} is {name[:80]!r}")
     by_name = labels.index(name) if name is not None else number
     if number is not None and by_name != number:
-        raise RefusedError(
+        raise QuarantineError(
             DISAGREEING_LABELS,
             f"{LABEL} is {number}, {labels[number]!r}, but {TEXT} is {name!r}",
         )
@@ -46,19 +47,20 @@ def settle(example: tf.train.Example, labels: Sequence[str]) -> int:
 
 
 def _number(feature: tf.train.Feature) -> int | None:
-    kind = feature.WhichOneof("kind")
-    if kind is None or not getattr(feature, kind).value:
-        return None
-    if kind != "int64_list" or len(feature.int64_list.value) != 1:
-        raise RefusedError(UNKNOWN_LABEL, f"{LABEL} is not one whole number")
-    return int(feature.int64_list.value[0])
+    values = _only(feature, "int64_list", f"{LABEL} is not one whole number")
+    return int(values[0]) if values else None
 
 
 def _name(feature: tf.train.Feature) -> str | None:
+    values = _only(feature, "bytes_list", f"{TEXT} is not one text")
+    # An empty text stands for none, as it does for the model.
+    return values[0].decode("utf-8", "replace") or None if values else None
+
+
+def _only(feature: tf.train.Feature, wanted: str, detail: str) -> Sequence[Any]:
+    """Returns the one value of a feature, or none."""
     kind = feature.WhichOneof("kind")
-    if kind is None or not getattr(feature, kind).value:
-        return None
-    if kind != "bytes_list" or len(feature.bytes_list.value) != 1:
-        raise RefusedError(UNKNOWN_LABEL, f"{TEXT} is not one text")
-    # An empty text stands for none, as in the model's own reading of the feature.
-    return feature.bytes_list.value[0].decode("utf-8", "replace") or None
+    values: Sequence[Any] = getattr(feature, kind).value if kind else ()
+    if values and (kind != wanted or len(values) != 1):
+        raise QuarantineError(UNKNOWN_LABEL, detail)
+    return values

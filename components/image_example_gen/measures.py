@@ -1,4 +1,4 @@
-"""What can be measured about an image's pixels, for statistics and for drift."""
+"""Measures images, for statistics and drift."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Floats = npt.NDArray[np.float32]
 # ITU-R BT.601: what JPEG calls Y.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _LEVELS = 256
-# Measuring takes some 40 bytes a pixel, so more pixels of one image would only cost memory.
+# Measuring takes some 40 bytes a pixel; more pixels of one image would only cost memory.
 _MOST_PIXELS = 1 << 24
 
 
 class Measures(NamedTuple):
-    """The numbers of one image.
+    """The measures of one image; `trainer.features.MEASURED` names their features in this order.
 
     Attributes:
         height: pixels.
         width: pixels.
-        aspect: width through height.
+        aspect: width divided by height.
         brightness: mean luma, in [0, 1].
         contrast: standard deviation of the luma, in [0, 0.5].
-        sharpness: variance of the luma's Laplacian, of luma in [0, 1]; 0 below 3 pixels a side.
+        sharpness: variance of the Laplacian of the luma in [0, 1]; 0 below 3 pixels a side.
         colourfulness: 0 for grey, about 0.4 for extremely colourful.
         entropy: of the luma's histogram with 256 levels, in bits, [0, 8].
         bytes: size of the encoded image.
@@ -43,14 +43,6 @@ class Measures(NamedTuple):
     bytes: int
 
 
-def feature(name: str) -> str:
-    """Returns the feature under which a field of `Measures` stands in an example."""
-    return f"image/{name}"
-
-
-FEATURES = tuple(feature(name) for name in Measures._fields)
-
-
 def luma(pixels: npt.NDArray[np.uint8]) -> Floats:
     """Returns the luma in [0, 1], weighted as in ITU-R BT.601.
 
@@ -58,7 +50,7 @@ def luma(pixels: npt.NDArray[np.uint8]) -> Floats:
         pixels: uint8 [batch, height, width, 3], RGB.
 
     Returns:
-        float32 [batch, height, width]; of large images fewer rows and columns, see `measure`.
+        float32 [batch, height, width]; large images are thinned, see `measure`.
     """
     weighted: Floats = _thinned(pixels) @ (_LUMA / np.float32(255))
     return weighted
@@ -67,13 +59,13 @@ def luma(pixels: npt.NDArray[np.uint8]) -> Floats:
 def measure(pixels: npt.NDArray[np.uint8], lumas: Floats, sizes: list[int]) -> list[Measures]:
     """Measures a batch of images of one size.
 
-    Of images of more than 16 megapixels only every n-th row and column is looked at, so that no
-    more than these are left. Height, width and aspect stay those of the whole image; the sharpness
-    is that of the smaller one.
+    An image of more than 16 megapixels is thinned to at most that many: only every n-th row and
+    column counts. Height, width and aspect stay those of the whole image; sharpness is that of the
+    thinned one.
 
     Args:
         pixels: uint8 [batch, height, width, 3], RGB.
-        lumas: what `luma` returns of the pixels.
+        lumas: their luma, from `luma`.
         sizes: bytes of each encoded image.
 
     Returns:

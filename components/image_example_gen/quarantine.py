@@ -1,4 +1,4 @@
-"""Records in quarantine: kept whole, with what is wrong with them."""
+"""The quarantine: why a record does not come in, and how it is kept whole."""
 
 from __future__ import annotations
 
@@ -6,17 +6,64 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+# The folder beside the splits.
+FOLDER = "quarantine"
+
+# Reports name these reasons.
+NO_EXAMPLE = "no-example"
+NO_IMAGE = "no-image"
+MISSING_LABEL = "missing-label"
+UNKNOWN_LABEL = "unknown-label"
+DISAGREEING_LABELS = "disagreeing-labels"
+TOO_LARGE = "too-large"
+TOO_SMALL = "too-small"
+WRONG_CHANNELS = "wrong-channels"
+TRUNCATED = "truncated"
+UNDECODABLE = "undecodable"
+NEAR_CONSTANT = "near-constant"
+LEAKED = "leaked"
+
+REASONS = (
+    NO_EXAMPLE,
+    NO_IMAGE,
+    MISSING_LABEL,
+    UNKNOWN_LABEL,
+    DISAGREEING_LABELS,
+    TOO_LARGE,
+    TOO_SMALL,
+    WRONG_CHANNELS,
+    TRUNCATED,
+    UNDECODABLE,
+    NEAR_CONSTANT,
+    LEAKED,
+)
+
+
+class QuarantineError(ValueError):
+    """A record belongs in quarantine.
+
+    Attributes:
+        reason: one of `REASONS`.
+        detail: the finding, in words.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """Keeps reason and detail."""
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
 
 @dataclass(frozen=True)
 class Quarantined:
     """A record in quarantine.
 
     Attributes:
-        record: its bytes, as they came.
-        reason: one of `checks.REASONS`.
-        detail: what was found, in words.
+        record: its bytes, unchanged.
+        reason: one of `REASONS`.
+        detail: the finding, in words.
         file: the file that held it.
-        number: its place in that file, from 0.
+        number: its number in that file, from 0.
     """
 
     record: bytes
@@ -26,7 +73,7 @@ class Quarantined:
     number: int
 
     def serialized(self) -> bytes:
-        """Returns a tf.Example that wraps the record, as the record itself may be anything."""
+        """Wraps the record, which may be any bytes, in a serialised tf.Example."""
         features = tf.train.Features(
             feature={
                 "quarantine/record": _bytes(self.record),

@@ -1,16 +1,16 @@
-"""A perceptual hash: sketches that stay alike when an image is resized or encoded anew.
+"""A perceptual hash: sketches that stay alike when an image is resized or encoded again.
 
-An image's luma is scaled to 32x32 and put through a DCT, as in pHash; its lowest 8x8 frequencies
-without the constant are kept. Each is weighted by its frequency, which makes the sketches of
+As in pHash, the luma is scaled to 32x32 and transformed by a DCT. The sketch keeps its lowest 8x8
+frequencies without the constant. Each is weighted by its frequency, which makes the sketches of
 unrelated photographs nearly orthogonal: unweighted, any two pictures with a bright sky look alike.
 Two images are near duplicates if the cosine of their sketches reaches a bound. On CIFAR-10, copies
 resized to between 20 and 64 pixels and saved as JPEG at quality 40 to 90 kept a cosine of 0.987 or
-more, where 99.7 % of unrelated images stayed below 0.92.
+more, while 99.7 % of unrelated images stayed below 0.92.
 
-Comparing all pairs would grow with the square of the data, so each sketch falls into a bucket of
-each of `BANDS` bands, and only those that share a bucket are compared. A bucket is the signs of
-`_BITS` random projections: of two sketches with a cosine of 0.99, a sign differs with a probability
-of 4.5 %, and all bands with one of 0.3 %.
+The cost of comparing all pairs grows with the square of the data. So each sketch falls into one
+bucket of each of `BANDS` bands, and only sketches that share a bucket are compared. A bucket's name
+is the signs of `_BITS` random projections. For two sketches with a cosine of 0.99, one sign differs
+with a probability of 4.5 %, and every band differs with a probability of 0.3 %.
 
 Sources:
     pHash: C. Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010.
@@ -32,12 +32,16 @@ _KEPT = 8
 LENGTH = _KEPT * _KEPT - 1
 BANDS = 8
 _BITS = 14
-# A sketch is sent as int8: 63 bytes, of which even the largest coefficient fits.
+# A sketch travels as int8, which holds even the largest coefficient.
 _SCALE = 127.0
 
 
 def sketch(lumas: Floats) -> Floats:
-    """Returns float32 [batch, LENGTH] of length 1: sketches of float32 [batch, height, width]."""
+    """Returns the sketches of lumas, float32 [batch, height, width], in [0, 1].
+
+    Returns:
+        float32 [batch, LENGTH], each row of length 1.
+    """
     _, height, width = lumas.shape
     frequencies = _basis(height) @ lumas @ _basis(width).T
     kept = (frequencies * _frequency()).reshape(len(lumas), -1)[:, 1:]
@@ -47,19 +51,19 @@ def sketch(lumas: Floats) -> Floats:
 
 
 def pack(sketches: Floats) -> list[bytes]:
-    """Turns sketches into `LENGTH` bytes each."""
+    """Packs each sketch into `LENGTH` bytes."""
     return [row.tobytes() for row in np.rint(sketches * _SCALE).astype(np.int8)]
 
 
 def unpack(packed: bytes) -> Floats:
-    """Returns float32 [LENGTH] of length 1: the sketch again, as well as its bytes hold it."""
+    """Reverses `pack`, up to rounding: returns float32 [LENGTH] of length 1."""
     row = np.frombuffer(packed, np.int8).astype(np.float32)
     unpacked: Floats = row / max(float(np.linalg.norm(row)), 1e-9)
     return unpacked
 
 
 def bands(sketches: Floats) -> list[list[bytes]]:
-    """Returns, for each sketch, the names of the buckets into which it falls, one a band."""
+    """Returns, for each sketch, the names of its buckets, one a band."""
     signs = (sketches @ _projections() > 0).reshape(len(sketches), BANDS, _BITS)
     numbers = signs @ (1 << np.arange(_BITS))
     return [
@@ -70,7 +74,7 @@ def bands(sketches: Floats) -> list[list[bytes]]:
 
 @functools.cache
 def _projections() -> Floats:
-    # Fixed for good: sketches of two spans, or of two workers, must fall into the same buckets.
+    # Fixed, since sketches of two spans or two workers must fall into the same buckets.
     random = np.random.Generator(np.random.PCG64(20_000))
     return random.standard_normal((LENGTH, BANDS * _BITS), np.float32)
 
@@ -84,7 +88,7 @@ def _frequency() -> Floats:
 
 @functools.lru_cache(maxsize=256)
 def _basis(length: int) -> Floats:
-    """Returns float32 [_KEPT, length]: scaling to `SIDE` with antialiasing, then a DCT-II."""
+    """Returns float32 [_KEPT, length]: antialiased scaling to `SIDE`, then a DCT-II."""
     stretch = max(length / SIDE, 1.0)
     centres = (np.arange(SIDE) + 0.5) * length / SIDE - 0.5
     weights = np.maximum(0, 1 - np.abs(np.arange(length) - centres[:, None]) / stretch)

@@ -1,4 +1,4 @@
-"""Cuts data that comes without splits, so that an image or a group never moves to another one."""
+"""Cuts data without splits, so that an image or a group never moves to another split."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cut:
-    """Shares of the splits.
+    """The share of each split.
 
     Attributes:
         names: the splits.
-        buckets: how many hash buckets belong to each, in the same order.
+        buckets: number of hash buckets of each, in the same order.
     """
 
     names: tuple[str, ...]
     buckets: tuple[int, ...]
 
     def split(self, key: bytes) -> str:
-        """Returns the split to which a key belongs, whatever else there is in the data.
+        """Returns the split of a key, which does not depend on the rest of the data.
 
         The hash is that of TFX's ExampleGen: SHA-256 of the serialised feature.
         """

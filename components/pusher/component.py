@@ -1,7 +1,7 @@
-"""TFX's Pusher with a push that can be killed at any moment.
+"""TFX's Pusher, with a push that survives being killed at any moment.
 
-TFX's own executor copies file by file under the version's final name and gives the same model a new
-version each time; and its cached result claims a push even when the store has lost it since.
+TFX's own executor copies file by file under the version's final name, and gives the same model a
+new version each time. Its cached result claims a push even after the store has lost the model.
 """
 
 from __future__ import annotations
@@ -32,29 +32,26 @@ _STANDING = "standing"
 
 
 class Driver(StoreDriver):
-    """Lets a cached push count only while the model stands in the store."""
+    """Lets a cached push count only while the model is in the store."""
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        """Returns the execution properties with a cache key for the state of the store."""
+        """Returns the custom config with the version that holds this model, for the cache key."""
         properties = execution_info.exec_properties
         (model,) = execution_info.input_dict[standard_component_specs.MODEL_KEY]
         standing = model_store.standing(
             path_utils.serving_model_path(model.uri), _destination(properties)
         )
         options = json_utils.loads(properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        # The time is no cache key, so a model that is not in the store is always pushed.
         options[_STANDING] = time.time_ns() if standing is None else standing
         output = driver_output_pb2.DriverOutput()
-        for key, value in properties.items():
-            if isinstance(value, str):
-                output.exec_properties[key].string_value = value
-        output.exec_properties[
-            standard_component_specs.CUSTOM_CONFIG_KEY
-        ].string_value = json_utils.dumps(options)
+        found = output.exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY]
+        found.string_value = json_utils.dumps(options)
         return output
 
 
 class Executor(tfx_executor.Executor):
-    """TFX's executor, with `model_store.publish` for the copying."""
+    """TFX's executor, which publishes by `model_store.publish`."""
 
     def Do(  # noqa: N802, the name is TFX's
         self,

@@ -1,8 +1,7 @@
-"""The Report component: the last of the graph, whether the model was pushed or refused."""
+"""The Report component, the last of the graph: a page of the run, pushed or refused."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,12 +17,13 @@ from components.production_model import component as production_model
 from components.pusher import component as pusher
 from components.report import gathering, rendering
 from components.report.gathering import Sources
-from components.report.page import Card, Made
+from components.report.options import Card
+from components.report.page import Made
 from trainer import fingerprint
 
 OPTIONS_KEY = "options"
 REPORT_KEY = "report"
-PAGE_FILE, DATA_FILE = "report.html", "report.json"
+PAGE_FILE, DATA_FILE = "report.html", "page.json"
 
 
 class ReportSpec(component_spec.ComponentSpec):
@@ -33,14 +33,14 @@ class ReportSpec(component_spec.ComponentSpec):
     INPUTS = {
         key: component_spec.ChannelParameter(type=kind)
         for key, kind in {
-            "examples": standard_artifacts.Examples,
+            "examples": standard_artifacts.Examples,  # ImageExampleGen's
             "statistics": standard_artifacts.ExampleStatistics,
-            "drift": standard_artifacts.ExampleAnomalies,
-            "transformed": standard_artifacts.Examples,
-            "model_run": standard_artifacts.ModelRun,
+            "drift": standard_artifacts.ExampleAnomalies,  # SpanDrift's
+            "transformed": standard_artifacts.Examples,  # Transform's
+            "model_run": standard_artifacts.ModelRun,  # the Trainer's
             "evaluation": standard_artifacts.ModelEvaluation,
-            "serving": standard_artifacts.InfraBlessing,
-            "production": standard_artifacts.Model,
+            "serving": standard_artifacts.InfraBlessing,  # the ServingValidator's
+            "production": standard_artifacts.Model,  # ProductionModel's
             "pushed": standard_artifacts.PushedModel,
         }.items()
     }
@@ -48,7 +48,7 @@ class ReportSpec(component_spec.ComponentSpec):
 
 
 class Executor(base_executor.BaseExecutor):
-    """Writes the page, and the data that is on it as JSON."""
+    """Writes the page as HTML, and its content as JSON."""
 
     def Do(  # noqa: N802, the name is TFX's
         self,
@@ -56,8 +56,9 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Gathers what the other components wrote."""
+        """Gathers the page from what the other components wrote, and draws it."""
         options = json_utils.loads(exec_properties[OPTIONS_KEY])
+        config = options["config"]
         inputs = {
             key: artifact_utils.get_single_instance(found) for key, found in input_dict.items()
         }
@@ -70,15 +71,12 @@ class Executor(base_executor.BaseExecutor):
                 production=None if version == production_model.NO_VERSION else version,
                 pushed=int(pushed) if was_pushed else None,
             ),
-            name=options["name"],
+            name=config["name"],
             run=self._context.pipeline_run_id or "" if self._context else "",
             labels=options["labels"],
-        )
-        page = dataclasses.replace(
-            page,
-            card=Card(**options["card"]),
+            card=Card.model_validate(config["card"]),
             made=Made(
-                config=options["config"],
+                config=config,
                 commit=options["commit"],
                 fingerprint=inputs["examples"].get_string_custom_property(
                     FINGERPRINT_PROPERTY_NAME
@@ -92,9 +90,9 @@ class Executor(base_executor.BaseExecutor):
 
 
 class Report(base_component.BaseComponent):
-    """Makes one page of a run: is the model better, where is it wrong, may it be trusted.
+    """Makes one page of a run: is the model better, where is it wrong, can it be trusted.
 
-    Config and commit are its parameters, and so ML Metadata keeps them for each run.
+    Config and commit are its parameters, so ML Metadata keeps them for each run.
     """
 
     SPEC_CLASS = ReportSpec
@@ -103,60 +101,27 @@ class Report(base_component.BaseComponent):
     def __init__(
         self,
         *,
-        examples: BaseChannel,
-        statistics: BaseChannel,
-        drift: BaseChannel,
-        transformed: BaseChannel,
-        model_run: BaseChannel,
-        evaluation: BaseChannel,
-        serving: BaseChannel,
-        production: BaseChannel,
-        pushed: BaseChannel,
-        name: str,
         labels: Sequence[str],
-        card: Mapping[str, str],
         config: Mapping[str, Any],
         commit: str,
+        **inputs: BaseChannel,
     ) -> None:
         """Declares the component.
 
         Args:
-            examples: channel of `Examples`, from ImageExampleGen.
-            statistics: channel of `ExampleStatistics`.
-            drift: channel of `ExampleAnomalies`, from SpanDrift.
-            transformed: channel of transformed `Examples`.
-            model_run: channel of `ModelRun`, from the Trainer.
-            evaluation: channel of `ModelEvaluation`.
-            serving: channel of `InfraBlessing`, from ServingValidator.
-            production: channel of `Model`, from ProductionModel.
-            pushed: channel of `PushedModel`.
-            name: the pipeline's.
             labels: class names; the index in this list is the class id.
-            card: what people say of the model; the fields of `page.Card`.
             config: the whole config, as JSON can hold it.
             commit: git commit of the code; "" if unknown.
+            **inputs: a channel for each of `ReportSpec.INPUTS`.
         """
         options = {
-            "name": name,
             "labels": list(labels),
-            "card": dict(card),
             "config": dict(config),
             "commit": commit,
-            # Unused, but a change of the page's code must not be answered from the cache.
+            # Nothing reads it, but it lets TFX's cache key change with the code of the page.
             "code": fingerprint.digest(("report",), {}, "components"),
         }
+        report = Channel(type=standard_artifacts.ModelEvaluation)
         super().__init__(
-            ReportSpec(
-                examples=examples,
-                statistics=statistics,
-                drift=drift,
-                transformed=transformed,
-                model_run=model_run,
-                evaluation=evaluation,
-                serving=serving,
-                production=production,
-                pushed=pushed,
-                report=Channel(type=standard_artifacts.ModelEvaluation),
-                **{OPTIONS_KEY: json_utils.dumps(options)},
-            )
+            ReportSpec(**inputs, report=report, **{OPTIONS_KEY: json_utils.dumps(options)})
         )

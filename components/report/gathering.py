@@ -1,9 +1,8 @@
-"""Gathers a page from what the components of a run wrote, as far as they got."""
+"""Gathers a page from what the components of a run wrote, however far the run got."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 from collections.abc import Sequence
@@ -16,12 +15,14 @@ from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
 from tfx.dsl.io import fileio
 
 from components.evaluator import predictions, scorecard
-from components.image_example_gen import measures
-from components.image_example_gen import report as data_report
+from components.evaluator.predictions import Predictions
+from components.image_example_gen import intake
 from components.report import images, judgement, pictures, training
-from components.report.page import FeatureSummary, Page, Serving, Verdict
-from components.serving_validator.component import REPORT_FILE
+from components.report.options import Card
+from components.report.page import FeatureSummary, Made, Page, Verdict
+from components.serving_validator import check as serving_check
 from components.span_drift import report as span_drift
+from trainer.features import MEASURED
 
 SPLIT = "train"
 _PACKAGES = (
@@ -40,7 +41,7 @@ _LARGEST_MATRIX = 25
 
 @dataclass(frozen=True)
 class Sources:
-    """Folders of artifacts; "" where a component was not reached, and then nothing may lie there.
+    """Folders of artifacts; "" of a component that the run did not reach.
 
     Attributes:
         examples: ImageExampleGen's.
@@ -50,8 +51,8 @@ class Sources:
         model_run: the Trainer's logs.
         evaluation: the Evaluator's.
         serving: the ServingValidator's blessing.
-        production: version that the candidate was compared with; None if there was none.
-        pushed: version under which the model stands; None if it was not pushed.
+        production: the version with which the candidate was compared; None if there was none.
+        pushed: the candidate's version in the model store; None if it was not pushed.
     """
 
     examples: str = ""
@@ -71,68 +72,92 @@ def gather(
     name: str,
     run: str,
     labels: Sequence[str],
+    card: Card,
+    made: Made | None = None,
     ended: Verdict | None = None,
 ) -> Page:
-    """Reads all there is.
+    """Reads the folders that there are.
 
     Args:
-        sources: where it lies.
+        sources: the folders.
         name: the pipeline's.
         run: the run's id.
         labels: class names; the index in this list is the class id.
-        ended: how the run ended, where it did not go through.
+        card: the config's section.
+        made: from what the run was made; None if that is not recorded.
+        ended: how the run ended, if it did not reach its end.
     """
-    card = _card(sources.evaluation)
-    answers = predictions.read(sources.evaluation) if sources.evaluation else None
-    found = judgement.metrics(card, answers) if card else ()
-    serving, reasons = _serving(sources.serving)
-    shown: dict[str, Any] = {}
-    if card:
-        matrix = np.array(card.confusion, float)
-        shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
-        small = len(labels) <= _LARGEST_MATRIX
-        shown |= {
-            "test_images": round(card.metrics[scorecard.EXAMPLE_COUNT]),
-            "classes": judgement.classes(card),
-            "slices": judgement.slices(card),
-            "matrix": card.confusion if small else (),
-            "heat_map": None if small else pictures.heat_map(shares),
-            "confusions": judgement.confusions(card),
-        }
-    if answers is not None and len(answers.labels):
-        wrong = int((answers.candidate.guess != answers.labels).sum())
-        mistakes, compared = images.mistakes(sources.transformed, answers, labels)
-        bins = judgement.bins(answers)
-        shown |= {"wrong": wrong, "mistakes": mistakes, "compared": compared, "bins": bins}
-    if _exists(sources.examples, data_report.FILE_NAME):
-        shown |= {
-            "data": data_report.read(sources.examples),
-            "held": images.held(sources.examples),
-        }
-    if _exists(sources.drift, span_drift.FILE_NAME):
-        text = _text(sources.drift, span_drift.FILE_NAME)
-        shown["drift"] = span_drift.DriftReport.from_json(text)
-    if sources.model_run:
-        shown |= {
-            "curves": training.curves(sources.model_run),
-            "temperature": training.temperature(sources.model_run),
-            "augmented": training.augmented(sources.model_run),
-        }
+    scores = _scorecard(sources.evaluation)
+    predicted = predictions.read(sources.evaluation) if sources.evaluation else None
+    found = judgement.metrics(scores, predicted) if scores else ()
+    serving = serving_check.read(sources.serving) if sources.serving else None
     return Page(
         name=name,
         run=run,
-        verdict=ended or judgement.verdict(card, found, sources.pushed, reasons),
+        verdict=ended or judgement.verdict(scores, found, sources.pushed, serving),
         labels=tuple(labels),
         production=sources.production,
         metrics=found,
         features=_features(sources.statistics),
-        serving=serving,
-        **shown,
+        serving=serving if serving and serving.p50_ms is not None else None,
+        card=card,
+        made=made,
+        **(_scores(scores) if scores else {}),
+        **(_mistakes(predicted, sources.transformed, labels) if predicted else {}),
+        **_data(sources),
+        **_training(sources.model_run),
     )
 
 
+def _scores(card: scorecard.Scorecard) -> dict[str, Any]:
+    matrix = np.array(card.confusion, float)
+    shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
+    small = len(matrix) <= _LARGEST_MATRIX
+    return {
+        "test_images": round(card.metrics[scorecard.EXAMPLE_COUNT]),
+        "classes": judgement.classes(card),
+        "slices": judgement.slices(card),
+        "matrix": card.confusion if small else (),
+        "heat_map": None if small else pictures.heat_map(shares),
+        "confusions": judgement.confusions(card),
+    }
+
+
+def _mistakes(found: Predictions, transformed: str, labels: Sequence[str]) -> dict[str, Any]:
+    if not len(found.labels):
+        return {}
+    mistakes, compared = images.mistakes(transformed, found, labels)
+    return {
+        "wrong": int((found.candidate.prediction != found.labels).sum()),
+        "mistakes": mistakes,
+        "compared": compared,
+        "bins": judgement.bins(found),
+    }
+
+
+def _data(sources: Sources) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if _exists(sources.examples, intake.FILE_NAME):
+        found["data"] = intake.read(sources.examples)
+        found["held"] = images.held(sources.examples)
+    if _exists(sources.drift, span_drift.FILE_NAME):
+        text = _text(sources.drift, span_drift.FILE_NAME)
+        found["drift"] = span_drift.DriftReport.from_json(text)
+    return found
+
+
+def _training(logs: str) -> dict[str, Any]:
+    if not logs:
+        return {}
+    return {
+        "curves": training.curves(logs),
+        "temperature": training.temperature(logs),
+        "augmented": training.augmented(logs),
+    }
+
+
 def packages() -> dict[str, str]:
-    """Returns the versions of what decides what comes out."""
+    """Returns the versions of the packages that affect the result, and Python's."""
     return {
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -149,18 +174,10 @@ def _text(folder: str, name: str) -> str:
     return text
 
 
-def _card(evaluation: str) -> scorecard.Scorecard | None:
+def _scorecard(evaluation: str) -> scorecard.Scorecard | None:
     if not _exists(evaluation, scorecard.FILE_NAME):
         return None
     return scorecard.Scorecard.from_json(_text(evaluation, scorecard.FILE_NAME))
-
-
-def _serving(folder: str) -> tuple[Serving | None, Sequence[str]]:
-    if not _exists(folder, REPORT_FILE):
-        return None, ()
-    found = json.loads(_text(folder, REPORT_FILE))
-    numbers = [found[key] for key in ("p50_ms", "p99_ms", "memory_mb")]
-    return None if None in numbers else Serving(*numbers), found["reasons"]
 
 
 def _features(statistics: str) -> tuple[FeatureSummary, ...]:
@@ -170,7 +187,7 @@ def _features(statistics: str) -> tuple[FeatureSummary, ...]:
     (dataset,) = tfdv.load_stats_binary(os.path.join(folder, DEFAULT_FILE_NAME)).datasets
     by_name = {feature.path.step[0]: feature.num_stats for feature in dataset.features}
     found = []
-    for name in measures.FEATURES:
+    for name in MEASURED:
         if name not in by_name:
             continue
         numbers = by_name[name]

@@ -1,4 +1,4 @@
-"""Looks for the images that the page shows: mistakes, their neighbours in train, quarantine."""
+"""Finds the images that the page shows: mistakes, their neighbours in train, quarantined ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from components.evaluator.predictions import Predictions
+from components.image_example_gen import quarantine
 from components.image_example_gen.quarantine import Quarantined
-from components.image_example_gen.report import QUARANTINE
 from components.report.page import Held, Mistake, Neighbour
 from components.report.pictures import thumbnail
 from trainer.features import EMBEDDING_PREFIX, IMAGE, LABEL
@@ -22,7 +22,7 @@ from trainer.input import digest, parsed
 
 _MISTAKES = 24
 _NEIGHBOURS = 3
-# Shards are shuffled, so the first ones are a fair sample; more would take over a minute to read.
+# Shards are shuffled, so the first ones are a fair sample; to read more takes over a minute.
 _COMPARED = 20_000
 _HELD = 12
 _LOOKED_AT = 500
@@ -33,7 +33,7 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Found:
-    """A test image; `vector` is its embedding, of length 1, or empty."""
+    """A test image; `vector` is its embedding, scaled to length 1, or empty."""
 
     image: bytes
     vector: Vectors
@@ -42,25 +42,25 @@ class _Found:
 def mistakes(
     transformed: str, predictions: Predictions, labels: Sequence[str]
 ) -> tuple[tuple[Mistake, ...], int]:
-    """Finds the images that the model is surest of and wrong about, and what in train is near.
+    """Finds the misclassified images with the highest scores, and their neighbours in train.
 
     Args:
         transformed: folder of the transformed examples.
-        predictions: the answers.
+        predictions: the candidate's, of the test split.
         labels: class names; the index in this list is the class id.
 
     Returns:
-        The mistakes, the surest first, and among how many images of train neighbours were looked
-        for: 0 where there are no embeddings.
+        The mistakes, the highest score first; and the number of images of train among which
+        neighbours were searched: 0 where there are no embeddings.
     """
-    answers = predictions.candidate
-    wrong = np.flatnonzero(answers.guess != predictions.labels)
-    worst = wrong[np.argsort(-answers.score[wrong], kind="stable")][:_MISTAKES]
+    predicted = predictions.candidate
+    wrong = np.flatnonzero(predicted.prediction != predictions.labels)
+    worst = wrong[np.argsort(-predicted.score[wrong], kind="stable")][:_MISTAKES]
     if not len(worst):
         return (), 0
     embedding = _embedding_name(transformed)
     images = _find({predictions.digests[row] for row in worst}, transformed, embedding)
-    # Some are gone where somebody tidied up.
+    # Somebody may have deleted some.
     worst = np.array([row for row in worst if predictions.digests[row] in images], np.int64)
     if not len(worst):
         return (), 0
@@ -73,9 +73,9 @@ def mistakes(
         Mistake(
             picture=thumbnail(images[predictions.digests[row]].image, _SIDE),
             truth=labels[predictions.labels[row]],
-            guess=labels[answers.guess[row]],
-            score=float(answers.score[row]),
-            truth_score=float(answers.truth_score[row]),
+            prediction=labels[predicted.prediction[row]],
+            score=float(predicted.score[row]),
+            truth_score=float(predicted.truth_score[row]),
             neighbours=neighbours,
         )
         for row, neighbours in zip(worst, near, strict=True)
@@ -122,7 +122,10 @@ def _find(wanted: set[bytes], folder: str, embedding: str | None) -> dict[bytes,
 def _neighbours(
     queries: Vectors, folder: str, embedding: str, labels: Sequence[str]
 ) -> tuple[list[tuple[Neighbour, ...]], int]:
-    """Finds the images of train with the greatest cosine to each query, [queries, dimension]."""
+    """Finds the images of train with the greatest cosine to each query.
+
+    Queries are float32 [queries, dimension], each of length 1.
+    """
     nearest: list[list[tuple[float, int, bytes, int]]] = [[] for _ in queries]
     compared = 0
     for batch in _batches(folder, "train", embedding):
@@ -131,7 +134,7 @@ def _neighbours(
         best = np.argsort(-cosines, axis=1)[:, :_NEIGHBOURS]
         for heap, rows, values in zip(nearest, best, cosines, strict=True):
             for row in rows:
-                # The running number decides between equals, before bytes would.
+                # Between equal cosines the running number decides, not the bytes.
                 heap.append((float(values[row]), -compared - row, images[row], int(classes[row])))
             heap[:] = heapq.nlargest(_NEIGHBOURS, heap)
         compared += len(images)
@@ -147,8 +150,8 @@ def _neighbours(
 
 
 def held(examples: str) -> tuple[Held, ...]:
-    """Picks some records in quarantine, of as many reasons as there are."""
-    files = sorted(tf.io.gfile.glob(f"{examples}/{QUARANTINE}/*"))
+    """Picks some quarantined images, of each reason about as many."""
+    files = sorted(tf.io.gfile.glob(f"{examples}/{quarantine.FOLDER}/*"))
     by_reason: dict[str, list[Quarantined]] = {}
     for record in tf.data.TFRecordDataset(files, "GZIP").take(_LOOKED_AT):
         one = Quarantined.parse(record.numpy())
@@ -167,7 +170,7 @@ def held(examples: str) -> tuple[Held, ...]:
 
 
 def _image(record: bytes) -> bytes:
-    """Returns the encoded image of a record that may be anything; b"" where there is none."""
+    """Returns the encoded image of a record, which may be damaged; b"" where there is none."""
     try:
         feature = tf.train.Example.FromString(record).features.feature
     except DecodeError:

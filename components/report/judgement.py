@@ -1,4 +1,4 @@
-"""What the Evaluator found, made ready for the page: intervals, order, mix-ups, reliability."""
+"""Prepares the Evaluator's results for the page: intervals, order, mix-ups, reliability."""
 
 from __future__ import annotations
 
@@ -7,46 +7,37 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import binomtest
 
+from components.evaluator.catalogue import ON_THE_PAGE
 from components.evaluator.predictions import Predictions
 from components.evaluator.scorecard import EXAMPLE_COUNT, ClassScore, Scorecard
 from components.report import bootstrap
 from components.report.page import Bin, Confusion, Interval, Metric, SliceScore, Verdict
+from components.serving_validator.check import ServingCheck
 from trainer import calibration
+from trainer.features import TEXT
 
-# In the order in which people ask.
-METRICS = (
-    "accuracy",
-    "top_3_accuracy",
-    "macro_f1",
-    "macro_precision",
-    "macro_recall",
-    "expected_calibration_error",
-)
-LOWER_IS_BETTER = frozenset({"expected_calibration_error"})
-_BY_CLASS = "image/class/text="
+_BY_CLASS = f"{TEXT}="
 _CONFUSIONS = 10
 
 
 def metrics(card: Scorecard, predictions: Predictions | None) -> tuple[Metric, ...]:
-    """Puts TFMA's numbers beside production's, with the intervals that the answers give."""
+    """Puts TFMA's numbers beside production's, with intervals from the predictions."""
     own: Mapping[str, Interval] = {}
     differences: Mapping[str, Interval] = {}
     if predictions is not None and len(predictions.labels):
-        answers = [predictions.candidate]
-        answers += [predictions.production] if predictions.production else []
-        models = [bootstrap.measure(predictions.labels, one) for one in answers]
-        (own, *_), differences = bootstrap.intervals(len(predictions.labels), *models)
+        models = [predictions.candidate]
+        models += [predictions.production] if predictions.production else []
+        (own, *_), differences = bootstrap.intervals(predictions.labels, *models)
     return tuple(
         Metric(
-            name=name,
-            value=card.metrics[name],
-            interval=own.get(name),
-            production=card.production.get(name) if card.production else None,
-            difference=differences.get(name),
-            lower_is_better=name in LOWER_IS_BETTER,
+            name=metric.name,
+            value=card.metrics[metric.name],
+            interval=own.get(metric.name),
+            production=card.production.get(metric.name) if card.production else None,
+            difference=differences.get(metric.name),
         )
-        for name in METRICS
-        if name in card.metrics
+        for metric in ON_THE_PAGE
+        if metric.name in card.metrics
     )
 
 
@@ -86,19 +77,19 @@ def confusions(card: Scorecard) -> tuple[Confusion, ...]:
     return tuple(
         Confusion(
             labels[truth],
-            labels[guess],
-            int(matrix[truth, guess]),
-            float(matrix[truth, guess] / images[truth]),
+            labels[prediction],
+            int(matrix[truth, prediction]),
+            float(matrix[truth, prediction] / images[truth]),
         )
-        for truth, guess in pairs
-        if matrix[truth, guess]
+        for truth, prediction in pairs
+        if matrix[truth, prediction]
     )
 
 
 def bins(predictions: Predictions) -> tuple[Bin, ...]:
-    """Groups the guesses by score as the calibration error does, without the empty groups."""
+    """Groups the predictions by score as the calibration error does, without the empty groups."""
     score = predictions.candidate.score.astype(np.float64)
-    right = predictions.candidate.guess == predictions.labels
+    right = predictions.candidate.prediction == predictions.labels
     places = calibration.bins(score)
     return tuple(
         Bin(
@@ -122,15 +113,21 @@ def verdict(
     card: Scorecard | None,
     found: Sequence[Metric],
     version: int | None,
-    serving_reasons: Sequence[str],
+    serving: ServingCheck | None,
 ) -> Verdict:
-    """Says in one sentence how a run ended that went through, and what stood against a push."""
+    """Says in one sentence how a complete run ended, with the reasons of a refusal.
+
+    Args:
+        card: the Evaluator's outcome.
+        found: see `metrics`.
+        version: under which the model was pushed; None if it was refused.
+        serving: the ServingValidator's outcome.
+    """
     judged = f": {_judged(card, found)}" if card else ""
     if version is not None:
         return Verdict("pushed", f"Version {version} was pushed{judged}.")
-    reasons = [miss.sentence() for miss in card.misses] if card else []
-    reasons += [f"serving: {reason}" for reason in serving_reasons]
-    return Verdict("refused", f"The model was refused{judged}.", tuple(reasons))
+    reasons = (card.sentences if card else ()) + (serving.sentences if serving else ())
+    return Verdict("refused", f"The model was refused{judged}.", reasons)
 
 
 def _judged(card: Scorecard, found: Sequence[Metric]) -> str:

@@ -1,4 +1,4 @@
-"""What stands on a report's page, as plain data; it is made in one place and drawn in another."""
+"""The content of a report's page as plain data: `gathering` makes it, `rendering` draws it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pydantic import TypeAdapter
 
 from components.evaluator.scorecard import ClassScore
-from components.image_example_gen.report import Report as DataReport
+from components.image_example_gen.intake import Intake
+from components.report.options import Card
+from components.serving_validator.check import ServingCheck
 from components.span_drift.report import DriftReport
 
 
@@ -26,8 +28,8 @@ class Verdict:
 
     Attributes:
         kind: "pushed", "refused", "failed" or "unfinished".
-        sentence: the whole of it.
-        reasons: what stood against a push, a sentence each.
+        sentence: the same in words.
+        reasons: why nothing was pushed, a sentence each.
     """
 
     kind: str
@@ -42,10 +44,9 @@ class Metric:
     Attributes:
         name: TFMA's name.
         value: TFMA's number.
-        interval: of the value; None where single answers are not known.
+        interval: of the value; None where there are no single predictions.
         production: the value of the model in production; None where there is none.
         difference: interval of value minus production's, over the same resampled images.
-        lower_is_better: whether a smaller value is a better one.
     """
 
     name: str
@@ -53,7 +54,6 @@ class Metric:
     interval: Interval | None = None
     production: float | None = None
     difference: Interval | None = None
-    lower_is_better: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,17 @@ class SliceScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Images of one class taken for another; `share` is of the true class's images."""
+    """Images of one class that are predicted as another; `share` is of the true class's images."""
 
     truth: str
-    guess: str
+    prediction: str
     images: int
     share: float
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Images whose guess got about the same score; `accuracy` is the share that is right."""
+    """Images whose predictions have about the same score; `accuracy` is the share that is right."""
 
     images: int
     score: float
@@ -113,11 +113,11 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test image that the model is sure of and wrong about."""
+    """A misclassified test image with a high score."""
 
     picture: Picture
     truth: str
-    guess: str
+    prediction: str
     score: float
     truth_score: float
     neighbours: tuple[Neighbour, ...] = ()
@@ -125,7 +125,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Held:
-    """A record in quarantine."""
+    """A quarantined image."""
 
     picture: Picture
     reason: str
@@ -154,17 +154,8 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Serving:
-    """What the server needed for single images: milliseconds and MiB."""
-
-    p50_ms: float
-    p99_ms: float
-    memory_mb: float
-
-
-@dataclass(frozen=True)
 class Step:
-    """A component of the run; `size` is what it wrote in bytes, None where it wrote nothing."""
+    """A component of the run; `size` is in bytes, None if the component wrote nothing."""
 
     id: str
     state: str
@@ -174,25 +165,14 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Card:
-    """What people say of the model; see the config's section `card`. Texts may be empty."""
-
-    intended_use: str = ""
-    out_of_scope: str = ""
-    limitations: str = ""
-    owner: str = ""
-    licence: str = ""
-
-
-@dataclass(frozen=True)
 class Made:
-    """What the run was made of.
+    """From what the run was made.
 
     Attributes:
         config: the whole config.
         commit: git commit of the code, with "+ changes" if files differed from it; "" if unknown.
-        fingerprint: what TFX knows the span's files by.
-        packages: versions of the packages that decide what comes out.
+        fingerprint: TFX's fingerprint of the span's files.
+        packages: versions of the packages that affect the result.
     """
 
     config: Mapping[str, object]
@@ -203,33 +183,33 @@ class Made:
 
 @dataclass(frozen=True)
 class Page:
-    """All that stands on the page. What a run did not reach is empty or None.
+    """The content of the page. A part that a run did not reach is empty or None.
 
     Attributes:
         name: the pipeline's.
         run: id of the run.
         verdict: how it ended.
         labels: class names in the order of their ids.
-        test_images: how many images the metrics are of.
-        production: version that the candidate was compared with.
+        test_images: number of images in the test split.
+        production: the version with which the candidate was compared.
         metrics: metrics over the test split.
         classes: by class, worst first.
         slices: by other features, worst first.
-        matrix: images by true class (row) and guess; empty where there are too many classes.
-        heat_map: the same as a picture, for many classes.
+        matrix: images by true class (row) and prediction; empty if there are too many classes.
+        heat_map: the same as a picture, if there are many classes.
         confusions: the most frequent mix-ups.
         bins: by score, for the reliability diagram.
         wrong: how many test images are misclassified.
-        mistakes: those the model is surest of.
-        compared: images of train among which neighbours were looked for.
+        mistakes: the misclassified images with the highest scores.
+        compared: number of images of train among which neighbours were searched.
         data: what came in.
-        held: some of the records in quarantine.
+        held: some of the quarantined images.
         drift: how the span compares with the one before.
         features: measures of the images in train.
         augmented: sheet of images as the network saw them in training.
-        curves: how the training went.
-        temperature: by which logits are divided; see `trainer.calibration`.
-        serving: what the server needed.
+        curves: metrics of the training by epoch.
+        temperature: the divisor of the logits; see `trainer.calibration`.
+        serving: what the server needed; None where that was not measured.
         steps: the components of the run; only ML Metadata knows them.
         card: what people say of the model.
         made: config, code and packages.
@@ -251,16 +231,16 @@ class Page:
     wrong: int = 0
     mistakes: tuple[Mistake, ...] = ()
     compared: int = 0
-    data: DataReport | None = None
+    data: Intake | None = None
     held: tuple[Held, ...] = ()
     drift: DriftReport | None = None
     features: tuple[FeatureSummary, ...] = ()
     augmented: Picture | None = None
     curves: tuple[Curve, ...] = ()
     temperature: float | None = None
-    serving: Serving | None = None
+    serving: ServingCheck | None = None
     steps: tuple[Step, ...] = ()
-    card: Card = Card()
+    card: Card = field(default_factory=Card)
     made: Made | None = None
 
     def to_json(self) -> str:

@@ -1,4 +1,4 @@
-"""Small pictures as `data:` URIs, so that the page needs no other file."""
+"""Makes small pictures as `data:` URIs, so that the page needs no other file."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _QUALITY = 82
 
 
 def thumbnail(encoded: bytes, side: int) -> Picture:
-    """Makes an encoded image small.
+    """Shrinks an encoded image.
 
     Args:
-        encoded: JPEG, PNG, GIF or BMP bytes; or anything, as what is in quarantine may be.
-        side: pixels that its longer side has at most.
+        encoded: JPEG, PNG, GIF or BMP bytes; those of a quarantined image may be anything.
+        side: most pixels of the longer side.
     """
     try:
-        # What a page needs is small, so a decompression bomb is as unwelcome as any other damage.
+        # A decompression bomb counts as damaged.
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(encoded)) as opened:
                 opened.draft("RGB", (2 * side, 2 * side))
                 image = opened.convert("RGB")
-    except Exception:  # what decoders raise of broken bytes has no end
+    except Exception:  # decoders raise errors of many kinds on broken bytes
         return NOTHING
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return _picture(image)
 
 
 def heat_map(matrix: npt.NDArray[np.float64]) -> Picture:
-    """Draws a matrix of shares, a pixel for each, on a transparent ground.
+    """Draws each share of a matrix as a pixel on a transparent ground.
 
-    What lies on the diagonal is blue, the rest orange: told apart with any kind of colour vision.
+    The diagonal is blue and the rest orange, because every kind of colour vision tells these apart.
 
     Args:
         matrix: float [classes, classes], each in [0, 1].
@@ -48,7 +48,7 @@ def heat_map(matrix: npt.NDArray[np.float64]) -> Picture:
     pixels = np.zeros((classes, classes, 4), np.uint8)
     pixels[...] = (213, 94, 0, 0)
     pixels[np.arange(classes), np.arange(classes), :3] = (0, 114, 178)
-    # The root lets a few mix-ups among many images be seen.
+    # The root makes a few mix-ups among many images visible.
     pixels[..., 3] = np.rint(255 * np.sqrt(np.clip(matrix, 0, 1)))
     return _picture(Image.fromarray(pixels))
 

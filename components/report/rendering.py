@@ -12,31 +12,22 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from components.image_example_gen.report import Report as DataReport
+from components.evaluator.catalogue import METRICS
+from components.image_example_gen.intake import Intake
 from components.report import charts
-from components.report.page import Card, Metric, Page
+from components.report.options import Card
+from components.report.page import Metric, Page
 
 _FOLDER = Path(__file__).parent
-# What people call a metric, and what it is.
-_NAMES = {
-    "accuracy": ("Accuracy", "share of images whose most probable class is the true one"),
-    "top_3_accuracy": ("Top-3 accuracy", "share whose true class is among the 3 most probable"),
-    "macro_f1": ("Macro F1", "harmonic mean of precision and recall, averaged over classes"),
-    "macro_precision": ("Macro precision", "share right among images given a class, averaged"),
-    "macro_recall": ("Macro recall", "share found among images of a class, averaged"),
-    "expected_calibration_error": (
-        "Calibration error",
-        "mean distance between score and share that is right; lower is better",
-    ),
-}
+_STYLES = ("base.css", "tables.css", "pictures.css", "narrow.css")
 _BADGES = {"pushed": "✓ pushed", "refused": "✕ refused", "failed": "! failed"}
-# Beyond it, numbers in a cell would be hard to read.
+# The opacity of the darkest cell; numbers in a darker one are hard to read.
 _STRONGEST = 0.45
 
 
 @dataclass(frozen=True)
 class _Strip:
-    """A difference and its interval on a strip whose middle is production; all in percent."""
+    """A difference and its interval on a strip with production in the middle; in % of its width."""
 
     left: float
     width: float
@@ -46,16 +37,16 @@ class _Strip:
 
 
 def render(page: Page) -> str:
-    """Draws the page; whatever text is on it is escaped."""
+    """Draws the page; all text on it is escaped."""
     counts = _class_counts(page.data) if page.data else []
     duplicates = _duplicates(page.data) if page.data else []
     curves = [(f"{one.task}: {one.metric}", Markup(charts.curve(one))) for one in page.curves]
     card = _card(page.card)
     texts = {
         "page": page,
-        "css": Markup((_FOLDER / "page.css").read_text("utf-8")),
+        "css": Markup("\n".join((_FOLDER / name).read_text("utf-8") for name in _STYLES)),
         "badge": _BADGES.get(page.verdict.kind, page.verdict.kind),
-        "names": _NAMES,
+        "catalogue": METRICS,
         "strips": _strips(page.metrics),
         "tint": lambda share: round(_STRONGEST * math.sqrt(share), 3),
         "reliability": Markup(charts.reliability(page.bins)) if page.bins else "",
@@ -69,7 +60,7 @@ def render(page: Page) -> str:
         "config": _as_yaml(page.made.config) if page.made else "",
     }
     template = _template()
-    # Which sections there are is known once they are drawn.
+    # The links at the top name the sections that the first drawing has.
     body = template.render(texts, sections=[])
     return template.render(texts, sections=_sections(body))
 
@@ -128,7 +119,7 @@ def _size(count: int) -> str:
 
 
 def _strips(metrics: Sequence[Metric]) -> dict[str, _Strip | None]:
-    """Lays all differences out on one scale, better to the right."""
+    """Puts all differences on one scale, with better to the right."""
     ends = [
         abs(end)
         for metric in metrics
@@ -142,7 +133,7 @@ def _strips(metrics: Sequence[Metric]) -> dict[str, _Strip | None]:
 def _strip(metric: Metric, reach: float) -> _Strip | None:
     if metric.production is None or metric.difference is None:
         return None
-    sign = -1 if metric.lower_is_better else 1
+    sign = -1 if METRICS[metric.name].lower_is_better else 1
     low, high = sorted((sign * metric.difference.low, sign * metric.difference.high))
     middle = sign * (metric.value - metric.production)
 
@@ -155,8 +146,8 @@ def _strip(metric: Metric, reach: float) -> _Strip | None:
     return _Strip(place(low), round(place(high) - place(low), 2), place(middle), tone, words)
 
 
-def _class_counts(data: DataReport) -> list[tuple[str, float, list[int]]]:
-    """Lists classes with their images by split, the rarest in train first; widths in percent."""
+def _class_counts(data: Intake) -> list[tuple[str, float, list[int]]]:
+    """Lists the classes, the rarest in train first: label, bar in percent, images by split."""
     train = data.classes.get("train", {})
     most = max(train.values(), default=0) or 1
     labels = sorted(train, key=lambda label: train[label])
@@ -166,7 +157,7 @@ def _class_counts(data: DataReport) -> list[tuple[str, float, list[int]]]:
     ]
 
 
-def _duplicates(data: DataReport) -> list[str]:
+def _duplicates(data: Intake) -> list[str]:
     lines = []
     for kind, copies in (("exact", data.exact), ("near", data.near)):
         if copies.within + copies.across:
@@ -175,9 +166,11 @@ def _duplicates(data: DataReport) -> list[str]:
                 f" {copies.across:,} of them of an image in another split"
             )
     if data.conflicting:
-        lines.append(f"{data.conflicting:,} have another label than what they are a copy of")
+        lines.append(f"{data.conflicting:,} have another label than the image that they copy")
     if data.not_compared:
-        lines.append(f"{data.not_compared:,} look like too many others to be compared with each")
+        lines.append(
+            f"{data.not_compared:,} look like too many others to be compared with all of them"
+        )
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Real images sent to a server every way that the exported model's contract offers."""
+"""Sends real images to a server in every way that the exported model's contract offers."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ Rows = list[tuple[Any, str, float]]
 def answers(
     server: RunningServer, images: Sequence[bytes], examples: Sequence[bytes]
 ) -> Iterator[Answers]:
-    """Asks for all images in batches: both signatures, over REST and over gRPC.
+    """Sends all images in batches to both signatures, over REST and over gRPC.
 
     Args:
-        server: whom to ask.
+        server: a server with the model.
         images: encoded images.
         examples: the same images as serialized tf.Examples.
 
     Raises:
-        ServerError: a request is not answered, or not with the contract's outputs.
+        ServerError: a request has no answer, or one without the contract's outputs.
     """
-    # As REST does: a proxy would look for this machine's server on its own.
+    # A proxy would look for the server on its own machine.
     direct = [("grpc.enable_http_proxy", 0)]
     with grpc.insecure_channel(server.grpc, options=direct) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -69,7 +69,7 @@ def answers(
 
 
 def batches(values: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """Cuts values into requests of at most 8 MiB, or of one value where it alone is larger."""
+    """Cuts values into requests of at most 16 values and 8 MiB; a larger value goes alone."""
     batch: list[bytes] = []
     size = 0
     for value in values:
@@ -83,7 +83,7 @@ def batches(values: Sequence[bytes]) -> Iterator[list[bytes]]:
 
 
 def milliseconds(server: RunningServer, images: Sequence[bytes]) -> tuple[float, ...]:
-    """Times a REST request for each image by itself, one after the other."""
+    """Sends each image in a REST request of its own, one after the other, and times it."""
     times = []
     for image in images:
         start = time.perf_counter()
@@ -93,7 +93,7 @@ def milliseconds(server: RunningServer, images: Sequence[bytes]) -> tuple[float,
 
 
 def classes(server: RunningServer, example: bytes) -> list[str]:
-    """Returns the class names in their order, as the classify signature gives them."""
+    """Returns the class names in the order in which the classify signature gives them."""
     features = tf.train.Example.FromString(example).features.feature
     (image,) = features[IMAGE].bytes_list.value
     body = {
@@ -102,7 +102,7 @@ def classes(server: RunningServer, example: bytes) -> list[str]:
     }
     answer = post(f"{server.rest}:classify", body, _SECONDS)
     try:
-        # The documents of TF Serving say `result`, its code `results`.
+        # TF Serving's documentation says `result`, its code `results`.
         (pairs,) = answer.get("results", answer.get("result"))
         return [label for label, _ in pairs]
     except (AttributeError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What a served answer must be; pure functions that end in sentences."""
+"""Compares served answers with what they must be; pure functions that return sentences."""
 
 from __future__ import annotations
 
@@ -8,33 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from components.serving_validator.options import Serving
+
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """What the server must keep to.
-
-    Attributes:
-        images: how many images of the test split are sent.
-        tolerance: how far a probability may be from the Evaluator's.
-        p50_ms: median time of an answer to one image over REST, in milliseconds; None: any.
-        p99_ms: 99th percentile of that time; None: any.
-        memory_mb: peak memory of the server process in MiB; None: any.
-        load_seconds: time from start to AVAILABLE.
-    """
-
-    images: int
-    tolerance: float
-    p50_ms: float | None
-    p99_ms: float | None
-    memory_mb: float | None
-    load_seconds: float
-
-
-@dataclass(frozen=True)
 class Answers:
-    """What came back for all images: probabilities [images, classes], and label and score each."""
+    """The answers to all images in one way of asking: probabilities are [images, classes]."""
 
     way: str
     probabilities: Floats
@@ -44,29 +25,29 @@ class Answers:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the server took: milliseconds for each request of one image, and peak MiB."""
+    """What the server needed: milliseconds for each request of one image, and peak MiB."""
 
     milliseconds: tuple[float, ...]
     memory_mb: float
 
     def percentile(self, percent: float) -> float:
-        """Returns the milliseconds that this share of requests did not exceed."""
+        """Returns the milliseconds within which this percentage of the requests was answered."""
         return float(np.percentile(self.milliseconds, percent))
 
 
 def wrong_answers(
     answers: Answers, expected: Floats, labels: Sequence[str], tolerance: float
 ) -> list[str]:
-    """Compares answers with what the Evaluator saw.
+    """Compares answers with the probabilities that the Evaluator judged.
 
     Args:
-        answers: of one way to ask.
+        answers: those of one way of asking.
         expected: probabilities [images, classes] by the evaluation signature.
         labels: class names; the index in this list is the class id.
         tolerance: largest difference that passes.
 
     Returns:
-        A sentence for each kind of mistake; none where all is right.
+        A sentence for each kind of mistake.
     """
     found = answers.probabilities
     if found.shape != expected.shape:
@@ -75,7 +56,7 @@ def wrong_answers(
             f" {list(expected.shape)}"
         ]
     sentences = []
-    # Where one of them is NaN, the difference is, and no comparison with it is true.
+    # A NaN makes the difference NaN, and no comparison with NaN is true.
     off = ~(np.abs(found - expected).max(axis=1) <= tolerance)
     if off.any():
         largest = np.abs(found - expected).max()
@@ -96,8 +77,8 @@ def wrong_answers(
     return sentences
 
 
-def exceeded(measured: Measured, bounds: Bounds) -> list[str]:
-    """Says which bounds of latency and memory the server did not keep to."""
+def exceeded(measured: Measured, bounds: Serving) -> list[str]:
+    """Says which bounds of latency and memory the server exceeded, a sentence each."""
     values = (
         ("median latency", measured.percentile(50), bounds.p50_ms, "ms"),
         ("99th percentile of latency", measured.percentile(99), bounds.p99_ms, "ms"),

@@ -1,85 +1,54 @@
-"""The ServingValidator component.
+"""The ServingValidator component: a model is pushed only if a server answers with it as expected.
 
-It stands where TFX has InfraValidator, which needs Docker and does not compile for Kubeflow
-Pipelines v2, and it asks for more: the served answers must be those that the Evaluator judged.
+It replaces TFX's InfraValidator, which needs Docker and does not compile for Kubeflow Pipelines v2,
+and it checks more: the served answers must be those that the Evaluator judged.
 """
 
-from __future__ import annotations
-
-import dataclasses
-import json
+# No `from __future__ import annotations` here: TFX reads the annotations of `ServingValidator`.
 import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tfx import types
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.components.base import base_component
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils, channel_utils, component_spec, standard_artifacts
+from tfx.types import artifact_utils
 from tfx.types.channel import BaseChannel
+from tfx.types.standard_artifacts import Examples, InfraBlessing, Model
 from tfx.utils import io_utils, json_utils, path_utils
 
-from components.serving_validator import asking, checks, server_process
-from components.serving_validator.checks import Bounds, Floats, Measured
+from components.serving_validator import asking, check, checks, server_process
+from components.serving_validator.check import ServingCheck
+from components.serving_validator.checks import Floats, Measured
+from components.serving_validator.options import Serving
 from trainer import fingerprint
 from trainer.features import EVALUATION, IMAGE, PROBABILITIES
 
-MODEL_KEY = "model"
-EXAMPLES_KEY = "examples"
 BLESSING_KEY = "blessing"
-REPORT_FILE = "report.json"
 LOG_FILE = "server.log"
-_OPTIONS_KEY = "options"
 _SPLIT = "test"
 # What TFX's Pusher looks for.
 _BLESSED_KEY = "blessed"
 _FILES = {True: "INFRA_BLESSED", False: "INFRA_NOT_BLESSED"}
 
 
-class ServingValidatorSpec(component_spec.ComponentSpec):
-    """What goes into the component and comes out of it."""
-
-    PARAMETERS = {_OPTIONS_KEY: component_spec.ExecutionParameter(type=str)}
-    INPUTS = {
-        MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
-        EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
-    }
-    OUTPUTS = {BLESSING_KEY: component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing)}
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What was found.
-
-    Attributes:
-        reasons: sentences; none means that the model may be pushed.
-        p50_ms: median time of a request of one image, in milliseconds; None if not reached.
-        p99_ms: 99th percentile of that.
-        memory_mb: the server's peak memory in MiB.
-    """
-
-    reasons: tuple[str, ...]
-    p50_ms: float | None = None
-    p99_ms: float | None = None
-    memory_mb: float | None = None
-
-
 def validate(
-    model: str, examples: Sequence[bytes], labels: Sequence[str], bounds: Bounds, log: Path
-) -> Report:
-    """Serves a model and asks it.
+    model: str, examples: Sequence[bytes], labels: Sequence[str], options: Serving, log: Path
+) -> ServingCheck:
+    """Serves a model and sends it images in every way that its contract offers.
 
     Args:
         model: the SavedModel's folder.
-        examples: transformed examples, serialized, which hold the original images too.
+        examples: serialized transformed examples, which hold the original images too.
         labels: class names; the index in this list is the class id.
-        bounds: what must be kept to.
-        log: file for what the server prints.
+        options: tolerance and bounds.
+        log: file for the server's output.
     """
     images = [_image(example) for example in examples]
     raw = [_example(image) for image in images]
@@ -90,11 +59,11 @@ def validate(
             with server_process.serving(folder, log, largest) as server:
                 # While the server loads the model, this process does too.
                 evaluated = aside.submit(_evaluated, model, examples)
-                server.wait(bounds.load_seconds)
+                server.wait(options.load_seconds)
                 expected = evaluated.result()
                 reasons = []
                 for given in asking.answers(server, images, raw):
-                    reasons += checks.wrong_answers(given, expected, labels, bounds.tolerance)
+                    reasons += checks.wrong_answers(given, expected, labels, options.tolerance)
                 served = asking.classes(server, raw[0])
                 if served != list(labels):
                     reasons.append(
@@ -103,87 +72,73 @@ def validate(
                     )
                 measured = Measured(asking.milliseconds(server, images), server.peak_memory_mb())
         except server_process.ServerError as error:
-            return Report((str(error),))
-    reasons += checks.exceeded(measured, bounds)
-    return Report(
+            return ServingCheck((str(error),))
+    reasons += checks.exceeded(measured, options)
+    return ServingCheck(
         tuple(reasons), measured.percentile(50), measured.percentile(99), measured.memory_mb
     )
 
 
-class Executor(base_executor.BaseExecutor):
-    """Blesses a model that was served right."""
+@component
+def ServingValidator(  # noqa: N802, the name of a component
+    model: InputArtifact[Model],
+    examples: InputArtifact[Examples],
+    options: Parameter[str],
+    blessing: OutputArtifact[InfraBlessing],
+) -> None:
+    """Blesses a model if a server loads it and answers as the Evaluator judged it.
 
-    def Do(  # noqa: N802, the name is TFX's
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Validates and writes blessing, report and the server's log.
+    Args:
+        model: the candidate.
+        examples: the transformed examples.
+        options: see `serving_validator`.
+        blessing: the folder gets the blessing, the check and the server's log.
 
-        Raises:
-            ValueError: the test split holds no example.
-        """
-        blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
-        options = json_utils.loads(exec_properties[_OPTIONS_KEY])
-        bounds = Bounds(**options["bounds"])
-        examples = _read(input_dict[EXAMPLES_KEY], bounds.images)
-        model = path_utils.serving_model_path(
-            artifact_utils.get_single_instance(input_dict[MODEL_KEY]).uri
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / LOG_FILE
-            report = validate(model, examples, options["labels"], bounds, log)
-            fileio.makedirs(blessing.uri)
-            if log.exists():
-                io_utils.copy_file(str(log), os.path.join(blessing.uri, LOG_FILE), overwrite=True)
-        io_utils.write_string_file(
-            os.path.join(blessing.uri, REPORT_FILE), json.dumps(dataclasses.asdict(report))
-        )
-        blessed = not report.reasons
-        io_utils.write_string_file(os.path.join(blessing.uri, _FILES[blessed]), "")
-        blessing.set_int_custom_property(_BLESSED_KEY, int(blessed))
-
-
-class ServingValidator(base_component.BaseComponent):
-    """Blesses a model if a server loads it and answers real requests as the Evaluator saw it."""
-
-    SPEC_CLASS = ServingValidatorSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-    def __init__(
-        self, *, model: BaseChannel, examples: BaseChannel, labels: Sequence[str], bounds: Bounds
-    ) -> None:
-        """Declares the component.
-
-        Args:
-            model: channel of `Model`, the candidate.
-            examples: channel of transformed `Examples`.
-            labels: class names; the index in this list is the class id.
-            bounds: what the server must keep to.
-        """
-        options = {
-            "labels": list(labels),
-            "bounds": dataclasses.asdict(bounds),
-            # Unused, but a change of the code that asks or of the server that answers must not be
-            # answered from the cache.
-            "code": [
-                fingerprint.digest(("serving_validator",), {}, "components"),
-                fingerprint.digest(("",), {}, "serving"),
-            ],
-        }
-        super().__init__(
-            ServingValidatorSpec(
-                model=model,
-                examples=examples,
-                blessing=channel_utils.as_channel([standard_artifacts.InfraBlessing()]),
-                **{_OPTIONS_KEY: json_utils.dumps(options)},
-            )
-        )
+    Raises:
+        ValueError: the split `test` holds no example.
+    """
+    content = json_utils.loads(options)
+    serving = Serving.model_validate(content["serving"])
+    sent = _read(examples, serving.images)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / LOG_FILE
+        directory = path_utils.serving_model_path(model.uri)
+        found = validate(directory, sent, content["labels"], serving, log)
+        fileio.makedirs(blessing.uri)
+        if log.exists():
+            io_utils.copy_file(str(log), os.path.join(blessing.uri, LOG_FILE), overwrite=True)
+    io_utils.write_string_file(os.path.join(blessing.uri, check.FILE_NAME), found.to_json())
+    blessed = not found.reasons
+    io_utils.write_string_file(os.path.join(blessing.uri, _FILES[blessed]), "")
+    blessing.set_int_custom_property(_BLESSED_KEY, int(blessed))
 
 
-def _read(artifacts: list[types.Artifact], number: int) -> list[bytes]:
-    folder = artifact_utils.get_split_uri(artifacts, _SPLIT)
+def serving_validator(
+    *, model: BaseChannel, examples: BaseChannel, labels: Sequence[str], serving: Serving
+) -> base_component.BaseComponent:
+    """Declares the component.
+
+    Args:
+        model: channel of `Model`, the candidate.
+        examples: channel of transformed `Examples`.
+        labels: class names; the index in this list is the class id.
+        serving: the config's section.
+    """
+    options = {
+        "labels": list(labels),
+        "serving": serving.model_dump(mode="json"),
+        # Nothing reads it, but it lets TFX's cache key change with the code that asks and with the
+        # server that answers.
+        "code": [
+            fingerprint.digest(("serving_validator",), {}, "components"),
+            fingerprint.digest(("",), {}, "serving"),
+        ],
+    }
+    return ServingValidator(model=model, examples=examples, options=json_utils.dumps(options))
+
+
+def _read(examples: types.Artifact, number: int) -> list[bytes]:
+    folder = artifact_utils.get_split_uri([examples], _SPLIT)
     files = sorted(tf.io.gfile.glob(f"{folder}/*"))
     dataset = tf.data.TFRecordDataset(files, compression_type="GZIP").take(number)
     found = list(dataset.as_numpy_iterator())

@@ -1,9 +1,8 @@
-"""A server process on one model: TF Serving's binary where there is one, else our own server."""
+"""A server process for one model: TF Serving's binary where there is one, else our own server."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import math
 import re
@@ -17,7 +16,6 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from random import SystemRandom
 from typing import Any
 
 MODEL = "candidate"
@@ -25,25 +23,26 @@ _BINARY = "tensorflow_model_server"
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 10.0
 _LOG_CHARACTERS = 300
-_REQUEST_MB = 64  # what our own server takes by default
-_PORTS = range(20_000, 32_000)  # Linux gives whoever asks for any port one above these
-# The server is on this machine, which a proxy would look for on its own.
+_REQUEST_MB = 64  # the default of our own server
+# The line in which our own server tells its ports.
+_READY = re.compile(r'^\{"host": .*\}$', re.MULTILINE)
+# A proxy would connect to its own machine instead of this one.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class ServerError(Exception):
-    """The server does not start, does not load the model, or fails; a sentence says why."""
+    """The server does not start, does not load the model, or fails; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunningServer:
-    """A server that was started; it answers once `wait` has returned.
+    """A started server; it answers once `wait` has returned.
 
     Attributes:
         rest: address of the model, such as http://127.0.0.1:8501/v1/models/candidate.
-        grpc: host and port.
+        grpc: host and port. Both are empty until our own server tells its ports.
         process: the process.
-        log: the file with all that it prints.
+        log: the file of its output.
     """
 
     rest: str
@@ -55,14 +54,14 @@ class RunningServer:
         """Waits until the model is AVAILABLE.
 
         Raises:
-            ServerError: it is not by then, does not load, or the server has ended.
+            ServerError: the model is not AVAILABLE in time or does not load, or the server ends.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 end = self.log.read_text("utf-8", "replace").strip()[-_LOG_CHARACTERS:]
                 raise ServerError(f"the server ended with code {self.process.returncode}: {end}")
-            state = _status(self.rest)
+            state = _status(self.rest) if self.rest or self._told() else None
             if state is not None:
                 error = state["status"]
                 if error["error_code"] != "OK":
@@ -76,34 +75,48 @@ class RunningServer:
         raise ServerError(f"the model was not AVAILABLE within {seconds:g} seconds")
 
     def peak_memory_mb(self) -> float:
-        """Returns the most memory that the process ever had resident, in MiB (Linux)."""
+        """Returns the process's peak resident memory in MiB (Linux)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
         if found is None:
             raise ServerError("the server ended while it was measured")
         return int(found.group(1)) / 1024
 
+    def _told(self) -> bool:
+        """Reads the ports from the log; returns whether they are there yet."""
+        ready = _READY.search(self.log.read_text("utf-8", "replace"))
+        if ready is not None:
+            ports = json.loads(ready.group())
+            self.rest, self.grpc = _addresses(ports["port"], ports["grpc_port"])
+        return ready is not None
+
 
 @contextlib.contextmanager
 def serving(base_path: str, log: Path, image_bytes: int) -> Iterator[RunningServer]:
-    """Serves the newest version in a folder; the process is stopped whatever happens.
+    """Serves the newest version in a folder, and always stops the process.
 
     Args:
-        base_path: folder of numbered versions, local.
-        log: file for all that the server prints.
-        image_bytes: size of the largest image that it must take.
+        base_path: local folder of numbered versions.
+        log: file for the server's output.
+        image_bytes: size of the largest image that the server must take.
     """
-    port, grpc_port = _free_ports(2)
+    binary = shutil.which(_BINARY)
+    if binary is not None:
+        # For TF Serving, port 0 means no port at all.
+        port, grpc_port = _free_ports(2)
+        command = _tf_serving(binary, base_path, port, grpc_port)
+        rest, grpc = _addresses(port, grpc_port)
+    else:
+        command, rest, grpc = _our_own(base_path, image_bytes), "", ""
     with log.open("wb") as printed:
         process = subprocess.Popen(
-            [*_tied_to_us(), *_command(base_path, port, grpc_port, image_bytes)],
+            [*_tied_to_us(), *command],
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=subprocess.STDOUT,
         )
     try:
-        address = f"http://127.0.0.1:{port}/v1/models/{MODEL}"
-        yield RunningServer(address, f"127.0.0.1:{grpc_port}", process, log)
+        yield RunningServer(rest, grpc, process, log)
     finally:
         process.terminate()
         try:
@@ -117,7 +130,7 @@ def post(address: str, body: Any, seconds: float) -> Any:
     """Sends a REST request and returns the parsed answer.
 
     Raises:
-        ServerError: there is no answer, or it is an error.
+        ServerError: the server gives no answer, or an error.
     """
     request = urllib.request.Request(address, json.dumps(body).encode(), method="POST")
     return _read(request, seconds)
@@ -134,53 +147,54 @@ def _read(request: urllib.request.Request, seconds: float) -> Any:
         raise ServerError(f"the server gave no answer: {error}") from error
 
 
-def _command(base_path: str, port: int, grpc_port: int, image_bytes: int) -> list[str]:
-    binary = shutil.which(_BINARY)
-    if binary is not None:
-        return [
-            binary,
-            f"--rest_api_port={port}",
-            f"--port={grpc_port}",
-            f"--model_name={MODEL}",
-            f"--model_base_path={base_path}",
-            # Its default is five more attempts, a minute apart.
-            "--max_num_load_retries=0",
-        ]
-    # A process of its own, by name: components import nothing of serving.
+def _addresses(port: int, grpc_port: int) -> tuple[str, str]:
+    return f"http://127.0.0.1:{port}/v1/models/{MODEL}", f"127.0.0.1:{grpc_port}"
+
+
+def _tf_serving(binary: str, base_path: str, port: int, grpc_port: int) -> list[str]:
+    return [
+        binary,
+        f"--rest_api_port={port}",
+        f"--port={grpc_port}",
+        f"--model_name={MODEL}",
+        f"--model_base_path={base_path}",
+        # By default it makes five more attempts, a minute apart.
+        "--max_num_load_retries=0",
+    ]
+
+
+def _our_own(base_path: str, image_bytes: int) -> list[str]:
+    # The server runs as a module, because components do not import serving.
     return [
         *(sys.executable, "-m", "serving"),
         *("--model-base-path", base_path, "--model-name", MODEL),
-        *("--port", str(port), "--grpc-port", str(grpc_port)),
+        *("--port", "0", "--grpc-port", "0", "--json"),
         *_limit(image_bytes),
     ]
 
 
 def _limit(image_bytes: int) -> list[str]:
-    """Raises our own server's limit where an image, in base64 a third larger, would not fit."""
-    needed = math.ceil(image_bytes * 4 / 3 / 2**20) + 1  # 1 MiB is for the words around it
+    """Raises our own server's limit where an image would not fit; base64 adds a third to it."""
+    needed = math.ceil(image_bytes * 4 / 3 / 2**20) + 1  # 1 MiB for the rest of the request
     return ["--max-request-mb", str(needed)] if needed > _REQUEST_MB else []
 
 
 def _tied_to_us() -> list[str]:
-    """Has the kernel stop the server if this process is killed, where util-linux is there."""
+    """Lets the kernel stop the server when this process is killed, where setpriv is installed."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
 def _free_ports(number: int) -> list[int]:
-    """Finds ports that nobody is likely to take while the server starts, which takes seconds."""
-    return list(itertools.islice(filter(_is_free, SystemRandom().sample(_PORTS, 1000)), number))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe, contextlib.suppress(OSError):
-        probe.bind(("127.0.0.1", port))
-        return True
-    return False
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
 
 
 def _status(address: str) -> Any:
-    """Returns the state of the newest version; None where the server does not tell it yet."""
+    """Returns the state of the newest version; None while the server does not answer."""
     try:
         return _read(urllib.request.Request(address), _STOP_SECONDS)["model_version_status"][0]
     except ServerError:

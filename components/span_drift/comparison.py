@@ -21,16 +21,18 @@ def changes(
     max_divergence: float,
     max_label_distance: float,
 ) -> list[Change]:
-    """Measures with TensorFlow Data Validation how far features moved, and returns those too far.
+    """Measures by TensorFlow Data Validation which features drifted.
 
     Args:
         before: statistics of the earlier span, of one split.
         after: those of the later span.
-        features: names of the numeric features that are compared; those that either span lacks
-            are passed over.
+        features: names of the numeric features to compare; one that a span lacks is ignored.
         max_divergence: allowed Jensen-Shannon divergence of a numeric feature, in [0, 1].
-        max_label_distance: allowed L-infinity distance of the labels: how much the share of one
-            class may change, in [0, 1].
+        max_label_distance: allowed L-infinity distance of the labels: the largest change of one
+            class's share, in [0, 1].
+
+    Returns:
+        The changes beyond these bounds, the largest first.
     """
     earlier, later = _by_name(before), _by_name(after)
     both = earlier.keys() & later.keys()

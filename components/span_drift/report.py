@@ -1,27 +1,29 @@
-"""What differs between two spans: a JSON file, read without TensorFlow."""
+"""What differs between two spans, as a JSON file. This module loads no TensorFlow."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any
+
+import pydantic
 
 FILE_NAME = "drift.json"
 
 
 @dataclass(frozen=True)
 class Change:
-    """A feature whose values are spread differently in the two spans.
+    """A feature whose distribution differs between the two spans.
 
     Attributes:
         feature: its name.
         measure: "Jensen-Shannon divergence" or "L-infinity distance"; both in [0, 1].
-        value: what was measured.
-        threshold: what is allowed.
-        what: what stands for the feature: its mean, or the share of the class that moved furthest.
-        before: that in the earlier span.
-        after: that in this span.
+        value: the measured value.
+        threshold: the allowed value.
+        what: the figure that shows the change: the mean, or the share of the class that changed
+            most.
+        before: the figure in the earlier span.
+        after: the figure in this span.
     """
 
     feature: str
@@ -42,12 +44,12 @@ class Change:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """How a span compares with the one before that was accepted.
+    """How a span compares with the last accepted span before it.
 
     Attributes:
-        span: its number.
-        previous: the number of the one before; None if there is none.
-        changes: what drifted, the furthest first.
+        span: number of the span.
+        previous: number of the span before; None if there is none.
+        changes: what drifted, the largest change first.
     """
 
     span: int
@@ -61,6 +63,7 @@ class DriftReport:
     @classmethod
     def from_json(cls, text: str) -> DriftReport:
         """Reads what `as_json` wrote."""
-        fields: dict[str, Any] = json.loads(text)
-        changes = tuple(Change(**change) for change in fields.pop("changes"))
-        return cls(changes=changes, **fields)
+        return _JSON.validate_json(text)
+
+
+_JSON = pydantic.TypeAdapter(DriftReport)

@@ -1,6 +1,6 @@
-"""TFX's Transform, which is the longest step of most runs, telling how far it is.
+"""TFX's Transform, which here reports its progress: it is the longest step of most runs.
 
-TFX says nothing of it until it is done. What it does to the data is left as it is.
+TFX itself reports nothing before the step ends. The data comes out as from TFX's own.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from trainer import progress
 
 
 class Executor(executor.Executor):
-    """TFX's executor on a Beam pipeline that counts."""
+    """TFX's executor on a Beam pipeline that counts images."""
 
     def _make_beam_pipeline(self) -> beam.Pipeline:
         return _CountingPipeline(argv=self._beam_pipeline_args)
 
 
 class Transform(component.Transform):
-    """TFX's component with the executor above."""
+    """TFX's component, with the executor above."""
 
     EXECUTOR_SPEC = BeamExecutorSpec(Executor)
 
 
 class _CountingPipeline(beam.Pipeline):
-    """A Beam pipeline that counts the examples that the preprocessing function was applied to."""
+    """A Beam pipeline that counts the examples that the preprocessing function transforms."""
 
     def apply(self, transform: Any, pvalueish: Any = None, label: str | None = None) -> Any:
         result = super().apply(transform, pvalueish, label)
-        # Beam calls this once more inside for the label, and what is counted then is counted.
+        # For a label, Beam calls this method again inside, and that call counts.
         if label is not None or not isinstance(transform, tft_beam.TransformDataset):
             return result
         examples, metadata = result

@@ -1,26 +1,28 @@
 """The typed config: what a config file may say, and how it is read.
 
-The models of the sections are the one place where keys, defaults, ranges and their descriptions
-stand. The messages about a wrong config and the file that `retrain init` writes are both made from
-them. Nothing heavy is imported here, so a mistake in a config is told at once.
+The models of the sections declare keys, defaults, ranges and descriptions, once. Error messages,
+the file that `retrain init` writes and `docs/config.md` derive from them. Nothing heavy is
+imported here, so that the command line reports a mistake in a config at once.
 """
 
-from pipeline.config.data import Data, Splits
+from components.evaluator.catalogue import METRICS
+from components.evaluator.options import Evaluation, Thresholds
+from components.image_example_gen.options import Splits
+from components.pusher.options import Push
+from components.serving_validator.options import Serving
+from pipeline.config.data import Data
 from pipeline.config.error import ConfigError
-from pipeline.config.evaluation import METRICS, Evaluation, Thresholds
 from pipeline.config.kubeflow import Kubeflow, Step
 from pipeline.config.loading import (
     check_weights,
     load,
-    parse,
     read_label_file,
     read_labels,
     resolve,
     validate,
 )
-from pipeline.config.messages import allowed, properties, schema
-from pipeline.config.root import Beam, Config, Push
-from pipeline.config.serving import Serving
+from pipeline.config.root import Beam, Config
+from pipeline.config.yaml_text import parse
 from trainer.options.backbone import Backbone
 from trainer.options.image import Image
 from trainer.options.training import Trainer
@@ -42,17 +44,14 @@ __all__ = [
     "Step",
     "Thresholds",
     "Trainer",
-    "allowed",
     "check_weights",
     "did_you_mean",
     "is_remote",
     "load",
     "parse",
-    "properties",
     "read_label_file",
     "read_labels",
     "resolve",
-    "schema",
     "shown",
     "validate",
 ]

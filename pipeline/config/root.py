@@ -2,11 +2,12 @@
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pipeline.config.card import Card
+from components.evaluator.options import Evaluation
+from components.pusher.options import Push
+from components.report.options import Card
+from components.serving_validator.options import Serving
 from pipeline.config.data import Data
-from pipeline.config.evaluation import Evaluation
 from pipeline.config.kubeflow import Kubeflow
-from pipeline.config.serving import Serving
 from trainer.backbones import catalog
 from trainer.options.backbone import Backbone
 from trainer.options.export import Export
@@ -14,18 +15,6 @@ from trainer.options.image import Image
 from trainer.options.training import Trainer
 from trainer.options.tuning import Tuner
 from trainer.section import Location, Section, Texts, shown
-
-
-class Push(Section):
-    """Where models go that passed."""
-
-    keep: int = Field(5, ge=1, description="How many versions stay in the model store.")
-    model_store: Location | None = Field(
-        None,
-        description="Folder of versions that TF Serving watches; its own name is the model's in"
-        " requests. {name} stands for the pipeline's name. If left out, models/{name} in output.",
-        examples=["models/images"],
-    )
 
 
 class Beam(Section):

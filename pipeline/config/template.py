@@ -1,44 +1,38 @@
-"""Writes the commented config that a new pipeline starts from.
+"""The commented config that `retrain init` writes for a new pipeline, derived from the models."""
 
-The text is made from the models in `pipeline.config`, so it cannot fall behind them.
-"""
-
-import json
-import math
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
-from pipeline import config
+from pipeline.config import keys, loading
+from pipeline.config.yaml_text import inline
 
 _WIDTH = 100
 
 
 def render(name: str) -> str:
-    """Renders a config file of defaults in which every key is explained.
+    """Renders a config file of defaults that explains every key.
 
-    A key without a default value is commented out and shows an example. `data.root` is set to
-    `data/{name}`, for the user to change.
+    A key without a default is commented out and shows an example. `data.root` is `data/{name}`,
+    for the user to change.
 
     Args:
-        name: name of the pipeline.
+        name: the pipeline's name.
 
     Raises:
         ConfigError: the name is not allowed.
     """
     given = {"name": name, "data": {"root": f"data/{name}"}}
-    config.validate(given, "template")
+    loading.validate(given, "template")
     head = f"# Settings of the pipeline {name}. A key that is left out has the default given here."
-    return "\n".join([head, *_block(config.schema(), given, "", set())]) + "\n"
+    return "\n".join([head, *_block(keys.schema(), given, "", set())]) + "\n"
 
 
 def _block(
-    parent: Mapping[str, Any], values: Mapping[str, Any], indent: str, told: set[str]
+    parent: keys.Schema, values: Mapping[str, Any], indent: str, told: set[str]
 ) -> Iterator[str]:
     """Yields the lines of one mapping; `told` holds the descriptions that stand above already."""
-    for key, schema in config.properties(parent).items():
+    for key, schema in keys.properties(parent).items():
         value = values.get(key, schema.get("default"))
         description = schema["description"]
         if value is None and description in told:
@@ -48,59 +42,47 @@ def _block(
         if description not in told:
             told.add(description)
             yield from _comment(_explained(schema), indent)
-        item = config.properties(schema.get("items", {}))
-        if item:
-            yield from _entries(key, value, item, indent, told)
+        item = keys.properties(keys.items(schema) or {})
+        if item and value is not None:
+            yield from _nested({"properties": item}, f"{indent}# ", told)
+            yield f"{indent}{key}:"
+            yield from (f"{indent}  - {inline(one)}" for one in keys.changed(value, schema))
         elif isinstance(value, dict):
             yield f"{indent}{key}:"
             yield from _block(schema, value, f"{indent}  ", told)
         elif value is not None:
-            yield f"{indent}{key}: {_flow(value)}"
+            yield f"{indent}{key}: {inline(value)}"
         else:
             yield from _nested(schema, f"{indent}# ", told)
-            yield f"{indent}# {key}: {_flow(_example(schema))}"
+            yield f"{indent}# {key}: {inline(_example(schema))}"
 
 
-def _nested(parent: Mapping[str, Any], indent: str, told: set[str]) -> Iterator[str]:
+def _nested(parent: keys.Schema, indent: str, told: set[str]) -> Iterator[str]:
     """Explains the keys of a mapping that is not written out."""
-    for key, schema in config.properties(parent).items():
+    for key, schema in keys.properties(parent).items():
         if schema["description"] not in told:
             told.add(schema["description"])
             yield from _comment(f"{key}: {_explained(schema)}", indent)
         yield from _nested(schema, f"{indent}  ", told)
 
 
-def _entries(
-    key: str,
-    values: list[dict[str, Any]],
-    item: Mapping[str, Any],
-    indent: str,
-    told: set[str],
-) -> Iterator[str]:
-    """Yields a list of mappings, each with the keys that differ from their defaults."""
-    yield from _nested({"properties": item}, f"{indent}# ", told)
-    yield f"{indent}{key}:"
-    for entry in values:
-        given = {name: one for name, one in entry.items() if one != item[name].get("default")}
-        yield f"{indent}  - {_flow(given)}"
-
-
-def _explained(schema: Mapping[str, Any]) -> str:
-    """Says what a key is for, what it may be and what it is if left out."""
+def _explained(schema: keys.Schema) -> str:
+    """Says what a key is for, which values it allows, and its default."""
     sentences = [schema["description"]]
-    if not config.properties(schema):
-        sentences.append(f"Allowed: {config.allowed(schema)}.")
-        listed = config.properties(schema.get("items", {}))
-        told_below = listed or "default" not in schema
-        sentences.append("" if told_below else f"Default: {_flow(schema['default'])}.")
-    return " ".join(filter(None, sentences))
+    if not keys.properties(schema):
+        sentences.append(f"Allowed: {keys.allowed(schema)}.")
+        # The entries of a list of mappings stand right below.
+        below = keys.properties(schema.get("items", {}))
+        if "default" in schema and not below:
+            sentences.append(f"Default: {inline(schema['default'])}.")
+    return " ".join(sentences)
 
 
-def _example(schema: Mapping[str, Any]) -> Any:
-    """Takes the example that the models give for a key, or makes one of its first key's."""
+def _example(schema: keys.Schema) -> Any:
+    """Returns the example that the models give for a key, or builds one from its first key."""
     if "examples" in schema:
         return schema["examples"][0]
-    key, nested = next(iter(config.properties(schema).items()))
+    key, nested = next(iter(keys.properties(schema).items()))
     return {key: _example(nested)}
 
 
@@ -114,10 +96,3 @@ def _comment(text: str, indent: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def _flow(value: object) -> str:
-    """Writes a value on one line, in quotes where the config's reader would take it for another."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True)
-    text = text.removesuffix("...\n").strip()
-    return text if config.parse(text, "template") == value else json.dumps(value)

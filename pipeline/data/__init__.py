@@ -1,1 +1,1 @@
-"""The images that come in: spans, what a TFRecord holds, and ingest."""
+"""The data that comes in: spans, the first records of a file, and ingest."""

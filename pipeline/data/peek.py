@@ -1,26 +1,39 @@
-"""Reads the first records of a TFRecord file, to check data before anything heavy loads.
+"""Reads the first records of a TFRecord file before anything heavy loads.
 
-Every library in the stack that reads TFRecord files or tf.Example messages imports TensorFlow,
-which takes about 8 seconds; a config or data error has to be told within one. So the framing is
-read by `components.tfrecord_file`, as in the pipeline, and this module decodes tf.Example itself,
-and no more of it than that check needs.
+A data error is told within a second, but TensorFlow, which brings tf.Example, takes eight to load.
+So `components.tfrecord_file` reads the framing, as in the pipeline, and this module declares
+tf.Example to protobuf anew, in a pool of its own, where it never meets TensorFlow's.
 
 Sources:
     tf.Example: tensorflow/core/example/example.proto and feature.proto
-    Wire format: https://protobuf.dev/programming-guides/encoding
 """
 
+from __future__ import annotations
+
+import functools
 import itertools
-import struct
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 
 from components import tfrecord_file
 
 Values = list[bytes] | list[float] | list[int]
 
-_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
-_BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
+# Message -> the names and types of its fields, which protobuf numbers from 1; * means repeated.
+_MESSAGES = {
+    "BytesList": {"value": "bytes*"},
+    "FloatList": {"value": "float*"},
+    "Int64List": {"value": "int64*"},
+    "Feature": {"bytes_list": "BytesList", "float_list": "FloatList", "int64_list": "Int64List"},
+    "Entry": {"key": "string", "value": "Feature"},
+    "Features": {"feature": "Entry*"},
+    "Example": {"features": "Features"},
+}
 
 
 def examples(path: str | Path, limit: int) -> Iterator[dict[str, Values]]:
@@ -52,99 +65,52 @@ def decode(record: bytes) -> dict[str, Values]:
     Raises:
         ValueError: the bytes are no tf.Example.
     """
-    decoded: dict[str, Values] = {}
-    for features in _messages(record, 1):
-        for entry in _messages(features, 1):
-            # Either field of a map's entry is left out when it is empty.
-            name = b"".join(_messages(entry, 1)[-1:]).decode("utf-8")
-            decoded[name] = _feature(b"".join(_messages(entry, 2)[-1:]))
-    return decoded
+    example = _example_class()()
+    try:
+        with warnings.catch_warnings():
+            # protobuf only warns where it stops before the end.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            parsed = example.ParseFromString(record)
+    except DecodeError:
+        parsed = -1
+    if parsed != len(record):
+        raise ValueError("it is no tf.Example")
+    # Of an entry that comes twice, the last one counts, as in protobuf's own maps.
+    return {entry.key: _values(entry.value) for entry in example.features.feature}
 
 
-def _feature(message: bytes) -> Values:
-    """Decodes a tf.train.Feature, in which the last of the three lists holds."""
-    values: Values = []
-    for number, _, content in _fields(message):
-        if number == _BYTES_LIST:
-            values = _messages(_as_bytes(content), 1)
-        elif number == _FLOAT_LIST:
-            values = _floats(_as_bytes(content))
-        elif number == _INT64_LIST:
-            values = _integers(_as_bytes(content))
-    return values
+def _values(feature: Any) -> Values:
+    kind = feature.WhichOneof("kind")
+    return list(getattr(feature, kind).value) if kind else []
 
 
-def _floats(message: bytes) -> list[float]:
-    """Decodes a FloatList, packed (one run of bytes) or not (a field for each value)."""
-    values: list[float] = []
-    for number, wire_type, content in _fields(message):
-        if number == 1 and wire_type in (_FIXED32, _LENGTH_DELIMITED):
-            packed = _as_bytes(content)
-            if len(packed) % 4:
-                raise ValueError("a list of floats has a length that is no multiple of 4 bytes")
-            values.extend(struct.unpack(f"<{len(packed) // 4}f", packed))
-    return values
+@functools.cache
+def _example_class() -> Any:
+    """Returns the message class of tf.Example.
 
-
-def _integers(message: bytes) -> list[int]:
-    """Decodes an Int64List, packed or not; varints hold negative numbers modulo 2^64."""
-    unsigned: list[int] = []
-    for number, _, content in _fields(message):
-        if number != 1:
-            continue
-        if isinstance(content, int):
-            unsigned.append(content)
-            continue
-        position = 0
-        while position < len(content):
-            value, position = _varint(content, position)
-            unsigned.append(value)
-    return [value - (1 << 64) if value >> 63 else value for value in unsigned]
-
-
-def _messages(message: bytes, wanted: int) -> list[bytes]:
-    """Lists the contents of all fields that have this number, which must hold bytes."""
-    return [_as_bytes(content) for number, _, content in _fields(message) if number == wanted]
-
-
-def _as_bytes(content: int | bytes) -> bytes:
-    if isinstance(content, int):
-        raise ValueError("it is no tf.Example: a number stands where a message is expected")
-    return content
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int, int | bytes]]:
-    """Yields the number, wire type and content of each field; varints as int, all else as bytes."""
-    position = 0
-    while position < len(message):
-        tag, position = _varint(message, position)
-        number, wire_type = tag >> 3, tag & 7
-        if wire_type == _VARINT:
-            value, position = _varint(message, position)
-            yield number, wire_type, value
-            continue
-        if wire_type == _LENGTH_DELIMITED:
-            length, position = _varint(message, position)
-        elif wire_type in (_FIXED32, _FIXED64):
-            length = 4 if wire_type == _FIXED32 else 8
-        else:
-            raise ValueError(f"it is no tf.Example: wire type {wire_type} does not occur in one")
-        end = position + length
-        if end > len(message):
-            raise ValueError("it is no tf.Example: a field is longer than the record")
-        yield number, wire_type, message[position:end]
-        position = end
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """Decodes a varint, low 7 bits first; returns it and the position behind it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(message):
-            break
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, position
-    raise ValueError("it is no tf.Example: a number in it does not end")
+    A map is declared as what it is in the bytes: repeated entries of key and value.
+    """
+    field_type = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="peek.proto", package="peek", syntax="proto3")
+    for message_name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=message_name)
+        for number, (name, kind) in enumerate(fields.items(), start=1):
+            field = message.field.add(name=name, number=number)
+            repeated = kind.endswith("*")
+            field.label = field_type.LABEL_REPEATED if repeated else field_type.LABEL_OPTIONAL
+            base = kind.removesuffix("*")
+            if base in _MESSAGES:
+                field.type, field.type_name = field_type.TYPE_MESSAGE, f".peek.{base}"
+            else:
+                field.type = field_type.Type.Value(f"TYPE_{base.upper()}")
+            if message_name == "Feature":
+                field.oneof_index = 0
+        if message_name == "Feature":
+            message.oneof_decl.add(name="kind")
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    descriptor = pool.FindMessageTypeByName("peek.Example")
+    # The newer protobuf has the function, the older one the class.
+    if hasattr(message_factory, "GetMessageClass"):
+        return message_factory.GetMessageClass(descriptor)
+    return message_factory.MessageFactory(pool).GetPrototype(descriptor)

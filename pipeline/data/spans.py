@@ -1,8 +1,8 @@
-"""Where the data lies and whether it fits the config, found out before anything heavy loads.
+"""Finds the data and checks that it fits the config, before anything heavy loads.
 
-A span is one delivery of data. Spans lie in `{root}/span-{N}/{split}/*.tfrecord*`, or without split
-folders in `{root}/span-{N}/*.tfrecord*`. A root that holds split folders or files itself is span 0.
-Other folders do not count, so that a writer can fill `_span-{N}` and publish it by renaming it.
+A span is one delivery of data. Its files are `{root}/span-{N}/{split}/*.tfrecord*`, or, without
+split folders, `{root}/span-{N}/*.tfrecord*`. A root that itself holds split folders or files is
+span 0. Other folders are ignored, so a writer can fill `_span-{N}` and publish it by renaming it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ SPLITS = ("train", "val", "test")
 
 _FILES = "*.tfrecord*"
 _PREFIX = "span-"
-# Enough to see labels that do not fit, few enough to stay well under a second with photographs.
+# Enough to find labels that do not fit; few enough to take well under a second.
 _RECORDS_PER_FILE = 64
 _RECORDS_IN_ALL = 1024
 _NAMES_IN_MESSAGE = 10
@@ -27,16 +27,16 @@ _IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
 
 @dataclass(frozen=True)
 class Span:
-    """One span and how TFX's ExampleGen finds it.
+    """One span, and where TFX's ExampleGen finds it.
 
     Attributes:
         number: the span's number.
         path: the folder that holds its split folders or files.
         base: ExampleGen's input base: the root that holds all spans.
-        splits: names of its split folders; empty if the data is still to be cut by a hash.
-        patterns: split name -> pattern of its files, relative to `base`. In a numbered span the
-            number is written `{SPAN}`, which ExampleGen fills in and records.
-        numbered: whether it lies in a `span-{N}` folder; if not, it is span 0.
+        splits: names of its split folders; empty if a hash is still to cut the data.
+        patterns: split name -> pattern of its files, relative to `base`. A numbered span has
+            `{SPAN}` for its number, which ExampleGen fills in and records.
+        numbered: whether its folder is `span-{N}`; if not, it is span 0.
     """
 
     number: int
@@ -48,13 +48,13 @@ class Span:
 
 
 def find(config: Config) -> Span:
-    """Finds the span that the config asks for, the newest of its window, and how it is split.
+    """Finds the span that the config asks for: the newest of its window.
 
-    Lists folders only; of remote roots too, at the price of loading TensorFlow.
+    It only lists folders. For a remote root it loads TensorFlow to do so.
 
     Raises:
-        ConfigError: the root or the span is missing, or files and folders are not laid out as a
-            span is, or those of the window not alike.
+        ConfigError: the root or the span is missing, files and folders are not laid out as in a
+            span, or the spans of the window are not laid out alike.
     """
     root = config.data.root
     numbers, flat = _spans_in(root)
@@ -77,14 +77,14 @@ def find(config: Config) -> Span:
         folder = f"{root}/{_PREFIX}{older}"
         if older in available and _splits_in(folder) != splits:
             raise ConfigError(
-                f"data.window: found {config.data.window}, which takes in {folder}; allowed: spans"
-                f" that all come in train, val and test or all do not, and {path} is otherwise"
+                f"data.window: found {config.data.window}, which includes {folder}; allowed: spans"
+                f" that all have train, val and test or all have none, and {path} differs"
             )
     return _span(number, path, root, splits, in_folders=bool(numbers))
 
 
 def numbered(root: str, splits: Sequence[str]) -> Span:
-    """Describes spans in a root that cannot be listed from here."""
+    """Describes the spans of a root that this machine cannot list."""
     return _span(0, f"{root}/{_PREFIX}0", root, splits, in_folders=True)
 
 
@@ -104,13 +104,13 @@ def _span(number: int, path: str, root: str, splits: Sequence[str], *, in_folder
 def check(config: Config) -> Span:
     """Finds the span and checks that some of its first records fit the labels.
 
-    Single records that do not fit, and what stands behind a damage, are for the run to set aside.
-    Where none fits, it is the config or the data as a whole that is wrong, and that is told now.
-    Of remote roots, no record is read.
+    The run quarantines single records that do not fit, and reads files up to their damage. If no
+    record fits, the config or the data as a whole is wrong, and this says so at once. No record of
+    a remote root is read.
 
     Raises:
-        ConfigError: as `find` and `read_labels` do, and if a split holds no record, or of the
-            records looked at none has an image and a label that fit; the first reason is given.
+        ConfigError: as `find` and `read_labels` do; a split has no record; or no record that was
+            read has an image and a label that fit, and then the first reason is given.
     """
     span = find(config)
     labels = read_labels(config)
@@ -135,14 +135,14 @@ def check(config: Config) -> Span:
 
 
 def _spans_in(root: str) -> tuple[set[int], bool]:
-    """Returns the numbers of the spans in a root, and whether it is a span itself."""
+    """Returns the numbers of the spans in a root, and whether the root itself is a span."""
     folders, files = _listing(root)
     numbers = set()
     for folder in folders:
         if not folder.startswith(_PREFIX):
             continue
         digits = folder.removeprefix(_PREFIX)
-        # ExampleGen fails on any other name that its pattern matches, so these cannot be ignored.
+        # ExampleGen fails on any other name that matches its pattern, so it cannot be ignored.
         if not digits.isdecimal() or digits != str(int(digits)):
             raise ConfigError(
                 f"{root}/{folder}: found {shown(digits)} for a span's number; allowed: 0, 1, 2, …"
@@ -160,7 +160,7 @@ def _spans_in(root: str) -> tuple[set[int], bool]:
 
 
 def _splits_in(path: str) -> tuple[str, ...]:
-    """Returns the names of a span's split folders; none if files lie in the span itself."""
+    """Returns the names of a span's split folders; none if the span itself holds files."""
     folders, files = _listing(path)
     splits = tuple(split for split in SPLITS if split in folders)
     if files and splits:
@@ -182,7 +182,7 @@ def _splits_in(path: str) -> tuple[str, ...]:
 def _check_file(
     path: str, limit: int, labels: Sequence[str], ids: Mapping[str, int]
 ) -> tuple[int, ConfigError | None]:
-    """Checks the first records of a file; returns how many fit, and what is the matter first."""
+    """Checks the first records of a file; returns the number that fit, and the first problem."""
     fit = number = 0
     problem: ConfigError | None = None
     try:
@@ -209,7 +209,7 @@ def _check_example(
                 f"{where}: {feature}: found {len(example[feature])} values; allowed: one"
             )
     encoded, label, text = (next(iter(example.get(f, [])), None) for f in (IMAGE, LABEL, TEXT))
-    if text == b"":  # which stands for none, as when the images come in
+    if text == b"":  # stands for none, as for ImageExampleGen
         text = None
     if not isinstance(encoded, bytes) or not encoded.startswith(_IMAGE_STARTS):
         found = "nothing" if encoded is None else "something else"
@@ -246,7 +246,7 @@ def _listed(names: Sequence[str]) -> str:
 def _listing(folder: str) -> tuple[list[str], list[str]]:
     """Lists the names of a folder's folders and of its TFRecord files, sorted.
 
-    TFRecord files with a leading dot or underscore count, as ExampleGen's pattern matches them too.
+    Files with a leading dot or underscore count, as ExampleGen's pattern matches them too.
     """
     try:
         entries = _remote_entries(folder) if is_remote(folder) else _local_entries(folder)
@@ -266,7 +266,7 @@ def _local_entries(folder: str) -> dict[str, bool]:
 
 
 def _remote_entries(folder: str) -> dict[str, bool]:
-    # Heavy, so only where nothing else in the stack can list the folder.
+    # Heavy, but nothing else in the stack can list the folder.
     import tensorflow as tf
 
     try:

@@ -16,12 +16,11 @@ from components.evaluator.component import Evaluator
 from components.production_model.component import ProductionModel
 from components.pusher.component import Pusher
 from components.report.component import Report
-from components.serving_validator.checks import Bounds
-from components.serving_validator.component import ServingValidator
+from components.serving_validator.component import serving_validator
 from components.span_drift.component import SpanDrift
 from pipeline.config import Config
 from pipeline.data.spans import Span
-from pipeline.graph import evaluation, nodes, parts
+from pipeline.graph import nodes, parts
 
 _Component = TypeVar("_Component", bound=BaseComponent)
 
@@ -126,17 +125,15 @@ class _Story:
             examples=self.embedded,
             model=self.model,
             baseline_model=self.production,
-            example_splits=["test"],
-            eval_config=evaluation.eval_config(self.config.evaluation, self.labels),
             labels=self.labels,
-            slice_bounds=evaluation.slice_bounds(self.config.evaluation),
+            evaluation=self.config.evaluation,
         )
         self._add(nodes.EVALUATOR, self.evaluator)
-        self.serving_validator = ServingValidator(
+        self.serving_validator = serving_validator(
             model=self.model,
             examples=self.embedded,
             labels=self.labels,
-            bounds=Bounds(**self.config.serving.model_dump()),
+            serving=self.config.serving,
         )
         self._add(nodes.SERVING_VALIDATOR, self.serving_validator)
         self.serving_validator.add_upstream_node(self.evaluator)
@@ -173,9 +170,7 @@ class _Story:
             serving=self.serving_validator.outputs["blessing"],
             production=self.production,
             pushed=self.pusher.outputs["pushed_model"],
-            name=self.config.name,
             labels=self.labels,
-            card=self.config.card.model_dump(),
             config=self.config.model_dump(mode="json"),
             commit=commit,
         )

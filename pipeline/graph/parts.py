@@ -11,8 +11,8 @@ from tfx.components import StatisticsGen, Trainer, Tuner
 from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_pb2
 from tfx.types.channel import BaseChannel
 
-from components.image_example_gen.checks import Checks
 from components.image_example_gen.component import ImageExampleGen
+from components.image_example_gen.options import Rules
 from components.transform.component import Transform
 from pipeline.config import Config, ConfigError, Data, Splits
 from pipeline.data.spans import SPLITS, Span
@@ -41,7 +41,7 @@ def example_gen(config: Config, span: Span, labels: Sequence[str]) -> ImageExamp
     return ImageExampleGen(
         input_base=span.base,
         input_config=_patterns(span),
-        checks=_checks(data, labels),
+        rules=Rules(labels=tuple(labels), group=data.group, checks=data.checks),
         output_config=None if span.splits else _cut(data.splits),
         range_config=_window(data) if span.numbered else None,
     )
@@ -132,15 +132,6 @@ def _cut(splits: Splits) -> example_gen_pb2.Output:
             ]
         )
     )
-
-
-def _checks(data: Data, labels: Sequence[str]) -> Checks:
-    """Returns what each record is checked for.
-
-    The bounds of the DataGate are no part of it, so that another bound reads no span again.
-    """
-    options = data.checks.model_dump(exclude={"max_quarantined", "min_class_images"})
-    return Checks(labels=tuple(labels), group=data.group, **options)
 
 
 def recipe(config: Config, labels: Sequence[str]) -> preprocessing.Recipe:

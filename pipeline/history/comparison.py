@@ -1,4 +1,4 @@
-"""Two runs side by side: `retrain compare`."""
+"""Compares two runs: `retrain compare`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.evaluator import predictions
-from components.evaluator.predictions import Answers, Ints, Predictions
+from components.evaluator.catalogue import METRICS, ON_THE_PAGE
+from components.evaluator.predictions import Ints, Predicted, Predictions
 from components.report import bootstrap
 from components.report.component import OPTIONS_KEY
-from components.report.judgement import LOWER_IS_BETTER, METRICS
 from components.report.page import Interval
 from pipeline.config import ConfigError
 from pipeline.graph import nodes
@@ -30,7 +30,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Setting:
-    """A config key whose values differ; None where a run does not have it."""
+    """A config key whose values differ; None if a run does not have it."""
 
     key: str
     first: Any
@@ -42,9 +42,9 @@ class Difference:
     """A metric of both runs.
 
     Attributes:
-        metric: TFMA's name.
+        metric: its name in the catalogue.
         first: TFMA's number for the first run, on its own test split.
-        second: that for the second run.
+        second: the same for the second run.
         interval: of second minus first on the test images that both runs have; None if there are
             none.
     """
@@ -56,15 +56,16 @@ class Difference:
 
     @property
     def reading(self) -> str:
-        """Says what the interval says of the second run: better, worse, or not clear."""
+        """Returns what the interval says of the second run: better, worse or not clear."""
         if self.interval is None or self.interval.low <= 0 <= self.interval.high:
             return "not clear"
-        return "better" if (self.interval.low > 0) != (self.metric in LOWER_IS_BETTER) else "worse"
+        rises, lower_is_better = self.interval.low > 0, METRICS[self.metric].lower_is_better
+        return "better" if rises != lower_is_better else "worse"
 
 
 @dataclass(frozen=True)
 class Changed:
-    """A test image that one run gets right and the other wrong; `digest` is hexadecimal."""
+    """A test image that one run predicts right and the other wrong; `digest` is hexadecimal."""
 
     digest: str
     truth: str
@@ -78,11 +79,11 @@ class Comparison:
 
     Attributes:
         runs: their ids.
-        settings: what was asked for differently; None where a run's config is not recorded.
-        commits: git commits of the code; "" where not recorded.
+        settings: the config keys that differ; None if a run's config is not recorded.
+        commits: git commits of the code; "" if not recorded.
         metrics: metrics of both.
         images: test images of each run, and of both.
-        broken: images that went from right to wrong, the second run's surest first.
+        broken: images that went from right to wrong, the second run's highest score first.
         mended: images that went from wrong to right.
     """
 
@@ -100,8 +101,8 @@ def compare(history: History, first: str, second: str) -> Comparison:
 
     Args:
         history: the pipeline's.
-        first: a run's id; differences are from it to the second.
-        second: another one's.
+        first: the id of a run; differences are from it to the second.
+        second: the id of another run.
 
     Raises:
         ConfigError: a run was not evaluated, or kept no predictions.
@@ -110,21 +111,20 @@ def compare(history: History, first: str, second: str) -> Comparison:
     one, other = judged
     rows, others = _common(one.predictions, other.predictions)
     labels = one.predictions.labels[rows]
-    answers = _rows(one.predictions.candidate, rows), _rows(other.predictions.candidate, others)
+    found = _rows(one.predictions.candidate, rows), _rows(other.predictions.candidate, others)
     intervals: Mapping[str, Interval] = {}
     if len(rows):
-        models = [bootstrap.measure(labels, found) for found in reversed(answers)]
-        _, intervals = bootstrap.intervals(len(rows), *models)
-    right = [found.guess == labels for found in answers]
-    order = np.argsort(-answers[1].score, kind="stable")
+        _, intervals = bootstrap.intervals(labels, *reversed(found))
+    right = [model.prediction == labels for model in found]
+    order = np.argsort(-found[1].score, kind="stable")
 
     def changed(chosen: Any) -> tuple[Changed, ...]:
         return tuple(
             Changed(
                 digest=one.predictions.digests[rows[row]].hex(),
                 truth=one.labels[labels[row]],
-                first=one.labels[answers[0].guess[row]],
-                second=other.labels[answers[1].guess[row]],
+                first=one.labels[found[0].prediction[row]],
+                second=other.labels[found[1].prediction[row]],
             )
             for row in order
             if chosen[row]
@@ -136,7 +136,7 @@ def compare(history: History, first: str, second: str) -> Comparison:
         commits=(one.commit, other.commit),
         metrics=tuple(
             Difference(name, one.metrics[name], other.metrics[name], intervals.get(name))
-            for name in METRICS
+            for name in (metric.name for metric in ON_THE_PAGE)
             if name in one.metrics and name in other.metrics
         ),
         images=(len(one.predictions.labels), len(other.predictions.labels), len(rows)),
@@ -147,7 +147,7 @@ def compare(history: History, first: str, second: str) -> Comparison:
 
 @dataclass(frozen=True)
 class _Judged:
-    """What is known of a run that was evaluated."""
+    """A run that was evaluated."""
 
     metrics: Mapping[str, float]
     labels: tuple[str, ...]
@@ -161,7 +161,7 @@ class _Judged:
         evaluation = history.output(run, nodes.EVALUATOR, "evaluation")
         found = predictions.read(evaluation.uri) if card and evaluation else None
         if card is None or found is None:
-            raise ConfigError(f"run {run}: there are no answers to test images to compare")
+            raise ConfigError(f"run {run}: there are no predictions to compare")
         options = history.parameter(run, nodes.REPORT, OPTIONS_KEY) or {}
         return cls(
             card.metrics,
@@ -173,15 +173,16 @@ class _Judged:
 
 
 def _common(one: Predictions, other: Predictions) -> tuple[Ints, Ints]:
-    """Returns the rows of the images that both have; of equal images, one."""
+    """Returns the rows of the images that both have; of equal images, the first."""
     _, rows, others = np.intersect1d(
         np.array(one.digests, object), np.array(other.digests, object), return_indices=True
     )
     return rows, others
 
 
-def _rows(answers: Answers, rows: Ints) -> Answers:
-    return Answers(*(getattr(answers, field.name)[rows] for field in dataclasses.fields(Answers)))
+def _rows(model: Predicted, rows: Ints) -> Predicted:
+    names = (field.name for field in dataclasses.fields(Predicted))
+    return Predicted(*(getattr(model, name)[rows] for name in names))
 
 
 def _settings(

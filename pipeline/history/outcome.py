@@ -9,10 +9,11 @@ from pathlib import Path
 
 from components.edge_gate.component import PARITY_FILE, PARITY_KEY, Parity
 from components.evaluator.scorecard import FILE_NAME, Scorecard
-from components.image_example_gen import report
+from components.image_example_gen import intake
 from components.pusher import component as pusher
 from components.report.component import PAGE_FILE, REPORT_KEY
-from components.serving_validator import component as serving_validator
+from components.serving_validator import check as serving_check
+from components.serving_validator.component import BLESSING_KEY
 from components.span_drift import report as span_drift
 from components.span_drift.report import DriftReport
 from pipeline.graph import nodes as graph
@@ -48,7 +49,7 @@ class Outcome:
     path: str | None
     reasons: tuple[str, ...]
     log: str
-    data: report.Report | None = None
+    data: intake.Intake | None = None
     drift: DriftReport | None = None
     page: str | None = None
     edge: Parity | None = None
@@ -87,9 +88,9 @@ def read(
         path = pushed.custom_properties[pusher.DESTINATION_KEY].string_value
     elif not verdict:
         verdict = "refused"
-        reasons = tuple(miss.sentence() for miss in scorecard.misses) if scorecard else ()
-        reasons += _serving_reasons(history, run)
-    data = _written(history, run, graph.EXAMPLE_GEN, "examples", report.FILE_NAME)
+        reasons = scorecard.sentences if scorecard else ()
+        reasons += _serving_sentences(history, run)
+    data = _written(history, run, graph.EXAMPLE_GEN, "examples", intake.FILE_NAME)
     drift = _written(history, run, graph.SPAN_DRIFT, "drift", span_drift.FILE_NAME)
     parity = _written(history, run, graph.EDGE_GATE, PARITY_KEY, PARITY_FILE)
     return Outcome(
@@ -101,7 +102,7 @@ def read(
         path,
         reasons + unreported,
         log,
-        report.Report.from_json(data) if data else None,
+        intake.Intake.from_json(data) if data else None,
         DriftReport.from_json(drift) if drift else None,
         _page(history, run),
         Parity(**json.loads(parity)) if parity else None,
@@ -150,13 +151,7 @@ def _written(history: History, run: str, node: str, key: str, name: str) -> str 
     return file.read_text("utf-8") if file is not None and file.exists() else None
 
 
-def _serving_reasons(history: History, run: str) -> tuple[str, ...]:
-    written = _written(
-        history,
-        run,
-        graph.SERVING_VALIDATOR,
-        serving_validator.BLESSING_KEY,
-        serving_validator.REPORT_FILE,
-    )
-    reasons = json.loads(written)["reasons"] if written else ()
-    return tuple(f"serving: {reason}" for reason in reasons)
+def _serving_sentences(history: History, run: str) -> tuple[str, ...]:
+    blessing = history.output(run, graph.SERVING_VALIDATOR, BLESSING_KEY)
+    found = serving_check.read(blessing.uri) if blessing is not None else None
+    return found.sentences if found else ()

@@ -1,4 +1,4 @@
-"""The page of one run, with what only ML Metadata knows: `retrain report`."""
+"""Writes the page of one run, with what only ML Metadata knows: `retrain report`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from components.production_model import component as production_model
 from components.report import gathering, rendering
 from components.report.component import DATA_FILE, OPTIONS_KEY, REPORT_KEY
 from components.report.gathering import Sources
-from components.report.page import Card, Made, Page, Step, Verdict
+from components.report.page import Made, Page, Step, Verdict
 from pipeline.config import Config, read_labels
 from pipeline.graph import nodes
 from pipeline.history import failure, outcome
 from pipeline.history.metadata import NOT_RUN, ComponentRun, History
 from pipeline.history.outcome import Outcome
 
-# Which output of which node each folder of `Sources` is.
+# The node and its output for each folder of `Sources`.
 _FOLDERS = {
     "examples": (nodes.EXAMPLE_GEN, "examples"),
     "statistics": (nodes.STATISTICS_GEN, "statistics"),
@@ -59,7 +59,7 @@ def write(config: Config, history: History, run: str) -> Path:
 
 
 def page(config: Config, history: History, run: str) -> Page:
-    """Returns what the Report component found; of a run that did not reach it, what there is."""
+    """Returns what the Report component found, or what there is if the run did not reach it."""
     components = history.components(run, nodes.NODES)
     found = _found(history, run) or _gathered(config, history, run)
     steps = [_step(history, run, one) for one in components if one.state != NOT_RUN]
@@ -74,7 +74,7 @@ def _found(history: History, run: str) -> Page | None:
     try:
         return Page.from_json(data.read_text("utf-8"))
     except ValidationError:
-        return None  # another version of the code wrote it, so it is gathered anew
+        return None  # another version of the code wrote it
 
 
 def _gathered(config: Config, history: History, run: str) -> Page:
@@ -86,13 +86,13 @@ def _gathered(config: Config, history: History, run: str) -> Page:
     }
     ended = outcome.read(history, run, nodes.NODES)
     made = None
-    # Labels as they were then: more may have come since.
+    # The labels of that run: the list may have grown since.
     labels = list(read_labels(config))
     options = history.parameter(run, nodes.REPORT, OPTIONS_KEY)
     if options is not None:
         labels = options["labels"]
         made = Made(options["config"], options["commit"], packages=gathering.packages())
-    gathered = gathering.gather(
+    return gathering.gather(
         Sources(
             **folders,
             production=_version(history.output(run, nodes.PRODUCTION_MODEL, "model")),
@@ -101,13 +101,14 @@ def _gathered(config: Config, history: History, run: str) -> Page:
         name=config.name,
         run=run,
         labels=labels,
+        card=config.card,
+        made=made,
         ended=_early_end(ended),
     )
-    return dataclasses.replace(gathered, card=Card(**config.card.model_dump()), made=made)
 
 
 def _early_end(ended: Outcome) -> Verdict | None:
-    """Says how a run ended that did not reach the push, or its refusal; None of one that did."""
+    """Says how a run ended before the Pusher decided; None if the Pusher did."""
     pushers = [one for one in ended.components if one.id == nodes.PUSHER]
     if pushers and pushers[0].state in ("done", "cached"):
         return None

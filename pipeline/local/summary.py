@@ -1,4 +1,4 @@
-"""How a run ended, for a person and as JSON."""
+"""Tells how a run ended, to a person and as JSON."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from components.evaluator.catalogue import CATALOGUE
 from pipeline.graph import nodes
 from pipeline.history import failure
 
@@ -86,7 +87,7 @@ def _data(outcome: Outcome) -> dict[str, Any] | None:
 
 
 def _came_in(outcome: Outcome) -> list[str]:
-    """Says in a line what came in, and in one more for each thing that is amiss."""
+    """Says in a line what came in, and in one more for each thing that is wrong."""
     data = outcome.data
     if data is None:
         return []
@@ -140,11 +141,10 @@ def _headline(outcome: Outcome) -> str:
     card = outcome.scorecard
     if card is None:
         return ""
-    metrics = card.metrics
-    text = (
-        f"accuracy {metrics['accuracy']:.4f}, top-3 {metrics['top_3_accuracy']:.4f},"
-        f" macro F1 {metrics['macro_f1']:.4f},"
-        f" calibration error {metrics['expected_calibration_error']:.4f}"
+    text = ", ".join(
+        f"{metric.headline} {card.metrics[metric.name]:.4f}"
+        for metric in CATALOGUE
+        if metric.headline and metric.name in card.metrics
     )
     if card.production is not None:
         text += f"; production has accuracy {card.production['accuracy']:.4f}"
@@ -152,7 +152,7 @@ def _headline(outcome: Outcome) -> str:
 
 
 def _traces(outcome: Outcome) -> list[str]:
-    """Says where components failed, after the cause; a refusal has said it all already."""
+    """Says where components failed; a refusal has no such place."""
     if outcome.verdict != "failed":
         return []
     found = []

@@ -73,20 +73,21 @@ def _compile(options: Namespace) -> int:
 
 
 def _dry_run(text: str, folder: Path, values: dict[str, Any], as_json: bool) -> int:
-    from kubeflow import local_driver, local_launcher
+    from kubeflow.emulator.driver import ParameterError
+    from kubeflow.emulator.run import FAILED, BusyError, TaskRun, run
     from pipeline.config import ConfigError
 
-    def show(task: local_launcher.TaskRun) -> None:
+    def show(task: TaskRun) -> None:
         reason = f": {task.reason}" if task.reason else ""
         print(f"  {task.task:32} {task.state:10} {task.seconds:7.1f} s{reason}", file=sys.stderr)
 
     try:
-        tasks = local_launcher.run(text, folder.absolute(), values, show)
-    except local_launcher.BusyError as error:
+        tasks = run(text, folder.absolute(), values, show)
+    except BusyError as error:
         raise ConfigError(f"--dry-run-in: {error}") from error
-    except local_driver.ParameterError as error:
+    except ParameterError as error:
         raise ConfigError(f"--parameter: {error}") from error
-    failed = [task for task in tasks if task.state == local_launcher.FAILED]
+    failed = [task for task in tasks if task.state == FAILED]
     if as_json:
         print(json.dumps({"succeeded": not failed, "tasks": [vars(task) for task in tasks]}))
     else:

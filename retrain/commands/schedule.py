@@ -58,7 +58,7 @@ def _schedule(options: Namespace) -> int:
         if getattr(options, flag.strip("-").replace("-", "_")):
             raise ConfigError(f"{flag}: allowed only with --cron, which makes the schedule")
     settings = load(options.config, options.set)
-    cluster.quieten()
+    cluster.prepare()
     with cluster.refusals():
         from kubeflow.compile import pipeline_name
         from kubeflow.host import Host
@@ -71,7 +71,8 @@ def _schedule(options: Namespace) -> int:
 def _make(options: Namespace) -> int:
     settings = cluster.settings(options)
     with cluster.refusals():
-        from kubeflow.host import Host, six_fields
+        from kubeflow.cron import six_fields
+        from kubeflow.host import Host
 
         cron = six_fields(options.cron)
         from kubeflow import compile as compiler

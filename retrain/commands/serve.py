@@ -48,6 +48,6 @@ def _serve(options: Namespace) -> int:
         options.models_config = model_config.path(store)
     try:
         server.run(serving_options.from_arguments(options), as_json=options.json)
-    except (errors.RefusedError, OSError) as error:
+    except (errors.ServingError, OSError) as error:
         raise ConfigError(str(error)) from error
     return DONE

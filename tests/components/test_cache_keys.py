@@ -69,8 +69,10 @@ def test_changed_code_changes_the_properties_of_its_gate(
         "files",
         lambda package: tmp_path / package if package in PACKAGES else files(package),
     )
+    with (tmp_path / source).open("a") as changed:
+        changed.write("# a comment\n")
     assert _properties() == before
     with (tmp_path / source).open("a") as changed:
-        changed.write("# mended\n")
+        changed.write("MENDED = True\n")
     after = _properties()
     assert {node for node in before if after[node] != before[node]} == nodes

@@ -12,14 +12,14 @@ from tfx.types import standard_artifacts
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from components.data_gate.component import Executor, sentences
-from components.image_example_gen.report import FILE_NAME, Report
+from components.image_example_gen.intake import FILE_NAME, Intake
 from components.refusal import RefusedError
 from components.span_drift.report import FILE_NAME as DRIFT_FILE
 from components.span_drift.report import Change, DriftReport
 from pipeline.graph import schema
 from tests.conftest import LABELS, Record
 
-CAME_IN = Report(
+CAME_IN = Intake(
     span=0,
     clean={"train": 90, "test": 1},
     classes={"train": {LABELS[0]: 90}, "test": {LABELS[0]: 1}},
@@ -48,7 +48,7 @@ def _records(record: Record, labels: list[tuple[int | None, str | None]]) -> lis
 def _gate(
     folder: Path,
     by_split: dict[str, anomalies_pb2.Anomalies],
-    came_in: Report = CAME_IN,
+    came_in: Intake = CAME_IN,
     max_quarantined: float = 0.1,
     drift: DriftReport = FIRST_SPAN,
     action: str = "warn",

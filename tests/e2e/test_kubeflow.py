@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
-import sys
-from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,39 +14,26 @@ from components.evaluator.scorecard import FILE_NAME, Scorecard
 from components.report.component import DATA_FILE
 from components.report.page import Page
 from kubeflow import compile as compiler
-from kubeflow import entrypoint, local_launcher
-from kubeflow.local_launcher import TaskRun
+from kubeflow.emulator.run import FAILED, TaskRun, run
 from pipeline.config import load
 from pipeline.data import peek
+from tests.e2e import forks
 from tests.e2e.conftest import Finished, Workspace, make_workspace
 
 pytestmark = pytest.mark.slow
 
 Tasks = dict[str, TaskRun]
 
-# A task spends most of its seconds on loading TFX. Here each is forked from a process that has
-# loaded it: still a process of its own, which is handed the command's arguments and environment.
-# `test_dockerfile.py` starts one as it stands in the YAML.
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    ["tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor", "pipeline.graph.build"]
-)
 
+def test_no_status_of_a_task_is_lost(tmp_path: Path) -> None:
+    # argparse ends the first with 0 and the second with 2, before either does any work.
+    tasks = [["--help"], ["--no-step"]] * 50
 
-def _fork(command: Sequence[str], variables: Mapping[str, str], log: Path) -> int:
-    assert list(command[:3]) == compiler.COMMAND
-    process = _FORKS.Process(target=_task, args=(command[3:], dict(variables), log))
-    process.start()
-    process.join()
-    return process.exitcode or 0
+    def start(arguments: list[str]) -> int:
+        return forks.start([*compiler.COMMAND, *arguments], {}, tmp_path / "log")
 
-
-def _task(arguments: Sequence[str], variables: Mapping[str, str], log: Path) -> None:
-    with log.open("ab") as output:
-        for descriptor in (1, 2):
-            os.dup2(output.fileno(), descriptor)
-    os.environ.update(variables)
-    sys.exit(entrypoint.main(arguments))
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(start, tasks)) == [0, 2] * 50
 
 
 @dataclass(frozen=True)
@@ -62,8 +46,8 @@ class Cluster:
     def run(self) -> Tasks:
         """Returns the tasks of a run that succeeded, by name."""
         text = compiler.compile_for_kubeflow(load(str(self.workspace.config), []))
-        tasks = local_launcher.run(text, self.workspace.folder / "cluster", {}, start=_fork)
-        assert not [task for task in tasks if task.state == local_launcher.FAILED]
+        tasks = run(text, self.workspace.folder / "cluster", {}, start=forks.start)
+        assert not [task for task in tasks if task.state == FAILED]
         return {task.task: task for task in tasks}
 
     def scorecard(self, tasks: Tasks) -> Scorecard:

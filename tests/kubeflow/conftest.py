@@ -1,14 +1,17 @@
-"""Compiled pipelines, and small ones whose steps are shell commands."""
+"""Compiled pipelines, a stub of the host, and small pipelines of shell commands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from pipeline.config import Config, validate
+from tests.kubeflow import stub_host
+from tests.kubeflow.stub_host import Stub
 
 Compiled = tuple[dict[str, Any], dict[str, Any]]
 SCHEMA = "title: tfx.Model\ntype: object\n"
@@ -46,6 +49,49 @@ def compiled() -> Callable[..., Compiled]:
 @pytest.fixture(scope="session")
 def spec(compiled: Callable[..., Compiled]) -> dict[str, Any]:
     return compiled()[0]
+
+
+def tasks_of(spec: dict[str, Any]) -> dict[str, Any]:
+    tasks: dict[str, Any] = spec["root"]["dag"]["tasks"]
+    return tasks
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stub]:
+    # Kubeflow's client reads settings from the home folder.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KF_PIPELINES_TOKEN", "secret-token")
+    with stub_host.running() as stub:
+        monkeypatch.setenv("KF_PIPELINES_ENDPOINT", stub.url)
+        yield stub
+        assert stub.wrong == []
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("config") / "retrain.yaml"
+    content = settings(kubeflow={"pipeline_root": "minio://bucket/root"})
+    file.write_text(yaml.safe_dump(content.model_dump(mode="json")), "utf-8")
+    return str(file)
+
+
+_COMPILED: dict[str, str] = {}
+
+
+@pytest.fixture
+def compile_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiles each config once a session, for tests of what happens with the text."""
+    from kubeflow import compile as compiler
+
+    compile_it = compiler.compile_for_kubeflow
+
+    def compile_or_take(config: Config) -> str:
+        key = config.model_dump_json()
+        if key not in _COMPILED:
+            _COMPILED[key] = compile_it(config)
+        return _COMPILED[key]
+
+    monkeypatch.setattr(compiler, "compile_for_kubeflow", compile_or_take)
 
 
 class Pipeline:

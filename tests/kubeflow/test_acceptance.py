@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kubeflow.acceptance import RefusedError, check
+from kubeflow.acceptance import UnacceptableError, check
 from tests.kubeflow.conftest import Pipeline
 
 
@@ -58,7 +58,7 @@ SECOND = ("root", "dag", "tasks", "second")
         (_rename("first-task-driver"), "another task's driver"),
         (_put(*SECOND, "dependentTasks", value=["none"]), "waits for none"),
         (_put(*SECOND, "dependentTasks", value=["second"]), "wait for each other"),
-        (_put(*SECOND, "componentRef", value={"name": "none"}), "component is not there"),
+        (_put(*SECOND, "componentRef", value={"name": "none"}), "lacks its component"),
     ],
 )
 def test_what_the_cluster_refuses(
@@ -66,12 +66,12 @@ def test_what_the_cluster_refuses(
 ) -> None:
     broken = copy.deepcopy(good)
     break_it(broken)
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(UnacceptableError) as refused:
         check(broken)
     assert message in str(refused.value)
 
 
 def test_the_platform_spec_is_read_too(good: dict[str, Any]) -> None:
     check(good, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {}}}}})
-    with pytest.raises(RefusedError):
+    with pytest.raises(UnacceptableError):
         check(good, {"platform": {}})

@@ -22,8 +22,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKERFILE = REPOSITORY / "kubeflow" / "Dockerfile"
 ONE_STEP = """
 import pathlib, sys, yaml
-from kubeflow import local_launcher
-(task,) = local_launcher.run(pathlib.Path(sys.argv[1]).read_text(), pathlib.Path(sys.argv[2]), {})
+from kubeflow.emulator.run import run
+(task,) = run(pathlib.Path(sys.argv[1]).read_text(), pathlib.Path(sys.argv[2]), {})
 print(pathlib.Path(task.log).read_text(), file=sys.stderr)
 print(task.state)
 """
@@ -60,6 +60,19 @@ def _lines() -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
+def _copy_context(folder: Path) -> None:
+    """Copies what Docker's build sees of the project."""
+    folder.mkdir()
+    admitted = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text("utf-8")
+    for name in re.findall(r"^!(\S+)$", admitted, re.MULTILINE):
+        source = REPOSITORY / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder)
+
+
 def test_the_image_does_not_run_as_root_and_has_no_build_tools() -> None:
     last = _lines()[[line.startswith("FROM") for line in _lines()].index(True, 1) :]
     assert "USER 1000" in last
@@ -89,8 +102,7 @@ def test_what_it_installs_runs_a_compiled_step(
     tmp_path: Path, compiled: Callable[..., Compiled]
 ) -> None:
     venv, project = tmp_path / "venv", tmp_path / "project"
-    ignored = shutil.ignore_patterns(".*", "runs", "data", "tests", "__pycache__", "*.egg-info")
-    shutil.copytree(REPOSITORY, project, ignore=ignored)
+    _copy_context(project)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     installs = [line for line in _lines() if line.startswith("RUN uv pip install")]
     assert len(installs) == 2

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from components.image_example_gen.report import FILE_NAME, Report
+from components.image_example_gen.intake import FILE_NAME, Intake
 from kubeflow import blueprint, entrypoint
 from kubeflow.blueprint import VARIABLE, Blueprint
 from tests.conftest import Record
@@ -200,8 +200,8 @@ def test_what_the_driver_found_reaches_the_executor(
         assert code == 0
         (artifact,) = output["artifacts"]["examples"]["artifacts"]
         assert artifact["metadata"]["custom:span"] == 4
-        report = json.loads((pod.path(artifact["uri"]) / "report.json").read_text("utf-8"))
-        assert sum(report["clean"].values()) == images
+        came_in = json.loads((pod.path(artifact["uri"]) / FILE_NAME).read_text("utf-8"))
+        assert sum(came_in["clean"].values()) == images
 
 
 def test_the_driver_of_production_reads_the_store_that_a_parameter_names(
@@ -222,7 +222,7 @@ def test_the_driver_of_drift_reads_the_span_from_an_input_at_a_mounted_uri(
     pod = container(output=str(tmp_path / "out"))
     uri = f"{URI}/before/examples"
     pod.path(uri).mkdir(parents=True)
-    (pod.path(uri) / FILE_NAME).write_text(Report(2, {}, {}, {}).as_json(), "utf-8")
+    (pod.path(uri) / FILE_NAME).write_text(Intake(2, {}, {}, {}).as_json(), "utf-8")
     examples = {"examples": {"name": "7", "uri": uri, "type": NO_TYPE, "metadata": {}}}
 
     def found() -> dict[str, Any]:

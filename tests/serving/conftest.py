@@ -14,6 +14,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import HealthCheck, settings
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from serving.options import Options
@@ -24,6 +25,13 @@ OURS, REAL = "ours", "tensorflow_model_server"
 SERVERS = [OURS, *([REAL] if BINARY else [])]
 MODEL = "half_plus"
 MOST_BYTES = 4 * 2**20
+PATIENCE = 300.0  # seconds; only a server that hangs takes so long, however busy the machine
+
+fuzz = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 class HalfPlus(tf.Module):
@@ -128,7 +136,7 @@ class Client:
         return self.request("POST", path, content)
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body)
             response = connection.getresponse()
@@ -199,7 +207,12 @@ def ours(config: Path) -> Iterator[Client]:
     """The server that most tests share; it must answer after each of them."""
     for serve in _serve(OURS):
         yield serve(
-            Options(models_config=str(config), max_request_bytes=MOST_BYTES, body_seconds=2.0)
+            Options(
+                models_config=str(config),
+                max_request_bytes=MOST_BYTES,
+                request_seconds=PATIENCE,
+                body_seconds=PATIENCE,
+            )
         )
 
 

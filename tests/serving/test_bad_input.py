@@ -1,30 +1,28 @@
-"""Whatever is sent, the server answers with a proper error and goes on."""
+"""The server answers every bad REST request with a proper error, and goes on serving."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import socket
 import struct
 import time
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
-import tensorflow as tf
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tensorflow_serving.apis import predict_pb2
 
-from tests.serving.conftest import MODEL, MOST_BYTES, Client
+from serving.options import Options
+from tests.serving.conftest import MODEL, MOST_BYTES, OURS, PATIENCE, Client, _serve, fuzz
 
 pytestmark = pytest.mark.slow
 
 PREDICT = f"/v1/models/{MODEL}:predict"
-fuzz = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 _scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 _json = st.recursive(
     _scalars,
@@ -42,7 +40,7 @@ _documents = st.dictionaries(
 
 
 def _assert_proper(status: int, body: bytes) -> None:
-    """An answer or an error of the caller's making: never one of the server's."""
+    """An answer is right, or blames the caller: it never reports a fault of the server."""
     assert status == 200 or 400 <= status < 500 or status == 501
     document = json.loads(body)
     if status != 200:
@@ -62,24 +60,6 @@ def test_fuzzed_documents(alive: Client, document: Any, method: str) -> None:
 def test_fuzzed_bytes(alive: Client, body: bytes) -> None:
     answer = alive.post(PREDICT, body)
     _assert_proper(answer.status, answer.body)
-
-
-@fuzz
-@given(tensor=st.binary(max_size=60), name=st.sampled_from(["x", "y", ""]))
-def test_fuzzed_protos(alive: Client, tensor: bytes, name: str) -> None:
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = MODEL
-    try:
-        request.inputs[name].MergeFromString(tensor)
-    except Exception:
-        return  # the client's own library takes no such bytes
-    try:
-        alive.predictions.Predict(request, timeout=30)
-    except grpc.RpcError as error:
-        assert error.code() in (
-            grpc.StatusCode.INVALID_ARGUMENT,
-            grpc.StatusCode.UNIMPLEMENTED,
-        ), error.details()
 
 
 @pytest.mark.parametrize(
@@ -104,30 +84,8 @@ def test_a_body_of_100_mb_is_refused(alive: Client) -> None:
     assert str(MOST_BYTES) in answer.json["error"]
 
 
-def test_a_grpc_message_that_is_too_large_is_refused(alive: Client) -> None:
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = MODEL
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto(b"x" * (MOST_BYTES + 1)))
-    with pytest.raises(grpc.RpcError) as error:
-        alive.predictions.Predict(request, timeout=30)
-    assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-def test_a_few_bytes_that_stand_for_a_huge_tensor_are_refused(alive: Client) -> None:
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = MODEL
-    tensor = request.inputs["x"]
-    tensor.dtype = tf.float32.as_datatype_enum
-    tensor.tensor_shape.dim.add(size=2**40)
-    tensor.float_val.append(1.0)
-    with pytest.raises(grpc.RpcError) as error:
-        alive.predictions.Predict(request, timeout=30)
-    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "too large" in error.value.details()
-
-
 def _bomb(side: int) -> bytes:
-    """Returns a PNG of a few bytes that says it is side x side, with far too little in it."""
+    """Returns a PNG whose header promises side x side pixels, and which holds far fewer."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         checked = kind + data
@@ -173,7 +131,14 @@ def test_path_tricks_find_no_model_and_no_file(alive: Client, name: str) -> None
 
 
 def _connection(client: Client) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", client.server.port), timeout=30)
+    return socket.create_connection(("127.0.0.1", client.server.port), timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def impatient(config: Path) -> Iterator[Client]:
+    """A server that gives up on a request after five seconds."""
+    for serve in _serve(OURS):
+        yield serve(Options(models_config=str(config), body_seconds=5.0))
 
 
 @pytest.mark.parametrize(
@@ -184,15 +149,16 @@ def _connection(client: Client) -> socket.socket:
         b"",
     ],
 )
-def test_slow_clients_are_cut_off_and_keep_nobody_waiting(alive: Client, start: bytes) -> None:
-    slow = [_connection(alive) for _ in range(50)]
+def test_slow_clients_are_cut_off_and_keep_nobody_waiting(impatient: Client, start: bytes) -> None:
+    slow = [_connection(impatient) for _ in range(50)]
     try:
         for one in slow:
-            one.sendall(start)
-        assert alive.post(PREDICT, {"instances": [1.0]}).status == 200
+            with contextlib.suppress(OSError):  # a busy machine may be too late already
+                one.sendall(start)
+        assert impatient.post(PREDICT, {"instances": [1.0]}).status == 200
         for one in slow:
-            end = time.monotonic() + 30
-            # A byte now and then, as long as the server takes it.
+            end = time.monotonic() + PATIENCE
+            # Sends a byte now and then, as long as the server takes it.
             while time.monotonic() < end:
                 one.settimeout(0.2)
                 try:
@@ -207,6 +173,7 @@ def test_slow_clients_are_cut_off_and_keep_nobody_waiting(alive: Client, start: 
                     break
             else:
                 pytest.fail("a slow client was not cut off")
+        assert impatient.post(PREDICT, {"instances": [1.0]}).status == 200
     finally:
         for one in slow:
             one.close()
@@ -219,103 +186,5 @@ def test_clients_that_go_away_in_the_middle_cost_nobody_else_an_answer(alive: Cl
         for _ in range(10):
             with _connection(alive) as one:
                 one.sendall(sent)
-                # Without a farewell: the server sees a connection that was reset.
+                # The server sees a connection that is reset, not closed.
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    calls = [alive.predictions.Predict.future(_request(1.0), timeout=30) for _ in range(40)]
-    for call in calls[1:]:
-        call.cancel()
-    assert list(calls[0].result().outputs["y"].float_val) == [3.5]
-
-
-def _request(x: float) -> predict_pb2.PredictRequest:
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = MODEL
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto([x]))
-    return request
-
-
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
-
-
-def _call(message: bytes) -> bytes:
-    """Returns an HTTP/2 connection with one call of Predict, whose body is the message."""
-    headers = {
-        ":method": "POST",
-        ":scheme": "http",
-        ":path": "/tensorflow.serving.PredictionService/Predict",
-        ":authority": "x",
-        "te": "trailers",
-        "content-type": "application/grpc",
-    }
-    block = b"".join(
-        b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-        for name, value in headers.items()
-    )
-    return (
-        _PREFACE
-        + _frame(_SETTINGS, 0, 0, b"")
-        + _frame(_HEADERS, _END_HEADERS, 1, block)
-        + _frame(_DATA, _END_STREAM, 1, message)
-    )
-
-
-def _data(port: int, message: bytes) -> bytes:
-    """Makes such a call; returns the data that came back when the server has ended it."""
-    found = b""
-    with (
-        socket.create_connection(("127.0.0.1", port), timeout=30) as one,
-        one.makefile("rb") as frames,
-    ):
-        one.sendall(_call(message))
-        while header := frames.read(9):
-            kind, flags = header[3], header[4]
-            payload = frames.read(int.from_bytes(header[:3], "big"))
-            found += payload if kind == _DATA else b""
-            ended = kind in (_DATA, _HEADERS) and flags & _END_STREAM
-            if ended or kind in (_RESET, _GO_AWAY):
-                break
-    return found
-
-
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RESET, _SETTINGS, _GO_AWAY = 0, 1, 3, 4, 7
-_END_STREAM, _END_HEADERS = 1, 4
-_WHOLE = _request(1.0).SerializeToString()
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        b"",  # not even the five bytes that tell the length
-        b"\0\0",
-        struct.pack(">BI", 0, len(_WHOLE)) + _WHOLE[:-5],  # shorter than it says
-        struct.pack(">BI", 0, len(_WHOLE) - 5) + _WHOLE[:-5],  # a proto that is cut off
-        struct.pack(">BI", 0, 2**32 - 1) + _WHOLE,
-    ],
-    ids=["nothing", "no-length", "too-short", "proto-cut-off", "endless"],
-)
-def test_a_truncated_grpc_message_is_an_error_of_its_own_call(
-    alive: Client, message: bytes
-) -> None:
-    port = alive.server.grpc_port
-    assert MODEL.encode() in _data(port, struct.pack(">BI", 0, len(_WHOLE)) + _WHOLE)
-    assert _data(port, message) == b""
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00" + b"\x00\x01",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 64,
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"\x00" * 500,
-    ],
-)
-def test_truncated_and_wrong_grpc_frames(alive: Client, sent: bytes) -> None:
-    for _ in range(5):
-        with socket.create_connection(("127.0.0.1", alive.server.grpc_port), timeout=30) as one:
-            one.sendall(sent)
-    response = alive.predictions.Predict(_request(1.0), timeout=30)
-    assert list(response.outputs["y"].float_val) == [3.5]

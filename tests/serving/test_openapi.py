@@ -1,4 +1,4 @@
-"""Requests made of the API's description, right ones and wrong ones, get the answers it tells."""
+"""Every answer, to right and wrong requests, has a form that the API's description lists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.serving.conftest import MODEL, Client
+from tests.serving.conftest import MODEL, PATIENCE, Client
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ _CHECKS = [
 
 
 def _of_the_test_models() -> Any:
-    """Reads the description, with names of which some are there."""
+    """Reads the description, and gives it names that exist and names that do not."""
     document = yaml.safe_load(_DESCRIPTION.read_text("utf-8"))
     known = {"Model": [MODEL, "no"], "Version": [2, 3, 9], "Label": ["stable", "canary", "no"]}
     for name, values in known.items():
@@ -48,7 +48,12 @@ schema = schemathesis.openapi.from_dict(_of_the_test_models())
 @settings(
     max_examples=15,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.filter_too_much,
+        HealthCheck.too_slow,
+    ],
 )
 def test_every_answer_is_one_that_is_described(case: Any, alive: Client) -> None:
-    case.call_and_validate(base_url=f"http://127.0.0.1:{alive.server.port}", checks=_CHECKS)
+    address = f"http://127.0.0.1:{alive.server.port}"
+    case.call_and_validate(base_url=address, checks=_CHECKS, timeout=PATIENCE)

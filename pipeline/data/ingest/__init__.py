@@ -1,4 +1,4 @@
-"""`retrain ingest`: images from elsewhere become a span of TFRecords by the data contract."""
+"""`retrain ingest`: turns images into a span of TFRecords that keeps the data contract."""
 
 from pathlib import Path
 

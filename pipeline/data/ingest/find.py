@@ -1,4 +1,4 @@
-"""Which kind of source a word on the command line means."""
+"""Finds the source that the command line names."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pipeline.data.ingest.sources import Origin
 
 
 def find(source: str, val_share: float) -> Origin:
-    """Returns the images that the command line names.
+    """Returns the images of a source.
 
     Args:
         source: "digits", "tfds:NAME", a CSV or JSONL file, or a folder of class folders.
-        val_share: share of train that becomes val where there is none; see `sources.settled`.
+        val_share: share of train that becomes val if the source has no val; see
+            `sources.settled`.
 
     Raises:
-        ConfigError: there is no such source, or it is not laid out as it should be.
+        ConfigError: the source does not exist or has the wrong layout.
     """
     if source == "digits":
         return sources.digits()

@@ -1,7 +1,7 @@
-"""Writes one part of a source: TFRecord files by split, and a note of what became of it.
+"""Writes one part of a source: TFRecord files by split, and a note of its progress.
 
-A part is what one worker does at a time. It shares nothing with the others but the folder, and
-writes the same files when it is done again, so it does not matter where it runs or how often.
+A part is the unit of work of a worker. Parts share nothing but the folder, and a part that runs
+again writes the same files. So it may run anywhere and several times.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _NOTE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Note:
-    """How far a part is.
+    """The progress of a part.
 
     Attributes:
-        written: images that are in its files.
-        rejects: path and reason of those that are not.
+        written: number of images in its files.
+        rejects: path and reason of each rejected image.
     """
 
     written: int
@@ -42,7 +42,7 @@ class Note:
 
     @property
     def seen(self) -> int:
-        """Counts the images that were looked at."""
+        """The number of images that were read."""
         return self.written + len(self.rejects)
 
 
@@ -52,9 +52,9 @@ def write(
     """Writes a part's images into `folder/{split}/images-{number}.tfrecord`, and its note.
 
     Args:
-        number: which part it is.
-        images: lists them.
-        folder: the span in the making.
+        number: the part's number.
+        images: returns the part's images.
+        folder: the span's folder, which is not published yet.
         labels: class names; the index in this list is the class id.
         max_side: see `transcode.prepare`.
     """
@@ -82,14 +82,14 @@ def write(
 
 
 def notes(folder: Path) -> Iterator[Note]:
-    """Yields the notes of the parts that have been begun."""
+    """Yields the note of each part that has started."""
     for file in sorted((folder / _NOTES).glob("*.json")):
         fields = json.loads(file.read_text("ascii"))
         yield Note(fields["written"], tuple((path, reason) for path, reason in fields["rejects"]))
 
 
 def discard_notes(folder: Path) -> None:
-    """Removes the notes, and the drafts of parts that were begun twice."""
+    """Deletes the notes, and the drafts of parts that started twice."""
     shutil.rmtree(folder / _NOTES)
     for draft in folder.rglob("*.draft"):
         draft.unlink()
@@ -105,17 +105,17 @@ def _put(root: Path, number: int, note: Note) -> None:
 def to_example(
     image: Source, labels: tuple[str, ...], max_side: int | None
 ) -> tuple[str, tf.train.Example]:
-    """Reads an image and makes the tf.Example of the data contract.
+    """Reads an image into a tf.Example of the data contract.
 
     Returns:
-        Its split, empty if that is for the pipeline to decide, and the example.
+        The image's split, empty if the pipeline cuts the data, and the example.
 
     Raises:
-        RejectedError: it cannot be read, or is no image that could be used.
+        RejectedError: the image cannot be read or used.
     """
     try:
         encoded = image.read()
-    except (OSError, ValueError) as error:  # the latter of a path with a NUL in it
+    except (OSError, ValueError) as error:  # ValueError: the path has a NUL
         raise RejectedError(
             f"cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error
@@ -130,20 +130,15 @@ def to_example(
         WIDTH: prepared.width,
         **{name: value.encode("utf-8", "surrogateescape") for name, value in image.slices},
     }
-    example = tf.train.Example(
-        features=tf.train.Features(feature={k: _feature(v) for k, v in features.items()})
-    )
+    example = tf.train.Example()
+    for name, value in features.items():
+        kind = "int64_list" if isinstance(value, int) else "bytes_list"
+        getattr(example.features.feature[name], kind).value.append(value)
     return settled(image, encoded) or "", example
 
 
-def _feature(value: bytes | int) -> tf.train.Feature:
-    if isinstance(value, int):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-
 class _Draft:
-    """A TFRecord file under a name that nobody reads, until it is whole."""
+    """A TFRecord file that has a name which nobody reads until it is complete."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Where images come from: every source yields `Source` values and knows its class names."""
+"""Where images come from: each origin lists its images as `Source`s and knows its class names."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from pipeline.data.spans import SPLITS
 
 @dataclass(frozen=True)
 class Source:
-    """An image before it is read. It can be pickled, as Beam sends it to where it is read.
+    """An image that is not read yet. Beam pickles it and sends it to the worker that reads it.
 
     Attributes:
-        name: where it came from, for `image/filename` and for messages.
-        label: its class name.
-        split: "train", "val" or "test"; None leaves the cut to the pipeline.
+        name: the image's path or number, for `image/filename` and for messages.
+        label: class name.
+        split: "train", "val" or "test"; None lets the pipeline cut the data.
         read: returns the encoded bytes.
-        val_share: probability with which an image of train is set aside for val; see `settled`.
-        slices: further features, name and text.
+        val_share: probability with which an image of train moves to val; see `settled`.
+        slices: names and texts of further features.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Origin(Protocol):
     """All images of a source.
 
     Attributes:
-        labels: the class names, in the order of their ids.
-        count: how many images there are; None if only reading will tell.
+        labels: class names in the order of their ids.
+        count: number of images; None if only reading tells.
     """
 
     @property
@@ -56,19 +56,19 @@ class Origin(Protocol):
     def count(self) -> int | None: ...  # noqa: D102, as above
 
     def parts(self, size: int) -> list[Callable[[], Iterable[Source]]]:
-        """Returns the images in parts of at most `size`; a part can be pickled, and lists them."""
+        """Returns parts of at most `size` images; each can be pickled, and lists its images."""
 
 
 @dataclass(frozen=True)
 class SourceSet:
-    """Images that are listed before they are read, with the class names that occur, sorted."""
+    """Images that are listed before they are read, with their class names, sorted."""
 
     labels: tuple[str, ...]
     images: tuple[Source, ...]
 
     @property
     def count(self) -> int | None:
-        """Counts the images."""
+        """The number of images."""
         return len(self.images)
 
     def parts(self, size: int) -> list[Callable[[], Iterable[Source]]]:
@@ -78,10 +78,9 @@ class SourceSet:
 
 
 def settled(image: Source, encoded: bytes) -> str | None:
-    """Returns the split of an image that was read.
+    """Returns the final split of an image.
 
-    A share of train is set aside for val by a hash of the image, so that an image is never in
-    another split next time.
+    A hash of the image moves a share of train to val, so an image has the same split each time.
     """
     if image.split != "train" or not image.val_share:
         return image.split
@@ -95,7 +94,7 @@ def digits() -> SourceSet:
     They are the test set of E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits",
     UCI Machine Learning Repository, with 17 grey levels.
     """
-    from sklearn import datasets  # takes seconds, and only these come from there
+    from sklearn import datasets  # takes seconds to load
 
     bunch = datasets.load_digits()
     images = tuple(
@@ -114,16 +113,16 @@ def _png(scan: npt.NDArray[np.float64]) -> bytes:
 def folder(root: Path, val_share: float) -> SourceSet:
     """Returns the images of a folder of class folders.
 
-    Every file counts, and what cannot be read is rejected when its turn comes: nothing is passed
-    over but names that start with a dot.
+    Every file counts, but for names that start with a dot. A file that cannot be read is listed
+    too, and rejected later.
 
     Args:
-        root: holds a folder for each class, or `train`, `test` and perhaps `val` with the class
-            folders in them.
-        val_share: share of `train` that becomes `val` where there is no such folder; see `settled`.
+        root: holds a folder for each class, or folders `train`, `test` and perhaps `val` that hold
+            the class folders.
+        val_share: share of `train` that becomes `val` if there is no such folder; see `settled`.
 
     Raises:
-        ConfigError: the folder is missing or is not laid out like that.
+        ConfigError: the folder is missing or has another layout.
     """
     if not root.is_dir():
         raise ConfigError(f"{root}: there is no such folder")
@@ -147,7 +146,7 @@ def folder(root: Path, val_share: float) -> SourceSet:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Lists folders, and links to folders unless they lead back to where they stand."""
+    """Lists folders and links to folders, but for links that lead back to a parent."""
     here = root.resolve()
     return sorted(
         child
@@ -178,10 +177,10 @@ def _refused(files: Iterable[Path], root: Path) -> Iterator[Source]:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, Callable[[], bytes]]]:
-    """Yields each file under a folder and how it is read; folders that are not entered, too."""
+    """Yields each file below a folder with its reader, and each folder that is not entered."""
     unlisted: list[OSError] = []
     for at, folders, files in os.walk(folder, onerror=unlisted.append):
-        # A link may lead back here, so links to folders are not followed.
+        # A link may lead back here, so it is not followed.
         links = [name for name in folders if Path(at, name).is_symlink()]
         folders[:] = sorted(name for name in folders if name not in links and name[0] != ".")
         for name in sorted(name for name in links if name[0] != "."):
@@ -203,8 +202,8 @@ def read_file(path: str) -> bytes:
     """Returns the content of a file.
 
     Raises:
-        OSError: it cannot be read, or is no regular file: to read a pipe would take for ever.
-        ValueError: the path holds a NUL.
+        OSError: the file cannot be read or is not regular; reading a pipe could take for ever.
+        ValueError: the path has a NUL.
     """
     with open(path, "rb", opener=_open_without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -1,4 +1,4 @@
-"""Writes a span of TFRecords with Beam: whole or not at all."""
+"""Writes a span of TFRecords with Beam, whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.data.ingest import part
 from pipeline.data.ingest.sources import Origin
 
 REJECTS = "_rejects.csv"
-# Images in a part, which is a file for each split that occurs in it.
+# Images in a part, which writes one file for each of its splits.
 _PART_IMAGES = 4096
 _SHOWN_REJECTS = 5
 
@@ -29,12 +29,12 @@ Watch = Callable[[Callable[[], int]], contextlib.AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Options:
-    """How images are brought in.
+    """The options of an ingest.
 
     Attributes:
-        max_side: longest side in pixels; larger images are made smaller. None for no limit.
-        overwrite: whether a span of that number may be replaced.
-        beam: options for Beam as it takes them.
+        max_side: longest side in pixels; larger images are shrunk. None for no limit.
+        overwrite: whether an existing span is replaced.
+        beam: options for Beam.
     """
 
     max_side: int | None = None
@@ -44,13 +44,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Written:
-    """What became of a source.
+    """The result of an ingest.
 
     Attributes:
         path: the span's folder.
-        images: how many images are in it.
-        rejected: how many are not; the span's `_rejects.csv` lists them all.
-        rejects: path and reason of the first ones.
+        images: number of images in it.
+        rejected: number of rejected images; the span's `_rejects.csv` lists all.
+        rejects: path and reason of the first rejected images.
     """
 
     path: Path
@@ -63,9 +63,9 @@ def settle_labels(root: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
     """Returns the label list of a data root: its `labels.txt`, or the source's class names.
 
     Raises:
-        ConfigError: the source has a class that the file does not list, its class names cannot
-            stand in one, or the file is none that a run would read. Class ids must not move
-            between spans, so the list is never changed here.
+        ConfigError: the file does not list a class of the source, the class names are not allowed
+            in such a file, or a run could not read the file. The file is never changed here, since
+            class ids must not move between spans.
     """
     file = root / "labels.txt"
     if not file.exists():
@@ -89,22 +89,22 @@ def write(
     options: Options,
     watch: Watch = lambda seen: contextlib.nullcontext(),
 ) -> Written:
-    """Writes a span and, where there is none, `labels.txt`.
+    """Writes a span and, if it is missing, `labels.txt`.
 
-    The span is built under a hidden name and takes its own by renaming, so an interrupted ingest
-    leaves nothing that a run could pick up.
+    The span is written under a hidden name, then renamed. So an interrupted ingest leaves nothing
+    that a run could read.
 
     Args:
-        source: what to write.
-        root: the data root, which is made if need be; every worker of Beam must see it.
+        source: the images.
+        root: the data root, created if missing; every Beam worker must see it.
         number: the span's number.
-        options: how.
-        watch: makes a context that may show progress; it is given a function that tells how many
-            images have been looked at.
+        options: how to write the span.
+        watch: returns a context that may show progress, given a function that returns the number of
+            images read so far.
 
     Raises:
-        ConfigError: the span is there already or is being written, a class is unknown, or no image
-            can be used.
+        ConfigError: the span exists or is being written, a class is unknown, or no image can be
+            used.
     """
     target = root / f"span-{number}"
     partial = root / f".span-{number}.partial"
@@ -127,7 +127,7 @@ def write(
             return written
     finally:
         if made:
-            with contextlib.suppress(OSError):  # it is not empty
+            with contextlib.suppress(OSError):  # not empty
                 root.rmdir()
 
 
@@ -146,14 +146,14 @@ def _run(source: Origin, partial: Path, labels: tuple[str, ...], options: Option
 
 
 def _close(partial: Path, target: Path) -> Written:
-    """Gathers the notes of all parts into the list of rejects.
+    """Joins the notes of all parts into the list of rejects.
 
     Raises:
-        ConfigError: no image could be used; what was begun is removed.
+        ConfigError: no image could be used; the unfinished span is deleted.
     """
     images = rejected = 0
     first: list[tuple[str, str]] = []
-    # Names of files need not be text; they come out as the bytes that they are.
+    # A file name may be any bytes, and is written as these bytes.
     with (partial / REJECTS).open("w", newline="", encoding="utf-8", errors="surrogateescape") as f:
         rows = csv.writer(f)
         rows.writerow(("path", "reason"))
@@ -171,7 +171,7 @@ def _close(partial: Path, target: Path) -> Written:
 
 
 def _settle_replacement(root: Path, number: int) -> None:
-    """Ends what an ingest that was killed between the two renamings of `_publish` has begun."""
+    """Repairs the span after an ingest that was killed between the two renames of `_publish`."""
     target, replaced = root / f"span-{number}", root / f".span-{number}.replaced"
     if replaced.exists() and not target.exists():
         replaced.rename(target)
@@ -192,7 +192,7 @@ def _publish(root: Path, number: int, labels: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _only_writer(root: Path) -> Iterator[None]:
-    """Holds the root's lock; the kernel lets go of it when the process ends, however it does."""
+    """Holds the root's lock, which the kernel releases even if the process is killed."""
     folder = os.open(root, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)

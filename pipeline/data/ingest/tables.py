@@ -1,4 +1,4 @@
-"""Images listed in a table: CSV or JSON lines with a path and a label in each row."""
+"""Images that a table lists: CSV or JSON lines with a path and a label in each row."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def table(file: Path, val_share: float) -> SourceSet:
     """Returns the images that a table lists.
 
     Args:
-        file: a CSV file with a header, or a file with one JSON object a line. `path` (relative to
-            the table's folder) and `label` are needed; `split` may be there. Other columns become
-            text features to slice by, named `image/COLUMN` unless the name has a / in it.
-        val_share: share of train that becomes val where no row names it; see `sources.settled`.
+        file: a CSV file with a header, or a file with one JSON object a line. Each row needs
+            `path`, relative to the table's folder, and `label`, and may have `split`. Other columns
+            become text features to slice by, named `image/COLUMN` unless the name has a slash.
+        val_share: share of train that becomes val if no row names val; see `sources.settled`.
 
     Raises:
-        ConfigError: the table cannot be read, lacks a column, or names splits such that train or
-            test stays empty.
+        ConfigError: the table cannot be read, lacks a column, or its splits leave train or test
+            empty.
     """
     try:
         with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as content:
@@ -53,7 +53,7 @@ def table(file: Path, val_share: float) -> SourceSet:
 
 
 def _csv(content: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    # Python's reader gives up the file at a NUL; so marked, only that row's path is not found.
+    # Python's reader fails at a NUL. With this mark only that row's file is not found.
     reader = csv.DictReader(line.replace("\0", "\N{SYMBOL FOR NULL}") for line in content)
     for row in reader:
         yield reader.line_num, row

@@ -1,4 +1,4 @@
-"""Image classification sets of TensorFlow Datasets, which is installed by the extra `tfds`."""
+"""Image classification data sets of TensorFlow Datasets, an optional package."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _SPLITS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 @dataclass(frozen=True)
 class TfdsSet:
-    """A data set whose images are read where Beam runs, a slice at a time.
+    """A data set whose images the Beam workers read, a slice at a time.
 
     Attributes:
         name: its name in the catalogue, with or without config and version.
         image: the feature that holds the image.
         label: the feature that holds the class.
-        labels: the class names, in the order of their ids.
-        splits: the set's own name of each split that is used, the split that it becomes (None
-            leaves the cut to the pipeline), and how many images it has.
-        val_share: share of train that becomes val; 0 where there is a split for it.
+        labels: class names in the order of their ids.
+        splits: for each split that is used, its own name, the split that it becomes (None lets the
+            pipeline cut the data), and its number of images.
+        val_share: share of train that becomes val; 0 if a split becomes val.
     """
 
     name: str
@@ -38,7 +38,7 @@ class TfdsSet:
 
     @property
     def count(self) -> int | None:
-        """Counts the images."""
+        """The number of images."""
         return sum(size for _, _, size in self.splits)
 
     def parts(self, size: int) -> list[Callable[[], Iterable[Source]]]:
@@ -51,20 +51,20 @@ class TfdsSet:
 
 
 def tfds_set(name: str, val_share: float) -> TfdsSet:
-    """Downloads a data set, unless it is there already.
+    """Downloads a data set, unless it exists already.
 
     Args:
         name: its name in the catalogue, as in `cifar10` or `imagenet_v2/matched-frequency`.
-        val_share: share of train that becomes val where the set has no validation split.
+        val_share: share of train that becomes val if the set has no validation split.
 
     Raises:
-        ConfigError: TensorFlow Datasets is not installed, has no such set, or it is no set of
-            images with one class each.
+        ConfigError: TensorFlow Datasets is not installed or has no such set, or the set does not
+            have images with one class each.
     """
     builder = _builder(name)
     try:
         builder.download_and_prepare()
-    except Exception as error:  # of any network or file system; all mean the same to the user
+    except Exception as error:  # any error of network or disk; all mean the same to the user
         raise ConfigError(f"{PREFIX}{name}: cannot be prepared: {error}") from error
     features = builder.info.features
     supervised = builder.info.supervised_keys
@@ -87,16 +87,16 @@ def tfds_set(name: str, val_share: float) -> TfdsSet:
 
 
 def _roles(names: Sequence[str]) -> dict[str, str | None]:
-    """Says which of a set's splits becomes what; those that nobody knows are left out."""
+    """Maps the set's splits to ours; unknown ones are left out."""
     known: dict[str, str | None] = {own: _SPLITS[own] for own in names if own in _SPLITS}
     if "test" not in known.values():
-        # What such sets call validation is what the world compares models by.
+        # Papers compare models on the validation split of such sets.
         known = {own: "test" if split == "val" else split for own, split in known.items()}
     return {"train": None} if set(known) == {"train"} else known
 
 
 def _is_labelled(builder: Any, split: str, image: str, label: str) -> bool:
-    """Tells whether a split has labels: ImageNet's test split, for one, has -1 in their place."""
+    """Tells whether a split has labels; ImageNet's test split, for example, has -1 instead."""
     if split not in _SPLITS:
         return False
     first = next(iter(_records(builder, f"{split}[:1]", image)), None)
@@ -108,7 +108,8 @@ def _builder(name: str) -> Any:
         tfds = importlib.import_module("tensorflow_datasets")
     except ImportError as error:
         raise ConfigError(
-            f"{PREFIX}{name}: TensorFlow Datasets is not installed; pip install 'retrain[tfds]'"
+            f"{PREFIX}{name}: TensorFlow Datasets is not installed; run pip install '.[tfds]' in"
+            " the folder of retrain"
         ) from error
     try:
         return tfds.builder(name)

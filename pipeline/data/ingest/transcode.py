@@ -1,6 +1,6 @@
-"""Makes image files such that TensorFlow decodes them to what a viewer would show.
+"""Converts image files so that TensorFlow decodes what a viewer shows.
 
-A file that is fine already stays as it is, byte for byte.
+A file that needs no change stays the same, byte for byte.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-# Which files TensorFlow decodes to the very pixels that Pillow sees.
+# The formats and modes that TensorFlow decodes to the same pixels as Pillow.
 _FIT = {
     "JPEG": {"L", "RGB"},
     "MPO": {"L", "RGB"},
@@ -21,10 +21,10 @@ _FIT = {
     "GIF": {"L", "P", "RGB", "RGBA"},
 }
 _LOSSY = frozenset({"JPEG", "MPO", "WEBP", "HEIF", "AVIF"})
-# High enough that a second compression is hard to see or to measure.
+# So high that a second compression is hard to see or measure.
 _JPEG_QUALITY = 95
 _ORIENTATION = 0x0112
-# By EXIF's orientation; whatever else it says, the pixels stay as they are.
+# By EXIF's orientation; for any other value the pixels stay.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -39,7 +39,7 @@ MAX_PIXELS = 89_478_485
 
 
 class RejectedError(ValueError):
-    """An image that cannot be used; the message is the reason."""
+    """An image cannot be used; the message says why."""
 
 
 class Prepared(NamedTuple):
@@ -59,19 +59,19 @@ class Prepared(NamedTuple):
 
 
 def prepare(encoded: bytes, max_side: int | None) -> Prepared:
-    """Makes an image file fit for TensorFlow.
+    """Converts an image file for TensorFlow.
 
-    WebP, TIFF, BMP and whatever else Pillow reads, CMYK JPEGs, 16-bit and palette PNGs are encoded
-    anew; a rotation that EXIF asks for is carried out; images over `max_side` are made smaller.
-    What was lossy becomes a JPEG, all else a PNG. Of an animation, the first frame counts.
+    WebP, TIFF, BMP and all other formats that Pillow reads, CMYK JPEGs, 16-bit and palette PNGs are
+    encoded again. EXIF's rotation is applied, and images over `max_side` are shrunk. A lossy file
+    becomes a JPEG, any other a PNG. Of an animation only the first frame is kept.
 
     Args:
         encoded: the bytes of an image file.
         max_side: longest side in pixels; None for no limit.
 
     Raises:
-        RejectedError: it is no image, damaged, or has more than `MAX_PIXELS` pixels, in which case
-            none of them is decoded.
+        RejectedError: the file is no image, is damaged, or has more than `MAX_PIXELS` pixels, which
+            are then not decoded.
     """
     _register_heif()
     try:
@@ -90,25 +90,25 @@ def prepare(encoded: bytes, max_side: int | None) -> Prepared:
         raise RejectedError(f"too many pixels; allowed: {MAX_PIXELS}") from error
     except UnidentifiedImageError as error:
         raise RejectedError("no image of a known format") from error
-    except (RejectedError, MemoryError):  # the latter says nothing of the file
+    except (RejectedError, MemoryError):  # MemoryError says nothing about the file
         raise
-    # Odd and damaged files make Pillow's plug-ins raise anything.
+    # Damaged files make Pillow's plug-ins raise anything.
     except Exception as error:
         raise RejectedError(f"not a readable image: {_one_line(error)}") from error
 
 
 def _opened(encoded: bytes) -> Image.Image:
     with warnings.catch_warnings():
-        # Of images between one and two times the limit; they are refused anyway.
+        # Pillow warns above its limit and fails above twice that; here both are rejected.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(io.BytesIO(encoded))
 
 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
-    """Returns the turn that EXIF asks for; none where it cannot be read, as the pixels are fine."""
+    """Returns the rotation that EXIF asks for; None if EXIF cannot be read."""
     try:
         return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # of too few bytes, or a value of another kind
+    except Exception:  # too few bytes, or a value of another type
         return None
 
 

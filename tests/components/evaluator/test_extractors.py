@@ -54,9 +54,9 @@ def test_a_row_has_what_each_model_answered(answers: Any, labels: Any, compared:
     row = _row({"features": features, "labels": labels, "predictions": answers})
     assert row["digest"] == digest(b"image", np.int64(2))
     assert row["label"] == 2
-    assert (row["guess"], row["rank"]) == (2, 0)
+    assert (row["prediction"], row["rank"]) == (2, 0)
     assert row["score"] == row["truth_score"] == pytest.approx(0.7)
     # The class that production does not know has a probability of 0 there.
     expected = (1, pytest.approx(0.6), 0.0, 2) if compared else (None,) * 4
-    names = ("guess", "score", "truth_score", "rank")
+    names = ("prediction", "score", "truth_score", "rank")
     assert tuple(row[f"production_{name}"] for name in names) == expected

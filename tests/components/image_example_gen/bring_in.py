@@ -11,8 +11,9 @@ from pathlib import Path
 import apache_beam as beam
 import tensorflow as tf
 
-from components.image_example_gen import executor, report
-from components.image_example_gen.checks import Checks
+from components.image_example_gen import intake, quarantine
+from components.image_example_gen.bring_in import bring_in as add_steps
+from components.image_example_gen.options import Rules
 from components.image_example_gen.quarantine import Quarantined
 from components.image_example_gen.splits import Cut
 from components.tfrecord_file import masked_checksum
@@ -24,11 +25,11 @@ CUT = Cut(SPLITS, (60, 20, 20))
 
 @dataclass(frozen=True)
 class BroughtIn:
-    """What came out: clean examples by split, the quarantine and the report."""
+    """What came out: clean examples by split, the quarantine and the intake."""
 
     splits: Mapping[str, Sequence[tf.train.Example]]
     quarantine: Sequence[Quarantined]
-    report: report.Report
+    intake: intake.Intake
 
     @property
     def reasons(self) -> list[str]:
@@ -57,17 +58,17 @@ def write(path: Path, records: Sequence[bytes]) -> Path:
 
 
 def bring_in(
-    folder: Path, out: Path, checks: Checks | None = None, cut: Cut | None = None
+    folder: Path, out: Path, rules: Rules | None = None, cut: Cut | None = None
 ) -> BroughtIn:
     """Brings in what lies in `folder/{split}`, or in `folder` if a cut is given."""
     patterns = {"all": [f"{folder}/*"]} if cut else {s: [f"{folder}/{s}/*"] for s in SPLITS}
     with beam.Pipeline() as pipeline:
-        executor.bring_in(
+        add_steps(
             pipeline,
             patterns=patterns,
             cut=cut,
             splits=SPLITS,
-            checks=checks or Checks(LABELS),
+            rules=rules or Rules(labels=LABELS),
             span=3,
             folder=str(out),
         )
@@ -76,8 +77,8 @@ def bring_in(
             split: [tf.train.Example.FromString(r) for r in _read(out / f"Split-{split}")]
             for split in SPLITS
         },
-        quarantine=[Quarantined.parse(r) for r in _read(out / report.QUARANTINE)],
-        report=report.Report.from_json((out / report.FILE_NAME).read_text("utf-8")),
+        quarantine=[Quarantined.parse(r) for r in _read(out / quarantine.FOLDER)],
+        intake=intake.Intake.from_json((out / intake.FILE_NAME).read_text("utf-8")),
     )
 
 

@@ -1,4 +1,4 @@
-"""Whatever goes in comes out clean or in quarantine, exactly once, and the report says so."""
+"""Whatever goes in comes out clean or in quarantine, exactly once, and the intake says so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from components.image_example_gen.checks import REASONS, Checks
+from components.image_example_gen.options import Checks, Rules
+from components.image_example_gen.quarantine import REASONS
 from tests.components.image_example_gen.bring_in import CUT, SPLITS, bring_in, framed, value, write
 from tests.conftest import LABELS, Picture, Record, _picture, _record
 
@@ -62,9 +63,9 @@ def test_clean_records_keep_their_split_and_get_both_labels_and_numbers(
     assert value(example, "image/bytes") == len(image)
     (by_name,) = found.splits["val"]
     assert value(by_name, "image/class/label") == 2
-    assert found.report.clean == dict.fromkeys(SPLITS, 1)
-    assert found.report.classes["val"] == {LABELS[0]: 0, LABELS[1]: 0, LABELS[2]: 1}
-    assert found.report.span == 3
+    assert found.intake.clean == dict.fromkeys(SPLITS, 1)
+    assert found.intake.classes["val"] == {LABELS[0]: 0, LABELS[1]: 0, LABELS[2]: 1}
+    assert found.intake.span == 3
 
 
 def _with_wrong_feature(image: bytes) -> bytes:
@@ -108,8 +109,8 @@ def test_each_fault_has_its_reason_and_the_record_is_kept_whole(
 ) -> None:
     _write_splits(tmp_path / "in", record, picture)
     write(tmp_path / "in/train/hostile.tfrecord", list(HOSTILE.values()))
-    checks = Checks(LABELS, max_pixels=10_000, channels=(1, 3))
-    found = bring_in(tmp_path / "in", tmp_path / "out", checks)
+    rules = Rules(labels=LABELS, checks=Checks(max_pixels=10_000, channels=(1, 3)))
+    found = bring_in(tmp_path / "in", tmp_path / "out", rules)
     kept = {one.number: one for one in found.quarantine}
     assert sorted(kept) == list(range(len(HOSTILE)))
     for number, (name, content) in enumerate(HOSTILE.items()):
@@ -117,9 +118,9 @@ def test_each_fault_has_its_reason_and_the_record_is_kept_whole(
         assert kept[number].record == content
         assert kept[number].detail
         assert kept[number].file.endswith("hostile.tfrecord")
-    assert found.report.quarantined == Counter(name.partition(" ")[0] for name in HOSTILE)
+    assert found.intake.quarantined == Counter(name.partition(" ")[0] for name in HOSTILE)
     assert {len(found.splits[split]) for split in SPLITS} == {3}
-    assert found.report.records == 9 + len(HOSTILE)
+    assert found.intake.records == 9 + len(HOSTILE)
 
 
 def test_foreign_files_mixed(tmp_path: Path, record: Record, picture: Picture) -> None:
@@ -139,13 +140,13 @@ def test_foreign_files_mixed(tmp_path: Path, record: Record, picture: Picture) -
     )
     found = bring_in(tmp_path / "in", tmp_path / "out")
     assert found.quarantine == []
-    damaged = {Path(one.file).name: one for one in found.report.damaged}
+    damaged = {Path(one.file).name: one for one in found.intake.damaged}
     assert sorted(damaged) == ["cut.tfrecord", "cut.tfrecord.gz", "none.tfrecord"]
     assert damaged["cut.tfrecord"].records == 5
     assert damaged["none.tfrecord"].records == 0
     assert damaged["cut.tfrecord.gz"].records >= 4
     used = sum(one.records for one in damaged.values())
-    assert len(found.splits["train"]) == 3 + 2 + used == found.report.clean["train"]
+    assert len(found.splits["train"]) == 3 + 2 + used == found.intake.clean["train"]
 
 
 def test_a_cut_depends_on_the_image_alone(tmp_path: Path, record: Record, picture: Picture) -> None:
@@ -153,9 +154,9 @@ def test_a_cut_depends_on_the_image_alone(tmp_path: Path, record: Record, pictur
     write(tmp_path / "one/a.tfrecord", [record(image, 0) for image in images])
     later = [record(image, 1, image__source="x") for image in reversed(images)]
     write(tmp_path / "two/b.tfrecord", [*later, record(picture(16, 16, seed=99), 0)])
-    checks = Checks(LABELS, remove_leaked="none")
-    one = bring_in(tmp_path / "one", tmp_path / "out-1", checks, CUT)
-    two = bring_in(tmp_path / "two", tmp_path / "out-2", checks, CUT)
+    rules = Rules(labels=LABELS, checks=Checks(remove_leaked="none"))
+    one = bring_in(tmp_path / "one", tmp_path / "out-1", rules, CUT)
+    two = bring_in(tmp_path / "two", tmp_path / "out-2", rules, CUT)
     for split in SPLITS:
         assert one.images(split)
         assert set(one.images(split)) <= set(two.images(split))
@@ -166,8 +167,9 @@ def test_a_group_stays_together(tmp_path: Path, record: Record, picture: Picture
         record(picture(16, 16, seed=s), 0, image__source=f"patient-{s % 12}") for s in range(60)
     ]
     write(tmp_path / "in/a.tfrecord", [*records, record(picture(16, 16, seed=99), 0)])
-    checks = Checks(LABELS, group="image/source", remove_leaked="none")
-    found = bring_in(tmp_path / "in", tmp_path / "out", checks, CUT)
+    checks = Checks(remove_leaked="none")
+    rules = Rules(labels=LABELS, group="image/source", checks=checks)
+    found = bring_in(tmp_path / "in", tmp_path / "out", rules, CUT)
     homes: dict[bytes, set[str]] = {}
     for split in SPLITS:
         for example in found.splits[split]:
@@ -189,17 +191,17 @@ def test_leaked_copies_leave_train_and_never_test(
     )
     write(tmp_path / "in/val/a.tfrecord", [record(picture(80, 60, seed=1), 1)])
     write(tmp_path / "in/test/a.tfrecord", [record(picture(40, 30, seed=2), 0)])
-    checks = Checks(LABELS, remove_leaked=leaks)  # type: ignore[arg-type]
-    found = bring_in(tmp_path / "in", tmp_path / "out", checks)
+    rules = Rules(labels=LABELS, checks=Checks(remove_leaked=leaks))  # type: ignore[arg-type]
+    found = bring_in(tmp_path / "in", tmp_path / "out", rules)
     seeds = {picture(80, 60, seed=1): 1, again: 2, picture(80, 60, seed=3): 3}
     assert {seeds[image] for image in found.images("train")} == left
     assert len(found.splits["val"]) == len(found.splits["test"]) == 1
-    assert found.report.removed == 3 - len(left)
+    assert found.intake.removed == 3 - len(left)
     assert found.reasons == ["leaked"] * (3 - len(left))
-    assert found.report.quarantined == {}
-    assert (found.report.exact.across, found.report.near.across) == (1, 1)
-    assert (found.report.exact.within, found.report.near.within) == (0, 0)
-    assert found.report.conflicting == 1
+    assert found.intake.quarantined == {}
+    assert (found.intake.exact.across, found.intake.near.across) == (1, 1)
+    assert (found.intake.exact.within, found.intake.near.within) == (0, 0)
+    assert found.intake.conflicting == 1
 
 
 def test_copies_within_a_split_stay(tmp_path: Path, record: Record, picture: Picture) -> None:
@@ -207,17 +209,17 @@ def test_copies_within_a_split_stay(tmp_path: Path, record: Record, picture: Pic
     write(tmp_path / "in/train/b.tfrecord", [record(picture(seed=50), 0)] * 4)
     found = bring_in(tmp_path / "in", tmp_path / "out")
     assert len(found.splits["train"]) == 7
-    assert (found.report.exact.within, found.report.exact.across) == (3, 0)
-    assert (found.report.near.within, found.report.near.across) == (0, 0)
-    assert found.report.removed == 0
+    assert (found.intake.exact.within, found.intake.exact.across) == (3, 0)
+    assert (found.intake.near.within, found.intake.near.across) == (0, 0)
+    assert found.intake.removed == 0
 
 
 def test_nothing_at_all_comes_in(tmp_path: Path, record: Record) -> None:
     for split in SPLITS:
         write(tmp_path / "in" / split / "a.tfrecord", [record(b"nothing", 0)])
     found = bring_in(tmp_path / "in", tmp_path / "out")
-    assert found.report.clean == dict.fromkeys(SPLITS, 0)
-    assert found.report.quarantined == {"undecodable": 3}
+    assert found.intake.clean == dict.fromkeys(SPLITS, 0)
+    assert found.intake.quarantined == {"undecodable": 3}
 
 
 _IMAGES = st.one_of(
@@ -270,6 +272,6 @@ def test_whatever_goes_in_comes_out_once(given_records: dict[str, list[bytes]]) 
         for example in found.splits[split]:
             label = value(example, "image/class/label")
             assert value(example, "image/class/text").decode() == LABELS[label]
-    assert found.report.records == sum(len(records) for records in given_records.values())
-    assert sum(found.report.clean.values()) == sum(len(found.splits[s]) for s in SPLITS)
-    assert found.report.removed + sum(found.report.quarantined.values()) == len(found.quarantine)
+    assert found.intake.records == sum(len(records) for records in given_records.values())
+    assert sum(found.intake.clean.values()) == sum(len(found.splits[s]) for s in SPLITS)
+    assert found.intake.removed + sum(found.intake.quarantined.values()) == len(found.quarantine)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from components.image_example_gen.checks import Checks
+from components.image_example_gen.options import Rules
 from tests.components.image_example_gen.bring_in import bring_in, write
 from tests.conftest import Record
 from tests.shared_data import unpacked
@@ -50,14 +50,14 @@ def test_poison_is_found_with_few_false_alarms(tmp_path: Path, record: Record) -
         records = [record(encoded, labels.index(label)) for _, encoded, label in images]
         write(tmp_path / "in" / split / "a.tfrecord", records)
 
-    found = bring_in(tmp_path / "in", tmp_path / "out", Checks(labels))
+    found = bring_in(tmp_path / "in", tmp_path / "out", Rules(labels=labels))
     pairs = set()
-    for copy in found.report.examples:
+    for copy in found.intake.examples:
         places = ((copy.file, copy.record), (copy.other_file, copy.other_record))
         pairs.add(frozenset(contents[Path(f).parent.name][n][0] for f, n in places))
     poison = {pair for pair in pairs if any(f"copy of {name}" in pair for name in pair)}
     assert len(poison) >= POISONED - 2
     assert len(pairs - poison - COPIES_BY_NATURE) <= 2
     # The originals left train; test is as it was.
-    assert found.report.removed >= POISONED - 2
-    assert found.report.clean["test"] == len(contents["test"])
+    assert found.intake.removed >= POISONED - 2
+    assert found.intake.clean["test"] == len(contents["test"])

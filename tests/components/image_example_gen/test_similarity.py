@@ -8,19 +8,7 @@ import numpy as np
 from PIL import Image
 
 from components.image_example_gen import measures, similarity
-from components.image_example_gen.duplicates import (
-    CONFLICTING,
-    EXACT_ACROSS,
-    EXACT_WITHIN,
-    LEAKED_EXACT,
-    LEAKED_NEAR,
-    NEAR_ACROSS,
-    NEAR_WITHIN,
-    Print,
-    is_removed,
-    merge,
-    related,
-)
+from components.image_example_gen.duplicates import Flag, Print, is_leaked, merge, related
 from tests.conftest import Picture
 
 
@@ -73,29 +61,35 @@ def test_a_copy_in_train_is_found_to_be_one_of_test_whatever_the_order() -> None
         found = {number: relation for (_, number), relation in related((b"\0", order), 0.98)}
         assert set(found) == {0, 1, 4}
         assert all(relation.other == (b"f", 2) for relation in found.values())
-        assert found[0].flags == NEAR_ACROSS | CONFLICTING | LEAKED_NEAR
-        assert found[4].flags == NEAR_ACROSS | CONFLICTING
+        assert found[0].flags == Flag.NEAR_ACROSS | Flag.CONFLICTING | Flag.LEAKED_NEAR
+        assert found[4].flags == Flag.NEAR_ACROSS | Flag.CONFLICTING
 
 
 def test_the_same_content_is_exact_and_not_near_as_well() -> None:
     prints = [_print(0, "train", b"a"), _print(1, "train", b"a"), _print(2, "test", b"a")]
     exact = dict(related((b"exact", prints), 0.98))
-    assert {relation.flags for relation in exact.values()} == {EXACT_ACROSS | LEAKED_EXACT}
+    assert {relation.flags for relation in exact.values()} == {
+        Flag.EXACT_ACROSS | Flag.LEAKED_EXACT
+    }
     assert list(related((b"\0", prints), 0.98)) == []
     within = dict(related((b"exact", prints[:2]), 0.98))
-    assert [relation.flags for relation in within.values()] == [EXACT_WITHIN]
+    assert [relation.flags for relation in within.values()] == [Flag.EXACT_WITHIN]
 
 
 def test_what_buckets_say_is_joined_and_decides() -> None:
     prints = [_print(0, "train", b"a"), _print(1, "train", b"b"), _print(2, "test", b"b")]
     near = dict(related((b"\0", prints[:2]), 0.98))[(b"f", 1)]
-    assert near.flags == NEAR_WITHIN
+    assert near.flags == Flag.NEAR_WITHIN
     exact = dict(related((b"exact", prints[1:]), 0.98))[(b"f", 1)]
     joined = merge([near, exact])
-    assert joined.flags == NEAR_WITHIN | EXACT_ACROSS | LEAKED_EXACT
+    assert joined.flags == Flag.NEAR_WITHIN | Flag.EXACT_ACROSS | Flag.LEAKED_EXACT
     assert joined == merge([exact, near]) == merge([merge([near]), exact])
-    assert [is_removed(joined, leaks) for leaks in ("none", "exact", "near")] == [False, True, True]
-    assert not is_removed(near, "near")
+    assert [is_leaked(joined, leaks) for leaks in ("none", "exact", "near")] == [
+        False,
+        True,
+        True,
+    ]
+    assert not is_leaked(near, "near")
 
 
 def test_a_bucket_of_copies_is_compared_in_linear_time() -> None:

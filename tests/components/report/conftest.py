@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.evaluator.metrics import precision_recall_f1
+from components.evaluator.class_scores import ClassCounts
 from components.evaluator.scorecard import ClassScore
-from components.image_example_gen.report import Copies, Copy, Damage, Report
+from components.image_example_gen.intake import Copies, Copy, Damage, Intake
 from components.report import pictures
+from components.report.options import Card
 from components.report.page import (
     Bin,
-    Card,
     Confusion,
     Curve,
     FeatureSummary,
@@ -27,11 +27,11 @@ from components.report.page import (
     Mistake,
     Neighbour,
     Page,
-    Serving,
     SliceScore,
     Step,
     Verdict,
 )
+from components.serving_validator.check import ServingCheck
 from components.span_drift.report import Change, DriftReport
 from tests.conftest import Picture as Encode
 
@@ -71,7 +71,7 @@ def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
     random = np.random.default_rng(5)
     matrix = random.poisson(2.0 / count, (count, count)) + np.diag(random.integers(40, 60, count))
     matrix[0, 1] = 12
-    scores = precision_recall_f1(matrix.astype(float))
+    scores = ClassCounts.of_matrix(matrix.astype(float)).scores
     rows = zip(labels, matrix.sum(axis=1), *scores.values(), strict=True)
     classes = [ClassScore(label, int(n), *map(float, some), auc=0.97) for label, n, *some in rows]
     small = [pictures.thumbnail(encode(120, 90, seed=seed), 160) for seed in range(12)]
@@ -103,7 +103,6 @@ def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
                 Interval(0.015, 0.03),
                 0.034,
                 Interval(-0.02, -0.002),
-                lower_is_better=True,
             ),
         ),
         "classes": tuple(sorted(classes, key=lambda one: one.f1 or 0)),
@@ -148,7 +147,7 @@ def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
             Curve("head", "accuracy", {"train": (0.6, 0.8, 0.9), "val": (0.7, 0.85, 0.88)}),
         ),
         "temperature": 1.12,
-        "serving": Serving(8.21, 19.5, 512.4),
+        "serving": ServingCheck((), 8.21, 19.5, 512.4),
         "steps": (
             Step("example-gen", "cached", 0.1, 12_000_000),
             Step("transform", "done", 61.2, 81_000_000),
@@ -165,8 +164,8 @@ def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
     }
 
 
-def _data(labels: tuple[str, ...]) -> Report:
-    return Report(
+def _data(labels: tuple[str, ...]) -> Intake:
+    return Intake(
         span=4,
         clean={"train": 4100, "val": 890, "test": 1034},
         classes={

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,15 @@ import pytest
 import tensorflow as tf
 from tfx.types import channel_utils, standard_artifacts
 
-from components.evaluator import metrics as evaluator_metrics
 from components.evaluator import predictions, scorecard
-from components.evaluator.scorecard import ClassScore, Miss, Scorecard
-from components.image_example_gen import report as data_report
+from components.evaluator.class_scores import ClassCounts
+from components.evaluator.scorecard import ClassScore, FailedThreshold, Scorecard
+from components.image_example_gen import intake, quarantine
 from components.image_example_gen.quarantine import Quarantined
 from components.report.component import DATA_FILE, OPTIONS_KEY, PAGE_FILE, Executor, Report
 from components.report.page import Page
+from components.serving_validator import check as serving_check
+from components.serving_validator.check import ServingCheck
 from components.span_drift.report import DriftReport
 from tests.conftest import LABELS, Record
 from tests.conftest import Picture as Encode
@@ -29,7 +30,12 @@ from trainer.input import digest
 
 Run = Callable[..., tuple[Page, str]]
 IMAGES = 30
-CONFIG = {"name": "cats", "trainer": {"mode": "head"}, "backbone": {"name": "lite"}}
+CONFIG = {
+    "name": "cats",
+    "trainer": {"mode": "head"},
+    "backbone": {"name": "lite"},
+    "card": {"intended_use": "Finds cats."},
+}
 
 
 def _transformed(folder: Path, encode: Encode) -> list[tuple[bytes, int]]:
@@ -65,7 +71,7 @@ def _evaluation(folder: Path, images: list[tuple[bytes, int]], blessed: bool) ->
     labels = np.array([label for _, label in images])
     matrix = np.zeros((3, 3), int)
     np.add.at(matrix, (labels, probabilities.argmax(axis=1)), 1)
-    scores = evaluator_metrics.precision_recall_f1(matrix.astype(float))
+    scores = ClassCounts.of_matrix(matrix.astype(float)).scores
     rows = [
         predictions.row(digest(image, np.int64(label)), label, one, one[::-1])
         for (image, label), one in zip(images, probabilities, strict=True)
@@ -76,7 +82,9 @@ def _evaluation(folder: Path, images: list[tuple[bytes, int]], blessed: bool) ->
     found = {"example_count": float(IMAGES), "accuracy": float(np.trace(matrix) / IMAGES)}
     card = Scorecard(
         blessed=blessed,
-        misses=() if blessed else (Miss("accuracy", "all", found["accuracy"], 0.99, "min"),),
+        failed=()
+        if blessed
+        else (FailedThreshold("accuracy", "all", found["accuracy"], 0.99, "min"),),
         metrics=found,
         production={**found, "accuracy": 0.25},
         classes=tuple(
@@ -91,19 +99,19 @@ def _evaluation(folder: Path, images: list[tuple[bytes, int]], blessed: bool) ->
 
 
 def _examples(folder: Path, encode: Encode, record: Record) -> None:
-    (folder / data_report.QUARANTINE).mkdir(parents=True)
-    path = folder / data_report.QUARANTINE / "records-0.gz"
+    (folder / quarantine.FOLDER).mkdir(parents=True)
+    path = folder / quarantine.FOLDER / "records-0.gz"
     with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
         for content in (record(encode(10, 9), 0), b"no example", record(b"no image", 1)):
             held = Quarantined(content, "too-small", "10 by 9 pixels", "/data/a.tfrecord", 4)
             writer.write(held.serialized())
-    report = data_report.Report(
+    found = intake.Intake(
         span=7,
         clean={"train": IMAGES, "test": IMAGES},
         classes={"train": dict.fromkeys(LABELS, 10), "test": dict.fromkeys(LABELS, 10)},
         quarantined={"too-small": 3},
     )
-    (folder / data_report.FILE_NAME).write_text(report.as_json(), "utf-8")
+    (folder / intake.FILE_NAME).write_text(found.as_json(), "utf-8")
 
 
 def _logs(folder: Path) -> None:
@@ -130,8 +138,8 @@ def run(tmp_path: Path, picture: Encode, record: Record) -> Run:
         (tmp_path / "drift").mkdir()
         (tmp_path / "drift" / "drift.json").write_text(DriftReport(7, 6).as_json())
         (tmp_path / "serving").mkdir()
-        report = {"reasons": [], "p50_ms": 8.0, "p99_ms": 9.0, "memory_mb": 100.0}
-        (tmp_path / "serving" / "report.json").write_text(json.dumps(report))
+        served = ServingCheck((), p50_ms=8.0, p99_ms=9.0, memory_mb=100.0)
+        (tmp_path / "serving" / serving_check.FILE_NAME).write_text(served.to_json())
         inputs["examples"].set_string_custom_property("input_fingerprint", "xor:1")
         inputs["production"].set_int_custom_property("version", 16)
         inputs["pushed"].set_int_custom_property("pushed", int(pushed))
@@ -139,9 +147,7 @@ def run(tmp_path: Path, picture: Encode, record: Record) -> Run:
             inputs["pushed"].set_string_custom_property("pushed_version", "17")
         node = Report(
             **{key: channel_utils.as_channel([one]) for key, one in inputs.items()},
-            name="cats",
             labels=LABELS,
-            card={"intended_use": "Finds cats."},
             config=CONFIG,
             commit="abc + changes",
         )
@@ -198,7 +204,7 @@ def test_mistakes_come_with_what_is_nearest_in_train(run: Run) -> None:
     scores = [one.score for one in page.mistakes]
     assert scores == sorted(scores, reverse=True)
     for one in page.mistakes:
-        assert one.truth != one.guess
+        assert one.truth != one.prediction
         assert one.score >= one.truth_score
         assert one.picture.uri.startswith("data:image/png;base64,")
         first, *others = one.neighbours
@@ -234,21 +240,21 @@ def test_without_embeddings_there_are_no_neighbours(run: Run, tmp_path: Path) ->
                 example = tf.train.Example.FromString(serialized)
                 del example.features.feature["embedding/abc"]
                 writer.write(example.SerializeToString())
-    answers = predictions.read(str(tmp_path / "evaluation"))
-    assert answers is not None
-    found, compared = images.mistakes(str(tmp_path / "transformed"), answers, LABELS)
+    found = predictions.read(str(tmp_path / "evaluation"))
+    assert found is not None
+    shown, compared = images.mistakes(str(tmp_path / "transformed"), found, LABELS)
     assert compared == 0
-    assert found
-    assert all(one.neighbours == () and one.picture.uri for one in found)
+    assert shown
+    assert all(one.neighbours == () and one.picture.uri for one in shown)
 
 
 def test_none_misclassified_is_no_mistake(run: Run, tmp_path: Path) -> None:
     run()
     from components.report import images
 
-    answers = predictions.read(str(tmp_path / "evaluation"))
-    assert answers is not None
+    found = predictions.read(str(tmp_path / "evaluation"))
+    assert found is not None
     perfect = dataclasses.replace(
-        answers, candidate=dataclasses.replace(answers.candidate, guess=answers.labels)
+        found, candidate=dataclasses.replace(found.candidate, prediction=found.labels)
     )
     assert images.mistakes(str(tmp_path / "transformed"), perfect, LABELS) == ((), 0)

@@ -6,14 +6,15 @@ import dataclasses
 
 import pytest
 
-from components.evaluator.scorecard import ClassScore, Miss, Scorecard
+from components.evaluator.scorecard import ClassScore, FailedThreshold, Scorecard
 from components.report import judgement
 from components.report.page import Interval, Metric
+from components.serving_validator.check import ServingCheck
 
 METRICS = {"example_count": 100.0, "accuracy": 0.9, "macro_f1": 0.8}
 CARD = Scorecard(
     blessed=True,
-    misses=(),
+    failed=(),
     metrics=METRICS,
     production=None,
     classes=(
@@ -35,11 +36,13 @@ def test_the_worst_come_first() -> None:
     slices = judgement.slices(CARD)
     assert [one.name for one in slices] == ["image/source=two", "image/source=one"]
     assert slices[0].interval.low < 0.7 < slices[0].interval.high
-    found = [(one.truth, one.guess, one.images, one.share) for one in judgement.confusions(CARD)]
+    found = [
+        (one.truth, one.prediction, one.images, one.share) for one in judgement.confusions(CARD)
+    ]
     assert found == [("b", "a", 8, 0.16), ("a", "b", 5, 0.1), ("b", "never there", 2, 0.04)]
 
 
-def test_without_single_answers_there_are_values_but_no_intervals() -> None:
+def test_without_single_predictions_there_are_values_but_no_intervals() -> None:
     found = judgement.metrics(CARD, None)
     assert found == (Metric("accuracy", 0.9), Metric("macro_f1", 0.8))
 
@@ -57,7 +60,7 @@ def test_the_verdict_says_how_it_compares(
     production: float | None, difference: Interval | None, words: str
 ) -> None:
     metric = Metric("accuracy", 0.9, Interval(0.8, 1.0), production, difference)
-    verdict = judgement.verdict(CARD, [metric], 17, ())
+    verdict = judgement.verdict(CARD, [metric], 17, None)
     assert verdict.kind == "pushed"
     start = "Version 17 was pushed: it gets 90.0\N{NO-BREAK SPACE}% of 100 test images right"
     assert verdict.sentence.startswith(start)
@@ -66,8 +69,10 @@ def test_the_verdict_says_how_it_compares(
 
 
 def test_a_refusal_says_why() -> None:
-    card = dataclasses.replace(CARD, misses=(Miss("accuracy", "all", 0.9, 0.95, "min"),))
-    verdict = judgement.verdict(card, judgement.metrics(card, None), None, ["it is slow"])
+    card = dataclasses.replace(CARD, failed=(FailedThreshold("accuracy", "all", 0.9, 0.95, "min"),))
+    verdict = judgement.verdict(
+        card, judgement.metrics(card, None), None, ServingCheck(("it is slow",))
+    )
     assert verdict.kind == "refused"
     assert verdict.reasons == (
         "accuracy on all: 0.9000 is 0.0500 below the bound of 0.9500",

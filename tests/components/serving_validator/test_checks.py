@@ -9,16 +9,16 @@ import pytest
 
 from components.serving_validator.checks import (
     Answers,
-    Bounds,
     Measured,
     exceeded,
     wrong_answers,
 )
+from components.serving_validator.options import Serving
 
 LABELS = ("cat", "dog")
 EXPECTED = np.array([[0.75, 0.25], [0.4, 0.6]])
 RIGHT = Answers("REST", EXPECTED + 1e-5, ("cat", "dog"), (EXPECTED + 1e-5).max(axis=1))
-BOUNDS = Bounds(2, 1e-3, p50_ms=10, p99_ms=50, memory_mb=100, load_seconds=1)
+BOUNDS = Serving(images=2, p50_ms=10, p99_ms=50, memory_mb=100, load_seconds=1)
 
 
 def test_right_answers_are_not_talked_about() -> None:
@@ -50,7 +50,7 @@ def test_what_is_wrong_is_told(answers: Answers, words: str) -> None:
 
 def test_bounds_that_are_kept_or_open_are_not_talked_about() -> None:
     assert exceeded(Measured((1.0, 2.0, 3.0), 99.0), BOUNDS) == []
-    anything = replace(BOUNDS, p50_ms=None, p99_ms=None, memory_mb=None)
+    anything = Serving(p50_ms=None, p99_ms=None, memory_mb=None)
     assert exceeded(Measured((1e6,), 1e6), anything) == []
 
 

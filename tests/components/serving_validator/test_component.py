@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 from components.serving_validator import server_process
-from components.serving_validator.checks import Bounds
 from components.serving_validator.component import validate
+from components.serving_validator.options import Serving
 from tests.conftest import LABELS, Exported
 
 pytestmark = pytest.mark.slow
 
-BOUNDS = Bounds(16, 1e-3, p50_ms=60_000, p99_ms=60_000, memory_mb=16_384, load_seconds=180)
+BOUNDS = Serving(p50_ms=60_000, p99_ms=60_000, memory_mb=16_384)
 
 
 @pytest.fixture(autouse=True)
@@ -43,13 +42,13 @@ def test_a_right_model_is_blessed_with_what_was_measured(
     exported: Exported, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    report = validate(str(exported.directory), _examples(exported), LABELS, BOUNDS, log)
-    assert report.reasons == ()
-    assert report.p50_ms is not None
-    assert report.p99_ms is not None
-    assert 0 < report.p50_ms <= report.p99_ms
-    assert report.memory_mb is not None
-    assert report.memory_mb > 100  # no process with TensorFlow in it takes less
+    found = validate(str(exported.directory), _examples(exported), LABELS, BOUNDS, log)
+    assert found.reasons == ()
+    assert found.p50_ms is not None
+    assert found.p99_ms is not None
+    assert 0 < found.p50_ms <= found.p99_ms
+    assert found.memory_mb is not None
+    assert found.memory_mb > 100  # no process with TensorFlow in it takes less
     assert log.exists()
 
 
@@ -60,14 +59,14 @@ def test_wrong_numbers_labels_and_bounds_are_each_told(exported: Exported, tmp_p
     values = swapped[0].features.feature[embedding].float_list.value
     values[:] = [-10 * value for value in values]
     examples = [example.SerializeToString() for example in swapped]
-    report = validate(
+    found = validate(
         str(exported.directory),
         examples,
         LABELS[::-1],
-        replace(BOUNDS, p50_ms=0.001, memory_mb=1.0),
+        Serving(p50_ms=0.001, memory_mb=1.0),
         tmp_path / "log",
     )
-    told = "\n".join(report.reasons)
+    told = "\n".join(found.reasons)
     for way in ("REST", "gRPC"):
         for signature in ("serving_default", "serving_examples"):
             assert f"{way} {signature}: probabilities of 1 of {len(examples)} images" in told
@@ -84,18 +83,18 @@ def test_a_model_that_does_not_load_is_refused_with_the_server_s_words(
     broken = tmp_path / "broken"
     shutil.copytree(exported.directory, broken)
     shutil.rmtree(broken / "variables")
-    report = validate(str(broken), _examples(exported), LABELS, BOUNDS, tmp_path / "log")
-    (reason,) = report.reasons
+    found = validate(str(broken), _examples(exported), LABELS, BOUNDS, tmp_path / "log")
+    (reason,) = found.reasons
     # TF Serving's own ends where it cannot load what it starts with.
     assert reason.startswith(("the server does not load the model: ", "the server ended with code"))
 
 
 def test_a_server_that_takes_too_long_is_given_up(exported: Exported, tmp_path: Path) -> None:
-    impatient = replace(BOUNDS, load_seconds=0.2)
-    report = validate(
+    impatient = Serving(load_seconds=0.2)
+    found = validate(
         str(exported.directory), _examples(exported), LABELS, impatient, tmp_path / "log"
     )
-    assert report.reasons == ("the model was not AVAILABLE within 0.2 seconds",)
+    assert found.reasons == ("the model was not AVAILABLE within 0.2 seconds",)
 
 
 def test_tf_serving_s_own_server_is_taken_where_it_is_on_the_path(

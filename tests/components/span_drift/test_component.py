@@ -12,7 +12,7 @@ import tensorflow_data_validation as tfdv
 from tfx.types import channel_utils, standard_artifacts
 
 from components import statistics_store
-from components.image_example_gen import report
+from components.image_example_gen import intake
 from components.span_drift import comparison, component
 from components.span_drift.report import DriftReport
 
@@ -36,7 +36,7 @@ def _drive(folder: Path, span: int) -> dict[str, Any]:
     """Returns the execution properties after the driver has run."""
     examples = standard_artifacts.Examples()
     examples.uri = str(folder)
-    (folder / report.FILE_NAME).write_text(report.Report(span, {}, {}, {}).as_json(), "utf-8")
+    (folder / intake.FILE_NAME).write_text(intake.Intake(span, {}, {}, {}).as_json(), "utf-8")
     properties = {
         "statistics_store": str(folder / "store"),
         "max_divergence": 0.1,
@@ -58,7 +58,7 @@ def _compare(folder: Path, span: int) -> DriftReport:
     examples.uri, statistics.uri, drift.uri = str(folder), str(folder), str(folder / "drift")
     statistics.split_names = '["train"]'
     (folder / "drift").mkdir()
-    component.Executor().Do(
+    component.SpanDrift.EXECUTOR_SPEC.executor_class().Do(
         {"examples": [examples], "statistics": [statistics]},
         {"drift": [drift]},
         _drive(folder, span),

@@ -306,17 +306,21 @@ def test_missing_labels_are_told_before_records_are_read(tmp_path):
         spans.check(wrong)
 
 
-def test_remote_folders_are_listed_as_local_ones():
+def test_remote_folders_are_listed_as_local_ones(tmp_path, monkeypatch):
     """TensorFlow's in-memory file system stands for a remote one: it is read by the same calls."""
     for folder in ("ram://remote/span-1/train", "ram://remote/span-2"):
         tf.io.gfile.makedirs(folder)
     for file in ("span-1/train/a.tfrecord", "span-2/a.tfrecord", "labels.txt"):
         with tf.io.gfile.GFile(f"ram://remote/{file}", "w") as writer:
             writer.write("a")
-    assert spans._remote_entries("ram://remote") == {
-        "span-1": True,
-        "span-2": True,
-        "labels.txt": False,
-    }
-    with pytest.raises(FileNotFoundError):
-        spans._remote_entries("ram://nowhere")
+    monkeypatch.setattr(spans, "is_remote", lambda location: location.startswith("ram://"))
+
+    def find(root: str) -> spans.Span:
+        config = _config(tmp_path)
+        data = config.data.model_copy(update={"root": root})
+        return spans.find(config.model_copy(update={"data": data}))
+
+    found = find("ram://remote")
+    assert (found.number, found.path, found.splits) == (2, "ram://remote/span-2", ())
+    with pytest.raises(ConfigError, match=r"data\.root: ram://nowhere does not exist"):
+        find("ram://nowhere")

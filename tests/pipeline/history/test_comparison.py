@@ -32,25 +32,25 @@ def _record(
     recorder: Recorder,
     folder: Path,
     run: str,
-    guesses: Sequence[int],
+    predicted: Sequence[int],
     first_image: int,
     config: dict[str, Any],
 ) -> None:
     """Records a run whose test split is 60 images from a number on, of class number modulo 3."""
     rows = []
-    for number, guess in enumerate(guesses, first_image):
+    for number, class_id in enumerate(predicted, first_image):
         probabilities = np.full(3, 0.1, np.float32)
-        probabilities[guess] = 0.8
+        probabilities[class_id] = 0.8
         rows.append(predictions.row(number.to_bytes(16, "big"), number % 3, probabilities, None))
     evaluation = folder / run
     evaluation.mkdir()
     table = pyarrow.Table.from_pylist(rows, predictions.SCHEMA)
     pyarrow.parquet.write_table(table, evaluation / predictions.FILE_NAME)
-    truth = np.arange(first_image, first_image + len(guesses)) % 3
+    truth = np.arange(first_image, first_image + len(predicted)) % 3
     card = Scorecard(
         blessed=True,
-        misses=(),
-        metrics={"accuracy": float((truth == guesses).mean())},
+        failed=(),
+        metrics={"accuracy": float((truth == predicted).mean())},
         production=None,
         classes=tuple(ClassScore(label, 20, None, None, None, None) for label in LABELS),
         slices={},
@@ -137,5 +137,5 @@ def test_code_is_said_to_be_the_same_only_where_that_is_known(
 
 
 def test_a_run_that_was_not_evaluated_cannot_be_compared(history: History) -> None:
-    with pytest.raises(ConfigError, match="run early: there are no answers"):
+    with pytest.raises(ConfigError, match="run early: there are no predictions"):
         comparison.compare(history, "good", "early")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.image_example_gen import report as data_report
+from components.image_example_gen import intake
 from components.report.component import DATA_FILE
 from components.report.page import Page, Verdict
 from pipeline import config
@@ -44,10 +44,10 @@ def recorder(tmp_path: Path) -> Recorder:
     """Records a run whose data came in."""
     examples = tmp_path / "examples"
     examples.mkdir()
-    found = data_report.Report(
+    found = intake.Intake(
         span=3, clean={"train": 9}, classes={"train": {"a": 4, "b": 5}}, quarantined={}
     )
-    (examples / data_report.FILE_NAME).write_text(found.as_json(), "utf-8")
+    (examples / intake.FILE_NAME).write_text(found.as_json(), "utf-8")
     recorder = Recorder(tmp_path / "metadata.db")
     outputs = {"examples": mlmd.Artifact(uri=str(examples))}
     recorder.record("run", "example-gen", State.COMPLETE, outputs=outputs)
@@ -71,7 +71,7 @@ def test_a_run_that_failed_has_a_page_of_what_there_is(
     assert page.metrics == ()
     assert page.card.owner == "the zoo"
     example_gen, trainer = page.steps
-    assert example_gen.size == (tmp_path / "examples" / data_report.FILE_NAME).stat().st_size
+    assert example_gen.size == (tmp_path / "examples" / intake.FILE_NAME).stat().st_size
     assert (trainer.id, trainer.state) == ("trainer", "failed")
     assert "fitting.py" in trainer.error
     file = run_page.write(settings, history, "run")

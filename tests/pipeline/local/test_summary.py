@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from components.edge_gate.component import Parity
-from components.evaluator.scorecard import ClassScore, Miss, Scorecard
-from components.image_example_gen.report import Copies, Damage, Report
+from components.evaluator.scorecard import ClassScore, FailedThreshold, Scorecard
+from components.image_example_gen.intake import Copies, Damage, Intake
 from components.refusal import Refusal
 from components.span_drift.report import Change, DriftReport
 from pipeline.history.metadata import ComponentRun
@@ -26,7 +26,7 @@ METRICS = {
 }
 CARD = Scorecard(
     blessed=True,
-    misses=(),
+    failed=(),
     metrics=METRICS,
     production={**METRICS, "accuracy": 0.75},
     classes=(ClassScore("größe [x]", 8, 0.5, 0.5, 0.5, None),),
@@ -46,7 +46,7 @@ PUSHED = Outcome(
     reasons=(),
     log="/runs/digits/logs/a.log",
 )
-REPORT = Report(
+INTAKE = Intake(
     span=3,
     clean={"train": 90, "val": 5, "test": 5},
     classes={"train": {"größe [x]": 90}},
@@ -55,14 +55,14 @@ REPORT = Report(
     damaged=(Damage("/data/[a].tfrecord", 7, "the file ends"),),
     near=Copies(within=6, across=4),
 )
-MISS = Miss("accuracy", "all", 0.5, 0.75, "min")
+FAILED_THRESHOLD = FailedThreshold("accuracy", "all", 0.5, 0.75, "min")
 REFUSED = dataclasses.replace(
     PUSHED,
     verdict="refused",
-    scorecard=dataclasses.replace(CARD, blessed=False, misses=(MISS,), production=None),
+    scorecard=dataclasses.replace(CARD, blessed=False, failed=(FAILED_THRESHOLD,), production=None),
     version=None,
     path=None,
-    reasons=(MISS.sentence(),),
+    reasons=(FAILED_THRESHOLD.sentence(),),
 )
 FAILED = dataclasses.replace(
     REFUSED, verdict="failed", scorecard=None, reasons=("no [space] left", "on device")
@@ -114,7 +114,7 @@ def test_json_of_a_push_has_metrics_and_version() -> None:
 def test_json_of_a_refusal_has_reasons_and_no_version() -> None:
     found = json.loads(summary.as_json(REFUSED))
     assert (found["version"], found["path"]) == (None, None)
-    assert found["reasons"] == [MISS.sentence()]
+    assert found["reasons"] == [FAILED_THRESHOLD.sentence()]
     assert json.loads(summary.as_json(FAILED))["metrics"] == {}
 
 
@@ -142,7 +142,7 @@ def test_a_remote_store_is_served_without_a_volume() -> None:
 def test_a_refusal_is_shown_with_its_reasons() -> None:
     text = _shown(REFUSED)
     assert "refused" in text
-    assert MISS.sentence() in text
+    assert FAILED_THRESHOLD.sentence() in text
     assert "Nothing was pushed" in text
 
 
@@ -165,7 +165,7 @@ def test_a_failure_is_shown_with_what_went_wrong_and_the_log() -> None:
 
 
 def test_what_came_in_is_told() -> None:
-    outcome = dataclasses.replace(PUSHED, data=REPORT)
+    outcome = dataclasses.replace(PUSHED, data=INTAKE)
     data = json.loads(summary.as_json(outcome))["data"]
     assert (data["records"], data["quarantined"], data["removed_from_train"]) == (107, 3, 4)
     assert data["reasons"] == {"undecodable": 1, "truncated": 2}
@@ -181,7 +181,7 @@ def test_what_came_in_is_told() -> None:
 
 def test_drift_is_shown_from_what_to_what() -> None:
     change = Change("image/brightness", "Jensen-Shannon divergence", 0.5, 0.1, "mean", 0.25, 0.75)
-    drifted = dataclasses.replace(PUSHED, data=REPORT, drift=DriftReport(3, 1, (change,)))
+    drifted = dataclasses.replace(PUSHED, data=INTAKE, drift=DriftReport(3, 1, (change,)))
     assert json.loads(summary.as_json(drifted))["drift"]["changes"][0]["after"] == 0.75
     console = Console(file=io.StringIO(), width=200)
     summary.show(drifted, console)

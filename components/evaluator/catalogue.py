@@ -1,0 +1,126 @@
+"""The one list of metrics: the name of each, its computation, and whether lower is better.
+
+Config, Evaluator, bootstrap, page, summary and comparison all derive from it, so a new metric is
+one entry here. The module loads neither TensorFlow nor numpy, because the command line reads it
+before it knows the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from components.evaluator.sample import Sample
+
+OWN = "components.evaluator.metrics"
+
+
+@dataclass(frozen=True)
+class Tfma:
+    """The TFMA metric that computes a value.
+
+    Attributes:
+        class_name: the class of the metric.
+        options: its arguments, other than the name.
+        module: where the class stands; "" for TFMA and Keras.
+    """
+
+    class_name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    module: str = ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric over the whole test split; its values are in [0, 1].
+
+    Attributes:
+        name: its key in the config, in TFMA's results and in every JSON.
+        title: its name on the page.
+        note: what the page says under the title.
+        description: what the config's documentation says of it.
+        tfma: the TFMA metric that computes it.
+        measure: computes the same from single predictions, for the bootstrap.
+        lower_is_better: whether a model is worse when the value rises.
+        leads: whether it stands before the others on the page, and on the model card.
+        headline: its name in the last lines of `retrain run`; "" leaves it out.
+        example: limits that the config's documentation shows.
+    """
+
+    name: str
+    title: str
+    note: str
+    description: str
+    tfma: Tfma
+    measure: Callable[[Sample], float]
+    lower_is_better: bool = False
+    leads: bool = False
+    headline: str = ""
+    example: Mapping[str, float] | None = None
+
+
+CATALOGUE = (
+    Metric(
+        name="accuracy",
+        title="Accuracy",
+        note="share of images whose most probable class is the true one",
+        description="Share of images whose most probable class is the true one.",
+        tfma=Tfma("SparseCategoricalAccuracy"),
+        measure=lambda sample: sample.share(sample.scored.correct),
+        leads=True,
+        headline="accuracy",
+    ),
+    Metric(
+        name="top_3_accuracy",
+        title="Top-3 accuracy",
+        note="share whose true class is among the 3 most probable",
+        description="Share of images whose true class is among the 3 most probable ones.",
+        tfma=Tfma("SparseTopKCategoricalAccuracy", {"k": 3}),
+        measure=lambda sample: sample.share(sample.scored.rank < 3),
+        leads=True,
+        headline="top-3",
+    ),
+    Metric(
+        name="macro_precision",
+        title="Macro precision",
+        note="share right among images given a class, averaged",
+        description="Mean over classes of: share right among images given that class.",
+        tfma=Tfma("MacroAverage", module=OWN),
+        measure=lambda sample: sample.classes.macro("precision"),
+    ),
+    Metric(
+        name="macro_recall",
+        title="Macro recall",
+        note="share found among images of a class, averaged",
+        description="Mean over classes of: share found among images of that class.",
+        tfma=Tfma("MacroAverage", module=OWN),
+        measure=lambda sample: sample.classes.macro("recall"),
+    ),
+    Metric(
+        name="macro_f1",
+        title="Macro F1",
+        note="harmonic mean of precision and recall, averaged over classes",
+        description="Mean over classes of the harmonic mean of precision and recall.",
+        tfma=Tfma("MacroAverage", module=OWN),
+        measure=lambda sample: sample.classes.macro("f1"),
+        leads=True,
+        headline="macro F1",
+    ),
+    Metric(
+        name="expected_calibration_error",
+        title="Calibration error",
+        note="mean distance between score and share that is right; lower is better",
+        description="Mean distance between the probability that the model states and the share"
+        " that is right; lower is better.",
+        tfma=Tfma("ExpectedCalibrationError", module=OWN),
+        measure=lambda sample: sample.calibration_error(),
+        lower_is_better=True,
+        headline="calibration error",
+        example={"max": 0.1},
+    ),
+)
+METRICS = {metric.name: metric for metric in CATALOGUE}
+# The order of the page: first what people ask first.
+ON_THE_PAGE = tuple(sorted(CATALOGUE, key=lambda metric: not metric.leads))

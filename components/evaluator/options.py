@@ -1,0 +1,149 @@
+"""The config's section `evaluation`: slices, bounds and the comparison with production."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, Field, create_model, model_validator
+
+from components.evaluator.catalogue import CATALOGUE, METRICS
+from trainer.features import IMAGE, MEASURED, SOURCE
+from trainer.section import Section, Texts, check_unique, shown
+
+_LOWER_IS_BETTER = ", ".join(metric.name for metric in CATALOGUE if metric.lower_is_better)
+
+
+def _check_slices(names: tuple[str, ...]) -> tuple[str, ...]:
+    if IMAGE in names:
+        raise ValueError(f"found {IMAGE}; allowed: features that images share, not the images")
+    for name in names:
+        if name in MEASURED:
+            raise ValueError(
+                f"found {shown(name)}, of which nearly every image has another value; allowed:"
+                f" features with a few values, such as {SOURCE}"
+            )
+    return check_unique(names)
+
+
+class Bound(Section):
+    """The values of one metric on the test split that pass."""
+
+    min: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Lowest value that passes.", examples=[0.5]
+    )
+    max: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Highest value that passes.", examples=[1.0]
+    )
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> "Bound":
+        if self.min is None and self.max is None:
+            raise ValueError("found neither min nor max; allowed: one of them or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(
+                f"found min {self.min:g} above max {self.max:g}; allowed: min up to max"
+            )
+        return self
+
+
+class Drop(Section):
+    """How much worse than production one metric may be, both on the test split."""
+
+    max_drop: float = Field(
+        ge=0,
+        le=1,
+        description="How much worse than the model in production still passes: lower for most"
+        f" metrics, higher for {_LOWER_IS_BETTER}.",
+    )
+
+
+Limit = TypeVar("Limit", Bound, Drop)
+
+
+class PerMetric(Section, Generic[Limit]):
+    """A limit for each metric of the catalogue; None where a metric has none."""
+
+    def limits(self) -> dict[str, Limit]:
+        """Maps each metric that has a limit to it."""
+        named = {metric: getattr(self, metric) for metric in METRICS}
+        return {metric: limit for metric, limit in named.items() if limit is not None}
+
+
+def _fields(limit: type[Section]) -> dict[str, Any]:
+    return {
+        metric.name: (
+            limit | None,
+            Field(
+                None,
+                description=metric.description,
+                examples=[metric.example] if metric.example else None,
+            ),
+        )
+        for metric in CATALOGUE
+    }
+
+
+if TYPE_CHECKING:
+    _Bounds = PerMetric[Bound]
+    _Drops = PerMetric[Drop]
+else:
+    _Bounds = create_model("_Bounds", __base__=PerMetric[Bound], **_fields(Bound))
+    _Drops = create_model("_Drops", __base__=PerMetric[Drop], **_fields(Drop))
+
+
+class Regression(_Drops):
+    """How much worse than the model in production each metric may be."""
+
+
+class EachSlice(_Bounds):
+    """The values of each metric that pass in every slice with enough examples."""
+
+    min_examples: int = Field(
+        30, ge=1, description="Slices with fewer examples than this are not judged."
+    )
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> "EachSlice":
+        if not self.limits():
+            raise ValueError(f"found no metric; allowed: one or more of {', '.join(METRICS)}")
+        return self
+
+
+class Thresholds(_Bounds):
+    """The values of each metric that pass on the whole test split, and further bounds."""
+
+    accuracy: Bound | None = Field(
+        Bound(min=0.5),
+        description=f"{METRICS['accuracy'].description} Set to null to drop this bound; another"
+        " metric must then have one, as the Evaluator blesses no model without any.",
+    )
+    regression: Regression = Field(
+        Regression.model_validate({"accuracy": {"max_drop": 0.01}}),
+        description="How much worse than the model in production a new one may be, for any of the"
+        " metrics above; without a model in production it is not looked at.",
+    )
+    each_slice: EachSlice | None = Field(
+        None,
+        description="Bounds that every slice must meet by itself, for any of the metrics above.",
+        examples=[{"min_examples": 30, "accuracy": {"min": 0.5}}],
+    )
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> "Thresholds":
+        if not self.limits():
+            raise ValueError(
+                "found no metric with min or max, and without one no model is ever blessed;"
+                f" allowed: one or more of {', '.join(METRICS)}"
+            )
+        return self
+
+
+class Evaluation(Section):
+    """How a new model is judged."""
+
+    slices: Annotated[Texts, AfterValidator(_check_slices)] = Field(
+        (),
+        description=f"Features by whose values metrics are also given, such as {SOURCE}."
+        " Metrics by class always are, AUC among them up to 200 classes.",
+    )
+    thresholds: Thresholds = Field(
+        Thresholds(), description="What the new model must reach, or it is not pushed."
+    )

@@ -1,0 +1,134 @@
+"""Reads an evaluation that TFMA wrote as a scorecard."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+
+from components.evaluator.class_scores import F1, PRECISION, RECALL
+from components.evaluator.options import EachSlice
+from components.evaluator.scorecard import (
+    EVERYWHERE,
+    ClassScore,
+    FailedThreshold,
+    Metrics,
+    Scorecard,
+    beyond,
+    failed_slices,
+)
+
+_MATRIX = "multi_class_confusion_matrix_at_thresholds"
+_DIFFERENCE = "_diff"
+_VALUE = "metric_value"
+
+
+def read(folder: str, labels: Sequence[str], each_slice: EachSlice | None) -> Scorecard:
+    """Reads metrics and failed thresholds.
+
+    Args:
+        folder: TFMA's output.
+        labels: class names; the index in this list is the class id.
+        each_slice: bounds of each slice, which TFMA does not check.
+
+    Returns:
+        The scorecard; blessed only if TFMA's thresholds and the bounds of the slices are all met.
+    """
+    names = [spec.name for spec in tfma.load_eval_result(folder).config.model_specs]
+    candidate = _by_slice(folder, tfma.CANDIDATE_KEY if len(names) > 1 else names[0])
+    production = None
+    if tfma.BASELINE_KEY in names:
+        production = _scalars(_by_slice(folder, tfma.BASELINE_KEY)[()])
+    validation = tfma.load_validation_result(folder)
+    matrix = _confusion(candidate[()], len(labels))
+    slices = {_slice_name(key): _scalars(value) for key, value in candidate.items() if key}
+    failed = (*_failed(validation, production), *failed_slices(slices, each_slice))
+    return Scorecard(
+        blessed=validation.validation_ok and not failed,
+        failed=failed,
+        metrics=_scalars(candidate[()]),
+        production=production,
+        classes=_classes(candidate[()], labels, matrix),
+        slices=slices,
+        confusion=tuple(tuple(row) for row in matrix),
+    )
+
+
+def _by_slice(folder: str, model: str) -> dict[Any, Mapping[str, Any]]:
+    """Returns metrics by slice key and sub key ("" for none) of a model with one output."""
+    result = tfma.load_eval_result(folder, model_name=model)
+    return {key: outputs[""] for key, outputs in result.slicing_metrics}
+
+
+def _slice_name(key: Sequence[tuple[str, object]]) -> str:
+    return ", ".join(f"{feature}={value}" for feature, value in key)
+
+
+def _scalars(by_sub_key: Mapping[str, Any]) -> Metrics:
+    return {
+        name: float(value["doubleValue"])
+        for name, value in by_sub_key[""].items()
+        if "doubleValue" in value and not name.endswith(_DIFFERENCE)
+    }
+
+
+def _confusion(by_sub_key: Mapping[str, Any], classes: int) -> list[list[int]]:
+    matrix = [[0] * classes for _ in range(classes)]
+    value = by_sub_key[""][_MATRIX]["multiClassConfusionMatrixAtThresholds"]
+    for entry in value["matrices"][0].get("entries", []):
+        # Protobuf leaves zeros out of JSON.
+        row, column = entry.get("actualClassId", 0), entry.get("predictedClassId", 0)
+        matrix[row][column] = int(entry["numWeightedExamples"])
+    return matrix
+
+
+def _classes(
+    by_sub_key: Mapping[str, Any], labels: Sequence[str], matrix: Sequence[Sequence[int]]
+) -> tuple[ClassScore, ...]:
+    scores = []
+    for class_id, label in enumerate(labels):
+        values = by_sub_key.get(f"classId:{class_id}", {})
+
+        def value(name: str, values: Mapping[str, Any] = values) -> float | None:
+            number = float(values.get(name, {}).get("doubleValue", math.nan))
+            return None if math.isnan(number) else number
+
+        scores.append(
+            ClassScore(
+                label=label,
+                examples=sum(matrix[class_id]),
+                precision=value(PRECISION),
+                recall=value(RECALL),
+                f1=value(F1),
+                auc=value("auc"),
+            )
+        )
+    return tuple(scores)
+
+
+def _failed(validation: Any, production: Metrics | None) -> Iterator[FailedThreshold]:
+    for part in validation.metric_validations_per_slice:
+        for failure in part.failures:
+            name = failure.metric_key.name
+            value = failure.metric_value.double_value.value if failure.HasField(_VALUE) else None
+            if value is not None and math.isnan(value):
+                value = None
+            threshold = failure.metric_threshold
+            if threshold.HasField("change_threshold"):
+                allowed = threshold.change_threshold.absolute.value
+                before = production[name] if production else 0.0
+                yield FailedThreshold(
+                    metric=name,
+                    where=EVERYWHERE,
+                    value=None if value is None else before + value,
+                    bound=before + allowed,
+                    kind="regression",
+                    production=before,
+                )
+                continue
+            bounds = threshold.value_threshold
+            low = bounds.lower_bound.value if bounds.HasField("lower_bound") else None
+            high = bounds.upper_bound.value if bounds.HasField("upper_bound") else None
+            yield from beyond(name, EVERYWHERE, value, low, high)

@@ -1,0 +1,55 @@
+"""Makes a TFX component of a function, with what this project's components have in common.
+
+TFX derives spec, executor and class from the function's annotations. It reads them as objects, so a
+module that uses this decorator must not postpone annotations.
+"""
+
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel
+from tfx.dsl.component.experimental import decorators
+from tfx.dsl.components.base import base_driver
+
+from trainer import fingerprint
+
+
+def component(
+    *sources: str, driver: type[Any] = base_driver.BaseDriver
+) -> Callable[[Callable[..., None]], Any]:
+    """Returns a decorator that turns a function into a component's class.
+
+    The function declares its artifacts and parameters by TFX's annotations `InputArtifact`,
+    `OutputArtifact` and `Parameter`. Its last parameter, `code`, gets the fingerprint of the code,
+    so that a change of the code changes the cache key. The component is made with keywords only;
+    sections and lists travel as JSON.
+
+    Args:
+        sources: files and folders in `components` that make up the code.
+        driver: finds the values of parameters before each run, so that they too are part of the
+            cache key. Until then these parameters have the function's defaults.
+    """
+
+    def declare(function: Callable[..., None]) -> Any:
+        base = decorators.component(function)
+        parameters = inspect.signature(function).parameters.values()
+        defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
+
+        def initialize(self: Any, **arguments: Any) -> None:
+            code = fingerprint.digest(sources, {}, "components")
+            values = {**defaults, **arguments, "code": code}
+            base.__init__(self, **{name: _plain(value) for name, value in values.items()})
+
+        members = {"__init__": initialize, "DRIVER_CLASS": driver}
+        about = {"__module__": function.__module__, "__doc__": function.__doc__}
+        return type(function.__name__, (base,), {**members, **about})
+
+    return declare
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump_json()
+    return json.dumps(value) if isinstance(value, (list, tuple, dict)) else value

@@ -1,0 +1,197 @@
+"""What came in with a span: a JSON file beside the splits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pydantic
+from tfx.dsl.io import fileio
+
+from components.image_example_gen.quarantine import LEAKED
+
+FILE_NAME = "intake.json"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that could be read in part only.
+
+    Attributes:
+        file: its path.
+        records: number of records before the damage; these come in.
+        reason: what is wrong with the file.
+    """
+
+    file: str
+    records: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Copies:
+    """The number of records that copy another one; the original does not count.
+
+    Attributes:
+        within: copies of a record in the same split.
+        across: copies of a record in another split, which leak.
+    """
+
+    within: int = 0
+    across: int = 0
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One copy, as an example for people.
+
+    Attributes:
+        file: the file that holds the copy.
+        record: the copy's number in the file, from 0.
+        other_file: the file that holds the original.
+        other_record: the original's number in its file.
+        found: names of the flags that it has; see `duplicates`.
+    """
+
+    file: str
+    record: int
+    other_file: str
+    other_record: int
+    found: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What came in with a span, and where it went.
+
+    Attributes:
+        span: the span's number.
+        clean: split -> clean records.
+        classes: split -> class name -> clean records; every class of the list is there.
+        quarantined: reason -> records in quarantine, but for the removed ones.
+        removed: copies of val or test images that were taken out of train.
+        damaged: files that could be read in part only.
+        exact: copies with the same bytes.
+        near: copies with nearly the same pixels.
+        conflicting: copies whose label differs from the original's.
+        not_compared: records that were not compared, because too many look alike.
+        examples: the first copies.
+    """
+
+    span: int
+    clean: Mapping[str, int]
+    classes: Mapping[str, Mapping[str, int]]
+    quarantined: Mapping[str, int]
+    removed: int = 0
+    damaged: tuple[Damage, ...] = ()
+    exact: Copies = field(default_factory=Copies)
+    near: Copies = field(default_factory=Copies)
+    conflicting: int = 0
+    not_compared: int = 0
+    examples: tuple[Copy, ...] = ()
+
+    @property
+    def records(self) -> int:
+        """The number of records that came in, wherever they went."""
+        return sum(self.clean.values()) + sum(self.quarantined.values()) + self.removed
+
+    @property
+    def quarantined_share(self) -> float:
+        """The share of records in quarantine, but for the removed ones, in [0, 1]."""
+        return sum(self.quarantined.values()) / self.records if self.records else 0.0
+
+    @property
+    def reasons(self) -> str:
+        """Lists the reasons for quarantine with their counts, the most frequent first."""
+        ordered = sorted(self.quarantined.items(), key=lambda item: (-item[1], item[0]))
+        return ", ".join(f"{count} {reason}" for reason, count in ordered)
+
+    def as_json(self) -> str:
+        """Returns the fields and the sums as JSON."""
+        fields = {"records": self.records, "quarantined_share": self.quarantined_share}
+        return json.dumps({**fields, **dataclasses.asdict(self)}, indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Intake:
+        """Reads what `as_json` wrote."""
+        return _JSON.validate_json(text)
+
+
+_JSON = pydantic.TypeAdapter(Intake)
+
+
+def read(examples: str) -> Intake:
+    """Reads what came in with an `Examples` artifact, given its folder."""
+    with fileio.open(os.path.join(examples, FILE_NAME), "rb") as file:
+        return Intake.from_json(file.read().decode("utf-8"))
+
+
+def findings(intake: Intake, max_quarantined: float, min_class_images: int) -> list[str]:
+    """Returns a sentence for each reason to refuse a span; none if it may be used.
+
+    Args:
+        intake: what came in.
+        max_quarantined: highest share of records in quarantine, in [0, 1].
+        min_class_images: fewest images of train that each class must have.
+    """
+    found = []
+    if intake.quarantined_share > max_quarantined:
+        found.append(
+            f"{sum(intake.quarantined.values())} of {intake.records} records"
+            f" ({intake.quarantined_share:.1%}) are in quarantine: {intake.reasons}; data.checks."
+            f"max_quarantined allows {max_quarantined:.1%}."
+        )
+    for name, count in intake.classes.get("train", {}).items():
+        if count < min_class_images:
+            found.append(
+                f"Class {name} has {count} images in train; data.checks.min_class_images asks for"
+                f" {min_class_images}."
+            )
+    return found
+
+
+def assemble(
+    *,
+    span: int,
+    labels: Sequence[str],
+    splits: Sequence[str],
+    counts: Mapping[tuple[str, str, int], int],
+    flags: Mapping[str, int],
+    damaged: Sequence[Damage],
+    examples: Sequence[Copy],
+) -> Intake:
+    """Sums up the counts of a span.
+
+    Args:
+        span: the span's number.
+        labels: class names; the index in this list is the class id.
+        splits: names of all splits.
+        counts: (split, "", class id) -> clean records; (split, reason, -1) -> quarantined records.
+        flags: name of a flag -> copies that have it.
+        damaged: files that could be read in part only.
+        examples: some copies.
+    """
+    classes = {
+        split: {label: counts.get((split, "", i), 0) for i, label in enumerate(labels)}
+        for split in splits
+    }
+    quarantined: dict[str, int] = {}
+    for (_, reason, _), count in sorted(counts.items()):
+        if reason:
+            quarantined[reason] = quarantined.get(reason, 0) + count
+    return Intake(
+        span=span,
+        clean={split: sum(by_class.values()) for split, by_class in classes.items()},
+        classes=classes,
+        removed=quarantined.pop(LEAKED, 0),
+        quarantined=quarantined,
+        damaged=tuple(sorted(damaged, key=lambda one: one.file)),
+        exact=Copies(flags.get("exact_within", 0), flags.get("exact_across", 0)),
+        near=Copies(flags.get("near_within", 0), flags.get("near_across", 0)),
+        conflicting=flags.get("conflicting", 0),
+        not_compared=flags.get("not_compared", 0),
+        examples=tuple(examples),
+    )

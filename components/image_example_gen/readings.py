@@ -1,0 +1,139 @@
+"""The two readings of a file: the first finds a verdict for each record, the second delivers it.
+
+The second decodes nothing: each record goes where its verdict says.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import tensorflow as tf
+
+from components import tfrecord_file
+from components.image_example_gen import duplicates, inspection, quarantine, source
+from components.image_example_gen.options import Rules
+from components.image_example_gen.splits import Cut
+from trainer import progress
+from trainer.features import LABEL, MEASURED, TEXT
+
+# Outputs of the two steps, and the groups that meet before the second.
+VERDICTS, PRINTS, DAMAGED, COUNTS = "verdicts", "prints", "damaged", "counts"
+FILE, REMOVED = "file", "removed"
+
+
+class Verdict(NamedTuple):
+    """Where a record goes; as a plain tuple, Beam's coder writes it in few bytes.
+
+    Attributes:
+        number: the record's number in the file, from 0.
+        checksum: the record's, by which the second reading knows it again.
+        split: where it goes, if it is clean.
+        reason: why it goes into quarantine; empty if it is clean.
+        detail: the finding, in words; empty if it is clean.
+        label: class id; -1 in quarantine.
+        measures: the fields of `Measures`; empty in quarantine.
+    """
+
+    number: int
+    checksum: int
+    split: str
+    reason: str
+    detail: str
+    label: int
+    measures: tuple[float, ...]
+
+
+class Inspect(beam.DoFn):
+    """Reads a file and finds a verdict for each record, by the file's key."""
+
+    def __init__(self, rules: Rules, cut: Cut | None) -> None:
+        """Takes what decides where a record goes."""
+        self._rules = rules
+        self._cut = cut
+
+    def process(self, element: source.File) -> Iterator[Any]:
+        """Yields the verdicts, the prints of the clean records, and the damage if there is one."""
+        key, (path, given) = element
+        damage: list[str] = []
+        number = 0
+        for batch in source.batches(source.records(path, damage)):
+            for record, found in zip(batch, inspection.inspect(batch, self._rules), strict=True):
+                which = (number, tfrecord_file.masked_checksum(record))
+                if isinstance(found, inspection.Flawed):
+                    yield key, (*which, given, found.reason, found.detail, -1, ())
+                else:
+                    split = self._cut.split(found.key) if self._cut else given
+                    yield key, (*which, split, "", "", found.label, tuple(found.measures))
+                    yield from _prints((key, number), split, found)
+                number += 1
+            progress.count(progress.CHECKED, len(batch))
+        for reason in damage:
+            yield beam.pvalue.TaggedOutput(DAMAGED, (path, number, reason))
+
+
+def _prints(record: duplicates.Id, split: str, found: inspection.Clean) -> Iterator[Any]:
+    one = duplicates.Print(record, split, found.label, found.content, found.sketch)
+    for bucket, print_ in duplicates.buckets(one, found.bands):
+        yield beam.pvalue.TaggedOutput(PRINTS, (bucket, tuple(print_)))
+
+
+class Deliver(beam.DoFn):
+    """Reads a file once more and sends each record where its verdict says."""
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        """Takes the class names; the index in this list is the class id."""
+        self._labels = labels
+
+    def process(
+        self, element: tuple[bytes, Mapping[str, Iterable[Any]]], paths: Mapping[bytes, str]
+    ) -> Iterator[Any]:
+        """Yields serialised records by split or to quarantine, and counts at the end.
+
+        Args:
+            element: a file's key, with the file, its verdicts, and the copies to remove from it.
+            paths: the path of each file's key.
+
+        Raises:
+            RuntimeError: the file is not the one that was inspected.
+        """
+        _, groups = element
+        ((path, _),) = groups[FILE]
+        verdicts = {one[0]: Verdict._make(one) for one in groups[VERDICTS]}
+        removed = dict(groups[REMOVED])
+        counts: collections.Counter[tuple[str, str, int]] = collections.Counter()
+        for number, record in enumerate(source.records(path, [])):
+            if number not in verdicts:
+                raise RuntimeError(f"{path} grew while it was read")
+            verdict = verdicts.pop(number)
+            if verdict.checksum != tfrecord_file.masked_checksum(record):
+                raise RuntimeError(f"{path} changed while it was read")
+            if number in removed:
+                key, other = removed[number]
+                detail = f"a copy of record {other} of {paths[key]}"
+                verdict = verdict._replace(reason=quarantine.LEAKED, detail=detail, label=-1)
+            counts[verdict.split, verdict.reason, verdict.label] += 1
+            if verdict.reason:
+                kept = quarantine.Quarantined(record, verdict.reason, verdict.detail, path, number)
+                yield beam.pvalue.TaggedOutput(quarantine.FOLDER, kept.serialized())
+            else:
+                done = _complete(record, self._labels, verdict)
+                yield beam.pvalue.TaggedOutput(verdict.split, done)
+        if verdicts:
+            raise RuntimeError(f"{path} shrank while it was read")
+        yield from counts.items()
+
+
+def _complete(record: bytes, labels: Sequence[str], verdict: Verdict) -> bytes:
+    """Gives a serialised tf.Example both label features and the measures of its image."""
+    example = tf.train.Example.FromString(record)
+    features = example.features.feature
+    features[LABEL].int64_list.value[:] = [verdict.label]
+    features[TEXT].bytes_list.value[:] = [labels[verdict.label].encode()]
+    for name, value in zip(MEASURED, verdict.measures, strict=True):
+        kind = "int64_list" if isinstance(value, int) else "float_list"
+        getattr(features[name], kind).value[:] = [value]
+    serialized: bytes = example.SerializeToString(deterministic=True)
+    return serialized

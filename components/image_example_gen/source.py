@@ -1,0 +1,57 @@
+"""The files that come in: each has a key, and its records are read up to the first damage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, cast
+
+from tfx.dsl.io import fileio
+
+from components import tfrecord_file
+
+_BATCH_RECORDS = 64
+_BATCH_BYTES = 1 << 24
+
+# A file's key, its path, and the split of the input that it belongs to.
+File = tuple[bytes, tuple[str, str]]
+
+
+def file(match: Any, split: str) -> File:
+    """Gives a file that Beam matched a key: a digest, as it goes everywhere and paths are long."""
+    key = hashlib.blake2b(match.path.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return key, (match.path, split)
+
+
+def path(one: File) -> tuple[bytes, str]:
+    """Returns a file's key and its path."""
+    key, (found, _) = one
+    return key, found
+
+
+def records(name: str, damage: list[str]) -> Iterator[bytes]:
+    """Yields the records of a file up to its first damage.
+
+    Args:
+        name: the file's path.
+        damage: gets the reason why the rest is unreadable.
+    """
+    try:
+        with fileio.open(name, "rb") as opened:
+            yield from tfrecord_file.records(cast(BinaryIO, opened))
+    except tfrecord_file.DamagedError as error:
+        damage.append(str(error))
+
+
+def batches(found: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Gathers records, so many that a batch stays small in number and bytes."""
+    batch: list[bytes] = []
+    size = 0
+    for record in found:
+        batch.append(record)
+        size += len(record)
+        if len(batch) == _BATCH_RECORDS or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,42 @@
+"""The config's section `serving`: how a server must answer before the model is pushed."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from trainer.section import Section
+
+_Positive = Annotated[float, Field(gt=0)]
+
+
+class Serving(Section):
+    """How a server must answer with a model before it is pushed."""
+
+    images: int = Field(
+        16, ge=1, le=1000, description="How many images of the test split the server is asked for."
+    )
+    tolerance: float = Field(
+        1e-3,
+        gt=0,
+        le=1,
+        description="How far a served probability may be from the one that the Evaluator saw.",
+    )
+    p50_ms: _Positive | None = Field(
+        None,
+        description="Longest median time of an answer to one image, in milliseconds; the pipeline's"
+        " machine measures it, so leave room.",
+        examples=[200],
+    )
+    p99_ms: _Positive | None = Field(
+        None,
+        description="Longest time of 99 of 100 answers to one image, in milliseconds.",
+        examples=[1000],
+    )
+    memory_mb: _Positive | None = Field(
+        8192,
+        description="Most memory that the server process may take, in MiB; null for any. ResNet50"
+        " took about 5,300.",
+    )
+    load_seconds: float = Field(
+        180, gt=0, description="Longest time from the server's start until the model is AVAILABLE."
+    )

@@ -1,0 +1,142 @@
+"""What Kubeflow's driver works out for a task before its container starts."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kubeflow.emulator.store import Store
+from kubeflow.entrypoint import LOGS
+
+Json = dict[str, Any]
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "STRING": str,
+    "NUMBER_INTEGER": (int, float),
+    "NUMBER_DOUBLE": (int, float),
+    "BOOLEAN": bool,
+    "LIST": list,
+    "STRUCT": dict,
+}
+
+
+class ParameterError(ValueError):
+    """A parameter is missing, unknown or of the wrong type."""
+
+
+def root_parameters(spec: Json, given: Mapping[str, Any]) -> Json:
+    """Completes a run's parameters; template/v2_template.go: validatePipelineJobInputs.
+
+    Args:
+        spec: a PipelineSpec.
+        given: the parameters that differ from their defaults.
+
+    Raises:
+        ParameterError: the pipeline does not declare a given parameter, or a value has the wrong
+            type.
+    """
+    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    unknown = sorted(given.keys() - declared.keys())
+    if unknown:
+        raise ParameterError(f"{unknown[0]}: allowed: {', '.join(sorted(declared))}")
+    values = {}
+    for name, parameter in declared.items():
+        if name not in given and "defaultValue" not in parameter:
+            raise ParameterError(f"{name}: found nothing, and it has no default")
+        values[name] = given.get(name, parameter.get("defaultValue"))
+        _check_type(name, values[name], parameter["parameterType"])
+    return values
+
+
+def inputs(
+    task: Json, component: Json, parameters: Json, produced: Mapping[str, Json], store: Store
+) -> Json:
+    """Resolves a task's inputs; v2/driver/driver.go: resolveInputs.
+
+    Args:
+        task: a PipelineTaskSpec.
+        component: the task's ComponentSpec.
+        parameters: the run's parameters.
+        produced: task -> {"artifacts": {output: id}, "parameters": {output: value}}.
+        store: holds the artifacts.
+
+    Returns:
+        An ExecutorInput.Inputs.
+
+    Raises:
+        ParameterError: a parameter is missing or has the wrong type.
+    """
+    given = task.get("inputs", {})
+    values = {
+        name: _value(name, source, parameters, produced)
+        for name, source in given.get("parameters", {}).items()
+    }
+    for name, declared in component.get("inputDefinitions", {}).get("parameters", {}).items():
+        if name not in values:
+            raise ParameterError(f"{name}: found nothing, and it has no default")
+        if declared["parameterType"] == "STRING" and not isinstance(values[name], str):
+            values[name] = json.dumps(values[name])
+        _check_type(name, values[name], declared["parameterType"])
+    artifacts = {}
+    for name, source in given.get("artifacts", {}).items():
+        output = source["taskOutputArtifact"]
+        ids = produced[output["producerTask"]]["artifacts"]
+        artifacts[name] = {"artifacts": [store.artifact(ids[output["outputArtifactKey"]])]}
+    return {"parameterValues": values, "artifacts": artifacts}
+
+
+def _value(name: str, source: Json, parameters: Json, produced: Mapping[str, Json]) -> Any:
+    """Returns the value that a TaskInputsSpec.InputParameterSpec stands for."""
+    if "componentInputParameter" in source:
+        return parameters[source["componentInputParameter"]]
+    if "taskOutputParameter" not in source:
+        return source["runtimeValue"]["constant"]
+    output = source["taskOutputParameter"]
+    returned = produced[output["producerTask"]]["parameters"]
+    if output["outputParameterKey"] not in returned:
+        raise ParameterError(f"{name}: {output['producerTask']} did not return it")
+    return returned[output["outputParameterKey"]]
+
+
+def outputs(component: Json, uri: str, container: Path) -> Json:
+    """Decides where a task's outputs go; v2/driver/driver.go: provisionOutputs.
+
+    Every task also gets an output for its log, because --publish_logs is on by default
+    (v2/cmd/driver/main.go).
+
+    Args:
+        component: the task's ComponentSpec.
+        uri: the task's artifacts go below it.
+        container: the folder that stands for the container's root.
+
+    Returns:
+        An ExecutorInput.Outputs.
+    """
+    declared = component.get("outputDefinitions", {})
+    salt = str(uuid.uuid4())
+    artifacts = {}
+    for name, artifact in declared.get("artifacts", {}).items():
+        provided = {"uri": f"{uri}/{salt}/{name}", "type": artifact["artifactType"]}
+        if "metadata" in artifact:
+            provided["metadata"] = artifact["metadata"]
+        artifacts[name] = {"artifacts": [provided]}
+    logs = {"uri": f"{uri}/{salt}/{LOGS}", "type": {"schemaTitle": "system.Artifact"}}
+    artifacts[LOGS] = {"artifacts": [logs]}
+    return {
+        "artifacts": artifacts,
+        "parameters": {
+            name: {"outputFile": f"{container}/tmp/kfp/outputs/{name}"}
+            for name in declared.get("parameters", {})
+        },
+        "outputFile": f"{container}/tmp/kfp_outputs/output_metadata.json",
+    }
+
+
+def _check_type(name: str, value: Any, kind: str) -> None:
+    # A bool is an int to Python, and no number to Kubeflow.
+    fits = isinstance(value, _TYPES[kind]) and isinstance(value, bool) == (kind == "BOOLEAN")
+    if not fits:
+        raise ParameterError(f"{name}: found {json.dumps(value)}; allowed: {kind}")
