@@ -9,10 +9,9 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from retrain import commands
-from retrain.arguments import Action
 from retrain.exit_codes import BAD_INPUT, INTERRUPTED, REFUSED
 
 
@@ -26,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         One of `retrain.exit_codes`.
     """
     options = parser().parse_args(arguments)
-    action: Action = options.command
+    action: Callable[[argparse.Namespace], int] = options.command
     try:
         return action(options)
     except KeyboardInterrupt:

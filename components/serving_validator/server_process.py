@@ -26,6 +26,7 @@ _LOG_CHARACTERS = 300
 _REQUEST_MB = 64  # the default of our own server
 # The line in which our own server tells its ports.
 _READY = re.compile(r'^\{"host": .*\}$', re.MULTILINE)
+_PORTS = range(20_000, 32_000)  # Linux gives a caller that names no port one above these
 # A proxy would connect to its own machine instead of this one.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+import argparse
 
-from retrain.arguments import Commands
 from retrain.commands import (
     compare,
     compile,
@@ -43,7 +42,16 @@ _ALL = (
 )
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds every command to the command line."""
-    for each in _ALL:
-        each.add(commands)
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds every command to the command line; a command's docstring is its help."""
+    for module in _ALL:
+        text = (module.__doc__ or "").strip()
+        first = text.partition("\n")[0].rstrip(".")
+        parser = commands.add_parser(
+            module.__name__.rpartition(".")[2],
+            help=f"{first[:1].lower()}{first[1:]}",
+            description=text,
+        )
+        parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        module.add(parser)
+        parser.set_defaults(command=module.act)

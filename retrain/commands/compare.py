@@ -1,26 +1,24 @@
-"""`retrain compare`: compare two runs."""
+"""Compare two runs: config, metrics, and images that changed."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from retrain.arguments import A_RUN, Commands, add_config, add_json, command
+from retrain import arguments
+from retrain.arguments import A_RUN
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(
-        commands, "compare", _compare, "compare two runs: config, metrics, and images that changed"
-    )
-    add_config(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--json")
     parser.add_argument("first", metavar="A", help=A_RUN)
     parser.add_argument("second", metavar="B", help="another one")
-    add_json(parser)
 
 
-def _compare(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import load
 
     settings = load(options.config)

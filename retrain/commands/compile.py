@@ -1,4 +1,4 @@
-"""`retrain compile`: write the pipeline for Kubeflow."""
+"""Write the pipeline for Kubeflow."""
 
 from __future__ import annotations
 
@@ -8,25 +8,13 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from retrain import cluster
-from retrain.arguments import (
-    Commands,
-    add_config,
-    add_json,
-    add_overrides,
-    add_parameters,
-    command,
-)
+from retrain import arguments, cluster
 from retrain.exit_codes import DONE, REFUSED
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(commands, "compile", _compile, "write the pipeline for Kubeflow")
-    add_config(parser)
-    add_overrides(parser)
-    add_json(parser)
-    add_parameters(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--set", "--json", "--parameter")
     parser.add_argument(
         "--output", metavar="FILE", help="where to (default: pipeline.yaml, or .json for vertex)"
     )
@@ -43,7 +31,8 @@ def add(commands: Commands[ArgumentParser]) -> None:
     )
 
 
-def _compile(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import ConfigError
 
     settings = cluster.settings(options)

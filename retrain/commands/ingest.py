@@ -1,4 +1,4 @@
-"""`retrain ingest`: turn images into a span of TFRecords."""
+"""Turn images into a span of TFRecords."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import warnings
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from retrain.arguments import Commands, command, natural, positive, share
+from retrain.arguments import natural, positive, share
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE, REFUSED
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(commands, "ingest", _ingest, "turn images into a span of TFRecords")
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
     parser.add_argument(
         "source",
         help="a folder of class folders, which may lie in train, test and val folders; a CSV or"
@@ -49,7 +48,8 @@ def add(commands: Commands[ArgumentParser]) -> None:
     parser.add_argument("--if-missing", action="store_true", help="do nothing if it is there")
 
 
-def _ingest(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import ConfigError, is_remote
     from pipeline.data.ingest import spans_there
     from pipeline.data.ingest.find import find

@@ -1,22 +1,22 @@
-"""`retrain init`: write a config to start from."""
+"""Write a config to start from."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from retrain.arguments import DEFAULT_CONFIG, Commands, command
+from retrain.arguments import DEFAULT_CONFIG
 from retrain.exit_codes import DONE
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(commands, "init", _init, "write a config to start from")
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
     parser.add_argument("directory", nargs="?", default=".", help="where (default: here)")
     parser.add_argument("--name", default="images", help="the pipeline's name (default: images)")
 
 
-def _init(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import ConfigError, template
 
     folder = Path(options.directory)

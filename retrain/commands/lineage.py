@@ -1,27 +1,24 @@
-"""`retrain lineage`: tell what a version was made of, or where a span went."""
+"""Tell what a version was made of, or where a span went."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from retrain.arguments import Commands, add_config, add_json, command
+from retrain import arguments
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(
-        commands, "lineage", _lineage, "tell what a version was made of, or where a span went"
-    )
-    add_config(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--json")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("version", nargs="?", type=int, metavar="VERSION", help="a pushed version")
     which.add_argument("--span", type=int, metavar="N", help="tell the versions that hold a span")
-    add_json(parser)
 
 
-def _lineage(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import load
 
     settings = load(options.config)

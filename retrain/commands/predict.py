@@ -1,4 +1,7 @@
-"""`retrain predict`: label images by the model in production, or by a server's."""
+"""Label images.
+
+The labels come from the model in production, or from a server's.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from retrain.arguments import DEFAULT_CONFIG, Commands, add_config, add_json, command
+from retrain import arguments
+from retrain.arguments import DEFAULT_CONFIG
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import BAD_INPUT, DONE, REFUSED
 
@@ -16,15 +20,10 @@ if TYPE_CHECKING:
     from serving.client import Prediction
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(
-        commands,
-        "predict",
-        _predict,
-        "label images",
-        "Labels images by the model in production, or by a server's.",
-    )
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--json")
+    parser.set_defaults(config=None)  # so that the command knows whether it is given
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE", help="files, folders, or - for standard input"
     )
@@ -36,11 +35,10 @@ def add(commands: Commands[ArgumentParser]) -> None:
     parser.add_argument(
         "--model-name", metavar="NAME", help="the model's name there (default: the config's)"
     )
-    add_config(parser, default=None)
-    add_json(parser)
 
 
-def _predict(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import ConfigError, load
     from serving import client
 

@@ -1,4 +1,4 @@
-"""`retrain report`: write the page of a run."""
+"""Write the page of a run: is it better, where is it wrong."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ import json
 import webbrowser
 from argparse import ArgumentParser, Namespace
 
-from retrain.arguments import A_RUN, Commands, add_config, add_json, command
+from retrain import arguments
+from retrain.arguments import A_RUN
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(
-        commands, "report", _report, "write the page of a run: is it better, where is it wrong"
-    )
-    add_config(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--json")
     parser.add_argument("run", nargs="?", metavar="RUN", help=f"{A_RUN} (default: the last run)")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
-    add_json(parser)
 
 
-def _report(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import load
 
     settings = load(options.config)

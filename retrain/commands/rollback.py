@@ -1,26 +1,23 @@
-"""`retrain rollback`: have an earlier version served, or the newest again."""
+"""Have an earlier version served.
+
+It pins serving to a version, through TF Serving's model config file beside the model store. New
+versions are pushed as before, but not served until --clear.
+"""
 
 from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
 
-from retrain.arguments import Commands, add_config, add_json, command, natural
+from retrain import arguments
+from retrain.arguments import natural
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(
-        commands,
-        "rollback",
-        _rollback,
-        "have an earlier version served",
-        "Pins serving to a version, through TF Serving's model config file beside the model store."
-        " New versions are pushed as before, but not served until --clear.",
-    )
-    add_config(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--json")
     target = parser.add_mutually_exclusive_group()
     target.add_argument(
         "--to",
@@ -29,10 +26,10 @@ def add(commands: Commands[ArgumentParser]) -> None:
         help="the version to serve (default: the one before the version that is served)",
     )
     target.add_argument("--clear", action="store_true", help="serve the newest version again")
-    add_json(parser)
 
 
-def _rollback(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import load
 
     store = load(options.config).model_store

@@ -1,4 +1,4 @@
-"""`retrain run`: run the pipeline on this machine."""
+"""Run the pipeline on this machine."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import os
 from argparse import ArgumentParser, Namespace
 
 import retrain
-from retrain.arguments import Commands, add_config, add_json, add_overrides, command
+from retrain import arguments
 from retrain.exit_codes import DONE, REFUSED
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(commands, "run", _run, "run the pipeline on this machine")
-    add_config(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--set", "--json")
     parser.add_argument(
         "--runner", choices=("beam", "local"), default="beam", help="TFX's runner (default: beam)"
     )
-    add_overrides(parser)
-    add_json(parser)
 
 
-def _run(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     config = retrain.load_config(options.config, options.set)
     # The run sends standard error into its log; the progress goes on to the terminal.
     with os.fdopen(os.dup(2), "w") as terminal:

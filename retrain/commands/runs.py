@@ -1,22 +1,21 @@
-"""`retrain runs`: list what ran on this machine."""
+"""List what ran here, how it ended and what drifted."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from retrain.arguments import Commands, add_config, add_json, command
+from retrain import arguments
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(commands, "runs", _runs, "list what ran here, how it ended and what drifted")
-    add_config(parser)
-    add_json(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--json")
 
 
-def _runs(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import load
 
     settings = load(options.config)

@@ -1,37 +1,21 @@
-"""`retrain schedule`: have the pipeline run on Kubeflow, on a schedule."""
+"""Have the pipeline run on Kubeflow, on a schedule."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from retrain import cluster
-from retrain.arguments import (
-    Commands,
-    add_config,
-    add_host,
-    add_json,
-    add_overrides,
-    add_parameters,
-    command,
-    positive,
-)
+from retrain import arguments, cluster
+from retrain.arguments import positive
 from retrain.exit_codes import DONE
 
 if TYPE_CHECKING:
     from kubeflow.host import Host
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(
-        commands, "schedule", _schedule, "have the pipeline run on Kubeflow, on a schedule"
-    )
-    add_config(parser)
-    add_overrides(parser)
-    add_json(parser)
-    add_host(parser)
-    add_parameters(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--set", "--json", "--host", "--namespace", "--parameter")
     parser.add_argument(
         "--name", help="the schedule's name (default: the pipeline's); the same name replaces"
     )
@@ -49,7 +33,8 @@ def add(commands: Commands[ArgumentParser]) -> None:
     actions.add_argument("--list", action="store_true", help="show the schedules")
 
 
-def _schedule(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     if options.cron is not None:
         return _make(options)
     from pipeline.config import ConfigError, load

@@ -1,29 +1,29 @@
-"""`retrain serve`: serve the model store for development."""
+"""Serve the model store for development; production runs TF Serving.
+
+This server has TF Serving's REST and gRPC API, for machines without the real one. TF Serving takes
+the same model folders, the same model config file and the same requests.
+"""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from retrain.arguments import DEFAULT_CONFIG, Commands, add_config, command
+from retrain import arguments
+from retrain.arguments import DEFAULT_CONFIG
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
 from serving import options as serving_options
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(
-        commands,
-        "serve",
-        _serve,
-        "serve the model store for development; production runs TF Serving",
-        serving_options.DESCRIPTION,
-    )
-    add_config(parser, default=None)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config")
+    parser.set_defaults(config=None)  # so that the command knows whether it is given
     serving_options.add_arguments(parser)
 
 
-def _serve(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import ConfigError, load
 
     given = [

@@ -1,33 +1,20 @@
-"""`retrain submit`: run the pipeline on Kubeflow."""
+"""Run the pipeline on Kubeflow."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from retrain import cluster
-from retrain.arguments import (
-    Commands,
-    add_config,
-    add_host,
-    add_json,
-    add_overrides,
-    add_parameters,
-    command,
-)
+from retrain import arguments, cluster
 from retrain.exit_codes import DONE
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(commands, "submit", _submit, "run the pipeline on Kubeflow")
-    add_config(parser)
-    add_overrides(parser)
-    add_json(parser)
-    add_host(parser)
-    add_parameters(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--set", "--json", "--host", "--namespace", "--parameter")
 
 
-def _submit(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     settings = cluster.settings(options)
     with cluster.refusals():
         from kubeflow import compile as compiler

@@ -1,4 +1,4 @@
-"""`retrain tensorboard`: start TensorBoard on the logs of all trainings."""
+"""Start TensorBoard on the logs of all trainings."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ import webbrowser
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from retrain.arguments import Commands, add_config, command
+from retrain import arguments
 from retrain.exit_codes import DONE
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(
-        commands, "tensorboard", _tensorboard, "start TensorBoard on the logs of all trainings"
-    )
-    add_config(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config")
     parser.add_argument("--port", type=int, default=6006, help="(default: 6006)")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
 
 
-def _tensorboard(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     from pipeline.config import ConfigError, load
     from pipeline.graph import nodes
 

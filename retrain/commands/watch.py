@@ -1,37 +1,26 @@
-"""`retrain watch`: start a run on Kubeflow whenever a new span appears."""
+"""Start a run whenever a new span appears."""
 
 from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
 
-from retrain import cluster
-from retrain.arguments import (
-    Commands,
-    add_config,
-    add_host,
-    add_json,
-    add_overrides,
-    command,
-    positive,
-)
+from retrain import arguments, cluster
+from retrain.arguments import positive
 from retrain.exit_codes import DONE
 
 
-def add(commands: Commands[ArgumentParser]) -> None:
-    """Adds the command."""
-    parser = command(commands, "watch", _watch, "start a run whenever a new span appears")
-    add_config(parser)
-    add_overrides(parser)
-    add_json(parser)
-    add_host(parser)
+def add(parser: ArgumentParser) -> None:
+    """Adds the options."""
+    arguments.add(parser, "--config", "--set", "--json", "--host", "--namespace")
     parser.add_argument(
         "--every", type=positive, default=60, metavar="SECONDS", help="how often (default: 60)"
     )
     parser.add_argument("--once", action="store_true", help="look once and end")
 
 
-def _watch(options: Namespace) -> int:
+def act(options: Namespace) -> int:
+    """Does what the command says."""
     settings = cluster.settings(options)
     from kubeflow import watch
 
