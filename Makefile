@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # The tests of a file share expensive fixtures, so a file stays with one worker. The files that take
-# longest come first in the alphabet.
-TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
+# longest come first in the alphabet. A worker that dies in a test that hangs is not started again,
+# as the next one would run that test again.
+TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-fast coverage lint docs lock benchmark clean

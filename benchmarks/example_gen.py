@@ -79,7 +79,7 @@ def write(folder: Path, images: int, side: int, seed: int) -> None:
 
 
 def measure(folder: Path, rules: Rules) -> tuple[float, float]:
-    """Brings in the files of a folder; returns seconds and CPU seconds."""
+    """Takes in the files of a folder; returns seconds and CPU seconds."""
     import apache_beam as beam
 
     from components.image_example_gen.bring_in import bring_in

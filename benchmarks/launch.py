@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
+
 
 class LaunchError(RuntimeError):
     """The command failed; the message has the end of what it printed."""
@@ -53,6 +55,8 @@ def python(
     log.parent.mkdir(parents=True, exist_ok=True)
     printed = log.with_suffix(".out")
     with log.open("wb") as error, printed.open("wb") as output:
+        # An interrupt waits until there is a process that it can end.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
         started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, *arguments],
@@ -61,8 +65,10 @@ def python(
             env={**os.environ, **environment},
             cwd=where,
             start_new_session=True,
+            preexec_fn=_take_interrupts,  # noqa: PLW1509, no other thread runs here
         )
         try:
+            _take_interrupts()
             # Unlike Popen.wait, this tells what this one child used.
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
@@ -84,3 +90,7 @@ def python(
         peak_bytes=usage.ru_maxrss * 1024,  # Linux counts in KiB
         answer=json.loads(last) if last else {},
     )
+
+
+def _take_interrupts() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import math
 import re
@@ -17,7 +16,6 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from random import SystemRandom
 from typing import Any
 
 MODEL = "candidate"
@@ -189,15 +187,11 @@ def _tied_to_us() -> list[str]:
 
 
 def _free_ports(number: int) -> list[int]:
-    """Finds ports that nobody is likely to take while the server starts, which takes seconds."""
-    return list(itertools.islice(filter(_is_free, SystemRandom().sample(_PORTS, 1000)), number))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe, contextlib.suppress(OSError):
-        probe.bind(("127.0.0.1", port))
-        return True
-    return False
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
 
 
 def _status(address: str) -> Any:

@@ -39,17 +39,19 @@ HALFWAY = {"transform": "transformed_examples/*/*/*", "trainer": "model/*/Format
 
 def _stop_when(workspace: Workspace, reached: Callable[[], bool], number: signal.Signals) -> int:
     """Signals a run's group once something is reached; returns its exit code."""
-    process = subprocess.Popen(
-        command(*workspace.arguments()),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        **spawn(),
-    )
+    printed = workspace.folder / "printed.txt"
+    with printed.open("wb") as output:
+        process = subprocess.Popen(
+            command(*workspace.arguments()),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **spawn(),
+        )
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not reached():
-            assert process.poll() is None, "the run ended before what was waited for"
+            assert process.poll() is None, f"the run ended too soon: {printed.read_text()[-2000:]}"
             assert time.monotonic() < deadline, "what was waited for did not come"
             time.sleep(0.002)
         os.killpg(process.pid, number)

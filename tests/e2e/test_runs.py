@@ -1,4 +1,8 @@
-"""What a person sees of runs: first, repeated, changed, refused. One workspace, in this order."""
+"""What a person sees of runs: first, repeated, changed, refused.
+
+The tests share a workspace and stand in the order of its runs. Each asks for the runs that it needs
+before its own, so that it passes by itself, too.
+"""
 
 import json
 from collections.abc import Callable
@@ -30,6 +34,25 @@ UP_TO_TRANSFORM = (
     "transform",
 )
 METRICS = ("accuracy", "top_3_accuracy", "macro_precision", "macro_recall", "macro_f1")
+
+
+@pytest.fixture(scope="module")
+def second_run(workspace: Workspace, first_run: Finished) -> Finished:
+    """The same again, after which there is nothing new."""
+    return workspace.run()
+
+
+@pytest.fixture(scope="module")
+def worse_run(workspace: Workspace, second_run: Finished) -> Finished:
+    """A run whose model learnt next to nothing."""
+    return workspace.run("trainer.epochs=1", "trainer.learning_rate=1e-6")
+
+
+@pytest.fixture(scope="module")
+def slice_run(workspace: Workspace, second_run: Finished) -> Finished:
+    """A run with a bound that slices miss."""
+    bound = "{min_examples: 5, accuracy: {min: 0.999}}"
+    return workspace.run(f"evaluation.thresholds.each_slice={bound}")
 
 
 def _records(workspace: Workspace, output: str) -> list[bytes]:
@@ -92,8 +115,10 @@ def test_the_metrics_are_those_of_the_served_answers(
     assert first_run.json["metrics"]["accuracy"] == pytest.approx(hits, abs=1e-6)
 
 
-def test_a_model_is_pushed_once(workspace: Workspace, first_run: Finished) -> None:
-    again = workspace.run()
+def test_a_model_is_pushed_once(
+    workspace: Workspace, first_run: Finished, second_run: Finished
+) -> None:
+    again = second_run
     assert again.code == 0, again.output + again.errors
     # There is a production model now, so the same candidate is judged anew; nothing else runs.
     assert again.states() == {
@@ -104,6 +129,7 @@ def test_a_model_is_pushed_once(workspace: Workspace, first_run: Finished) -> No
     assert workspace.versions() == [str(first_run.json["version"])]
 
 
+@pytest.mark.usefixtures("second_run")
 def test_a_run_without_news_is_all_cache(workspace: Workspace, first_run: Finished) -> None:
     again = workspace.run()
     assert again.code == 0, again.output + again.errors
@@ -113,6 +139,7 @@ def test_a_run_without_news_is_all_cache(workspace: Workspace, first_run: Finish
     assert again.json["metrics"] == pytest.approx(first_run.json["metrics"])
 
 
+@pytest.mark.usefixtures("second_run")
 def test_a_model_that_needs_too_much_to_be_served_is_refused(
     workspace: Workspace, first_run: Finished
 ) -> None:
@@ -130,8 +157,10 @@ def test_a_model_that_needs_too_much_to_be_served_is_refused(
     assert workspace.versions() == [str(first_run.json["version"])]
 
 
-def test_a_worse_retrain_is_refused(workspace: Workspace, first_run: Finished) -> None:
-    worse = workspace.run("trainer.epochs=1", "trainer.learning_rate=1e-6")
+def test_a_worse_retrain_is_refused(
+    workspace: Workspace, first_run: Finished, worse_run: Finished
+) -> None:
+    worse = worse_run
     assert worse.code == 1
     assert worse.json["verdict"] == "refused"
     assert worse.json["version"] is None
@@ -146,13 +175,10 @@ def test_a_worse_retrain_is_refused(workspace: Workspace, first_run: Finished) -
     assert workspace.versions() == [str(first_run.json["version"])]
 
 
-def test_a_slice_that_misses_its_bound_is_refused(workspace: Workspace) -> None:
-    refused = workspace.run(
-        "evaluation.thresholds.each_slice={min_examples: 5, accuracy: {min: 0.999}}"
-    )
-    assert refused.code == 1
-    assert refused.states()["trainer"] == "cached"
-    assert any("image/class/text=" in reason for reason in refused.json["reasons"])
+def test_a_slice_that_misses_its_bound_is_refused(slice_run: Finished) -> None:
+    assert slice_run.code == 1
+    assert slice_run.states()["trainer"] == "cached"
+    assert any("image/class/text=" in reason for reason in slice_run.json["reasons"])
 
 
 Look = Callable[..., Any]
@@ -214,6 +240,7 @@ def test_the_page_has_the_numbers_of_the_evaluator(
     assert "nearest in train" in text
 
 
+@pytest.mark.usefixtures("slice_run")
 def test_a_refused_run_has_a_page_and_the_last_run_is_meant_by_default(look: Look) -> None:
     text = Path(look("report")["path"]).read_text("utf-8")
     assert "✕ refused" in text
@@ -234,10 +261,11 @@ def test_a_version_is_traced_to_its_span_and_its_config(first_run: Finished, loo
     assert [one["version"] for one in spans] == [version]
 
 
-def test_a_worse_run_is_compared_with_the_first(first_run: Finished, look: Look) -> None:
-    first = first_run.json["metrics"]["accuracy"]
-    runs = look("runs")["runs"]
-    worse = next(run["run"] for run in runs if run["accuracy"] != pytest.approx(first))
+def test_a_worse_run_is_compared_with_the_first(
+    first_run: Finished, worse_run: Finished, look: Look
+) -> None:
+    worse = worse_run.json["run"]
+    assert worse in {run["run"] for run in look("runs")["runs"]}
     found = look("compare", first_run.json["run"], worse)
     assert {one["key"] for one in found["settings"]} == {"trainer.epochs", "trainer.learning_rate"}
     accuracy = found["metrics"][0]
@@ -303,6 +331,7 @@ def test_a_second_run_on_the_same_output_is_turned_away(workspace: Workspace) ->
     assert "another run" in second.errors
 
 
+@pytest.mark.usefixtures("second_run")
 def test_people_get_tables_and_the_next_step(workspace: Workspace) -> None:
     arguments = [part for part in workspace.arguments() if part != "--json"]
     shown = retrain(*arguments)

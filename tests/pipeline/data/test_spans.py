@@ -288,15 +288,15 @@ def test_what_stands_before_a_damage_counts(tmp_path):
 
 
 def test_a_large_span_is_checked_within_a_second(tmp_path):
-    """Photographs of 100 KB in 100 files; processor time, as other work must not matter."""
+    """Photographs of 100 KB in 100 files; this thread's time, as other work must not matter."""
     photographs = [_example(image=PNG + bytes(100_000))] * 30
     for split in SPLITS:
         _write(tmp_path / split / "0.tfrecord", photographs)
         for number in range(1, 100):
             (tmp_path / split / f"{number}.tfrecord").hardlink_to(tmp_path / split / "0.tfrecord")
-    start = time.process_time()
+    start = time.thread_time()
     spans.check(_config(tmp_path))
-    assert time.process_time() - start < 1
+    assert time.thread_time() - start < 1
 
 
 def test_missing_labels_are_told_before_records_are_read(tmp_path):
