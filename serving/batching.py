@@ -6,6 +6,7 @@ Serving's batch scheduler does, so that callers learn of an overload at once.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -104,15 +105,10 @@ class Batcher:
             thread.start()
 
     def submit(self, servable: Servable, call: Call, seconds: float) -> Future[Outputs]:
-        """Queues a computation.
+        """Queues a computation, which the batcher gives up after so many seconds.
 
-        Args:
-            servable: the model; the caller holds it until the future is done.
-            call: what to compute.
-            seconds: time until the batcher gives up.
-
-        Returns:
-            The future outputs; cancelling it takes the computation out of the queue.
+        The caller holds the model until the future is done. Cancelling the future takes the
+        computation out of the queue.
 
         Raises:
             ServingError: UNAVAILABLE, the model's queue is full or the server is stopping.
@@ -146,47 +142,33 @@ class Batcher:
         return min(task.rows, self._most_rows)
 
     def _work(self) -> None:
-        while True:
-            batch = self._next()
-            if batch is None:
-                return
+        while (batch := self._next()) is not None:
             live = [task for task in batch if task.future.set_running_or_notify_cancel()]
             if live:
                 self._compute(live)
 
     def _next(self) -> list[_Task] | None:
         """Takes the oldest task and those that can join it; None once the batcher has stopped."""
+        most = self._parameters.max_batch_size
         with self._changed:
-            while not self._tasks:
-                if self._stopping:
-                    return None
-                self._changed.wait()
-            first = self._take(0)
-            batch, size = [first], first.rows
-            if first.key is None:
-                return batch
+            self._changed.wait_for(lambda: self._tasks or self._stopping)
+            if not self._tasks:
+                return None
+            first = self._tasks[0]
+            batch = [self._take(first)]
             end = first.queued + self._parameters.batch_timeout_micros / 1e6
-            while True:
-                size = self._gather(batch, size)
+            while first.key is not None:
+                for task in [task for task in self._tasks if task.key == first.key]:
+                    if sum(each.rows for each in batch) + task.rows <= most:
+                        batch.append(self._take(task))
                 left = end - time.monotonic()
-                if size >= self._parameters.max_batch_size or left <= 0 or self._stopping:
-                    return batch
+                if sum(each.rows for each in batch) >= most or left <= 0 or self._stopping:
+                    break
                 self._changed.wait(left)
+            return batch
 
-    def _gather(self, batch: list[_Task], size: int) -> int:
-        """Moves tasks that can join the batch into it; returns the batch's rows."""
-        position = 0
-        while position < len(self._tasks):
-            task = self._tasks[position]
-            if task.key == batch[0].key and size + task.rows <= self._parameters.max_batch_size:
-                batch.append(self._take(position))
-                size += task.rows
-            else:
-                position += 1
-        return size
-
-    def _take(self, position: int) -> _Task:
-        task = self._tasks.pop(position)
+    def _take(self, task: _Task) -> _Task:
+        self._tasks.remove(task)
         self._waiting[task.servable.model] -= self._weight(task)
         return task
 
@@ -197,22 +179,16 @@ class Batcher:
             self._metrics.queuing_latency.labels(model).observe((now - task.queued) * 1e6)
         self._metrics.batch_sizes.labels(model).observe(sum(task.rows for task in batch))
         if len(batch) > 1:
-            try:
-                answers = _together(batch)
-            except Exception:
-                # One bad image must not fail other requests, so each is computed alone.
-                pass
-            else:
-                for task, answer in zip(batch, answers, strict=True):
+            # One bad image must not fail other requests, so each is then computed alone.
+            with contextlib.suppress(Exception):
+                for task, answer in zip(batch, _together(batch), strict=True):
                     task.future.set_result(answer)
                 return
         for task in batch:
             try:
-                answer = _alone(task, self._parameters.max_batch_size)
+                task.future.set_result(_alone(task, self._parameters.max_batch_size))
             except Exception as error:
                 task.future.set_exception(serving_error(error))
-            else:
-                task.future.set_result(answer)
 
 
 def _task(servable: Servable, call: Call, deadline: float) -> _Task:

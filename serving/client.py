@@ -14,7 +14,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -92,17 +92,10 @@ def images(sources: Iterable[str]) -> Iterator[Image]:
 
 
 def predictions(found: Iterable[Image], predict: Predict) -> Iterator[Prediction]:
-    """Predicts images in batches.
+    """Predicts images in batches, with the function that `remote` or `local` returns, in order.
 
     Where the model refuses a batch, each of its images is tried alone, so that a broken file does
     not cost another its prediction.
-
-    Args:
-        found: the images.
-        predict: the function that `remote` or `local` returns.
-
-    Returns:
-        A prediction for each image, in order.
 
     Raises:
         UnansweredError: see `remote` and `local`.
@@ -132,9 +125,7 @@ def remote(url: str, model: str | None, signature: str = "serving_default") -> P
     def predict(contents: Sequence[bytes]) -> list[Prediction]:
         instances = [{"b64": base64.b64encode(content).decode()} for content in contents]
         body = json.dumps({"signature_name": signature, "instances": instances}).encode()
-        request = urllib.request.Request(
-            address, body, {"Content-Type": "application/json"}, method="POST"
-        )
+        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
         try:
             with opener.open(request, timeout=_SECONDS) as answer:
                 rows = json.loads(answer.read())["predictions"]
@@ -154,11 +145,7 @@ def remote(url: str, model: str | None, signature: str = "serving_default") -> P
 
 
 def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
-    """Loads a version of a model folder.
-
-    Args:
-        store: the folder of the numbered versions.
-        pinned: the version to load; the newest where the store lacks it.
+    """Loads a version of a model folder: the pinned one or, where the folder lacks it, the newest.
 
     Returns:
         A function that predicts images, and the version.
@@ -231,10 +218,7 @@ def _labelled(batch: list[Image], predict: Predict) -> list[Prediction]:
         return [one for image in batch for one in _labelled([image], predict)]
     if len(answered) != len(batch):
         raise UnansweredError(f"{len(batch)} images were sent, {len(answered)} answers came")
-    return [
-        Prediction(image.name, one.label, one.score, one.probabilities)
-        for image, one in zip(batch, answered, strict=True)
-    ]
+    return [replace(one, image=image.name) for image, one in zip(batch, answered, strict=True)]
 
 
 def _model_url(url: str, model: str | None) -> str:

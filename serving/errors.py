@@ -51,9 +51,8 @@ def invalid(message: str) -> ServingError:
 def serving_error(error: BaseException) -> ServingError:
     """Turns any error into one that a caller may see.
 
-    Args:
-        error: TensorFlow's errors keep their code. Errors of argument checks become
-            INVALID_ARGUMENT. Errors of no known kind become INTERNAL.
+    TensorFlow's errors keep their code. Errors of argument checks become INVALID_ARGUMENT. Errors
+    of no known kind become INTERNAL.
     """
     if isinstance(error, ServingError):
         return error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from tensorflow_serving.apis import (
 
 from serving import json_tensors, json_text, model_config, signatures, tensors
 from serving.batching import Batcher, Outputs
-from serving.errors import ServingError, invalid
+from serving.errors import ServingError, invalid, serving_error
 from serving.loading import Servable
 from serving.metrics import Metrics
 from serving.models import Models
@@ -70,14 +71,7 @@ class Inference:
         self._most_bytes = most_bytes
 
     def predict_json(self, spec: model_pb2.ModelSpec, document: Mapping[str, Any]) -> Pending:
-        """Starts a prediction for a REST request.
-
-        Args:
-            spec: model, and version or label.
-            document: the parsed body.
-
-        Returns:
-            The pending body of the answer.
+        """Starts a prediction for a REST request, whose answer is the body.
 
         Raises:
             ServingError: the model, its signature or the queue does not admit the request.
@@ -90,20 +84,15 @@ class Inference:
             infos = servable.signatures[name].inputs
             if not infos:
                 raise invalid(f"Failed to get input map for signature: {signature or 'DEFAULT'}")
-            body = json_tensors.predict_body(document, infos)
-            call = signatures.predict_call(servable.signatures, name, body.inputs, ())
+            inputs, by_row = json_tensors.predict_body(document, infos)
+            call = signatures.predict_call(servable.signatures, name, inputs, ())
             future = self._submit(servable, call, "Predict", None)
-        return Pending(future, lambda outputs: json_tensors.predictions(outputs, body.by_row))
+        return Pending(future, lambda outputs: json_tensors.predictions(outputs, by_row))
 
     def predict(self, request: predict_pb2.PredictRequest, seconds: float | None) -> Pending:
-        """Starts a prediction.
+        """Starts a prediction, whose answer is a PredictResponse.
 
-        Args:
-            request: see TF Serving's proto.
-            seconds: the caller's time limit, if any; the server's own holds too.
-
-        Returns:
-            The pending PredictResponse.
+        `seconds` is the caller's time limit, if any; the server's own holds too.
 
         Raises:
             ServingError: the model, its signature or the queue does not admit the request.
@@ -186,7 +175,9 @@ class Inference:
             added.status.error_message = status.message
         return response
 
-    def reload(self, request: model_management_pb2.ReloadConfigRequest) -> None:
+    def reload(
+        self, request: model_management_pb2.ReloadConfigRequest
+    ) -> model_management_pb2.ReloadConfigResponse:
         """Serves what a config says from now on.
 
         Raises:
@@ -194,25 +185,20 @@ class Inference:
                 that is not available.
         """
         self._models.configure(model_config.models(request.config), strict=True)
+        return model_management_pb2.ReloadConfigResponse()
 
-    def finished(
-        self, name: str, error: ServingError | None, api: str, entrypoint: str, start: float
-    ) -> None:
-        """Counts a request.
-
-        Args:
-            name: the model's name in the request.
-            error: the request's error; None for an answer.
-            api: predict or classify.
-            entrypoint: REST or GRPC.
-            start: `time.perf_counter()` when the request came.
-        """
+    @contextlib.contextmanager
+    def counted(self, name: str, api: str, entrypoint: str, start: float) -> Iterator[None]:
+        """Counts a request of REST or GRPC, which came at `start` of `time.perf_counter()`."""
         # Names that callers invent would let the page grow without bound.
         known = name if name in self._models.names() else ""
-        self.metrics.requests.labels(known, error.code.name if error else "OK").inc()
-        if error is None:
-            micros = (time.perf_counter() - start) * 1e6
-            self.metrics.request_latency.labels(known, api, entrypoint).observe(micros)
+        try:
+            yield
+        except Exception as error:
+            self.metrics.requests.labels(known, serving_error(error).code.name).inc()
+            raise
+        self.metrics.requests.labels(known, "OK").inc()
+        self.metrics.request_latency.labels(known, api, entrypoint).observe(_micros(start))
 
     def _submit(
         self, servable: Servable, call: Call, api: str, seconds: float | None
@@ -231,12 +217,16 @@ class Inference:
             raise
 
         def done(_: Future[Outputs]) -> None:
-            micros = (time.perf_counter() - start) * 1e6
-            self.metrics.runtime_latency.labels(servable.model, api, "TF1").observe(micros)
+            latency = self.metrics.runtime_latency.labels(servable.model, api, "TF1")
+            latency.observe(_micros(start))
             servable.release()
 
         future.add_done_callback(done)
         return future
+
+
+def _micros(start: float) -> float:
+    return (time.perf_counter() - start) * 1e6
 
 
 def _spec(servable: Servable, signature: str) -> model_pb2.ModelSpec:

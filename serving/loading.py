@@ -31,12 +31,7 @@ class Servable:
     """A loaded SavedModel. It closes once it is retired and its last user has released it."""
 
     def __init__(self, model: str, version: int, path: str) -> None:
-        """Loads a SavedModel's serving graph.
-
-        Args:
-            model: the model's name.
-            version: the version's number.
-            path: the SavedModel's folder, on any file system that TensorFlow knows.
+        """Loads the serving graph of a SavedModel, on any file system that TensorFlow knows.
 
         Raises:
             Exception: TensorFlow's own error for a SavedModel that it cannot load.
@@ -63,14 +58,7 @@ class Servable:
             raise
 
     def run(self, call: Call, seconds: float) -> dict[str, Array]:
-        """Computes outputs.
-
-        Args:
-            call: a checked request.
-            seconds: time limit.
-
-        Returns:
-            Arrays by output name.
+        """Computes a checked request's outputs by name.
 
         Raises:
             tf.errors.OpError: the graph fails, or the time is up (DEADLINE_EXCEEDED).
@@ -113,14 +101,7 @@ class Servable:
 
 
 def load(model: str, version: int, path: str, metrics: Metrics, seconds: float) -> Servable:
-    """Loads a SavedModel and replays its warm-up requests.
-
-    Args:
-        model: the model's name.
-        version: the version's number.
-        path: the SavedModel's folder.
-        metrics: counts loads and warm-up requests.
-        seconds: time limit for each warm-up request.
+    """Loads a SavedModel and replays its warm-up requests, each of which has so many seconds.
 
     Raises:
         Exception: TensorFlow cannot load or run the model, or its warm-up file is wrong.
@@ -137,10 +118,8 @@ def load(model: str, version: int, path: str, metrics: Metrics, seconds: float) 
     except Exception:
         servable.retire(lambda: None)
         raise
-    taken = time.perf_counter() - start
-    _log.info(
-        "%s version %d is loaded (%.1f s, %d warm-up requests)", model, version, taken, records
-    )
+    told = "%s version %d is loaded (%.1f s, %d warm-up requests)"
+    _log.info(told, model, version, time.perf_counter() - start, records)
     return servable
 
 

@@ -39,11 +39,7 @@ def predict_call(
 ) -> Call:
     """Checks a predict request against its signature.
 
-    Args:
-        signatures: the model's signatures by name.
-        name: the signature's name; an empty one means the default.
-        inputs: arrays by input name.
-        output_filter: names of the wanted outputs; none means all.
+    An empty name means the default signature, and an empty filter all outputs.
 
     Raises:
         ServingError: the model lacks the signature, or names, dtypes or shapes do not fit it.
@@ -107,7 +103,7 @@ def classification_result(
 
     Args:
         outputs: `classes` string or `scores` float32 or both, each [examples, classes].
-        examples: number of examples in the request.
+        examples: their number in the request.
 
     Raises:
         ServingError: the outputs have other dtypes or shapes.
