@@ -27,7 +27,7 @@ def run(driver: str, invocation: Json, inputs: Json, outputs: Json) -> None:
         driver: the path of the driver's class.
         invocation: Kubeflow's ExecutorInput, with types and local paths.
         inputs: the step's ComponentInputsSpec.
-        outputs: the step's ComponentOutputsSpec.
+        outputs: its ComponentOutputsSpec.
     """
     executor_input = json_format.ParseDict(
         invocation, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True

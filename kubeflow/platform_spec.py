@@ -11,13 +11,9 @@ Spec = dict[str, Any]
 
 
 def build(steps: Mapping[str, Step]) -> Spec:
-    """Builds the platform spec.
+    """Builds the PlatformSpec of executors' labels and the settings of their containers.
 
-    Args:
-        steps: an executor's label -> the settings of its container.
-
-    Returns:
-        A PlatformSpec; empty if no container has a setting of Kubernetes.
+    It is empty if no container has a setting of Kubernetes.
     """
     executors = {label: fields for label, step in steps.items() if (fields := _fields(step))}
     if not executors:

@@ -30,13 +30,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Submitted:
-    """The run of a span.
-
-    Attributes:
-        span: the span's number.
-        run: the run's id.
-        new: whether this watcher started the run.
-    """
+    """The id of a span's run, and whether this watcher started it."""
 
     span: int
     run: str
@@ -56,8 +50,8 @@ def submissions(
 
     Args:
         config: the config; its `data.root` holds the spans.
-        address: see `Host`.
-        namespace: see `Host`.
+        address: see `Host`, as for the namespace.
+        namespace: of the host.
         every: seconds between two looks.
         tell: receives one line for each look that fails.
         once: ends after the newest span, at which it looks twice if the span is new.

@@ -30,10 +30,6 @@ class ParameterError(ValueError):
 def root_parameters(spec: Json, given: Mapping[str, Any]) -> Json:
     """Completes a run's parameters; template/v2_template.go: validatePipelineJobInputs.
 
-    Args:
-        spec: a PipelineSpec.
-        given: the parameters that differ from their defaults.
-
     Raises:
         ParameterError: the pipeline does not declare a given parameter, or a value has the wrong
             type.

@@ -76,7 +76,7 @@ def run(
         text: the YAML.
         folder: keeps the store and the logs of all runs.
         parameters: the runtime parameters that differ from their defaults.
-        watch: receives each task when the task ends.
+        watch: receives each task at its end.
         start: runs a task's command.
 
     Returns:
@@ -139,26 +139,30 @@ class _Run:
 
         Argo's DAGs fail fast: after a failure no task starts, and the running ones finish.
         """
+        order = acceptance.order(self._tasks)
         done: dict[str, TaskRun] = {}
-        running: dict[concurrent.futures.Future[TaskRun], str] = {}
+        running: set[concurrent.futures.Future[TaskRun]] = set()
+
+        def end(task: TaskRun) -> None:
+            done[task.task] = task
+            watch(task)
+
         # Argo runs independent tasks side by side, even on one CPU.
         workers = max(2, os.cpu_count() or 1)
         with concurrent.futures.ThreadPoolExecutor(workers) as pool, self._ending(pool):
             while True:
-                ready = set() if _failed(done) else self._ready(done) - set(running.values())
-                for name in sorted(ready):
-                    running[pool.submit(self._task, name)] = name
+                if not any(task.state == FAILED for task in done.values()):
+                    running |= {pool.submit(self._task, name) for name in sorted(order.get_ready())}
                 if not running:
                     break
-                finished, _ = concurrent.futures.wait(
+                finished, running = concurrent.futures.wait(
                     running, return_when=concurrent.futures.FIRST_COMPLETED
                 )
                 for future in finished:
-                    done[running.pop(future)] = future.result()
-                    watch(future.result())
+                    end(future.result())
+                    order.done(future.result().task)
         for name in sorted(self._tasks.keys() - done.keys()):
-            done[name] = TaskRun(name, OMITTED)
-            watch(done[name])
+            end(TaskRun(name, OMITTED))
         return tuple(done.values())
 
     @contextlib.contextmanager
@@ -170,14 +174,6 @@ class _Run:
             self._interrupted.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-    def _ready(self, done: Mapping[str, TaskRun]) -> set[str]:
-        """Returns the tasks that have not ended and that wait for no other task."""
-        return {
-            name
-            for name in self._tasks.keys() - done.keys()
-            if acceptance.waits_for(self._tasks[name]) <= done.keys()
-        }
 
     def _task(self, name: str) -> TaskRun:
         start = time.monotonic()
@@ -197,10 +193,8 @@ class _Run:
             key: self._store.artifact(artifact)["uri"]
             for key, artifact in self._outputs.get(name, {}).get("artifacts", {}).items()
         }
-        seconds = round(time.monotonic() - start, 2)
-        return TaskRun(
-            name, state, tries, seconds, reason, str(log) if log.exists() else None, artifacts
-        )
+        seconds, printed = round(time.monotonic() - start, 2), str(log) if log.exists() else None
+        return TaskRun(name, state, tries, seconds, reason, printed, artifacts)
 
     def _drive(self, name: str, root: Path, log: Path) -> tuple[str, int, str]:
         """Returns a task's state, tries and reason; driver/driver.go: Container."""
@@ -233,10 +227,6 @@ class _Run:
                 self._store.keep(key, self._outputs[name])
             return SUCCEEDED, tries, ""
         return FAILED, tries, reason
-
-
-def _failed(done: Mapping[str, TaskRun]) -> bool:
-    return any(task.state == FAILED for task in done.values())
 
 
 def _waits(policy: Json) -> Iterator[float]:
