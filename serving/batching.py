@@ -11,8 +11,9 @@ import re
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,19 +31,12 @@ Outputs = dict[str, Array]
 
 @dataclass(frozen=True)
 class Parameters:
-    """How to batch.
+    """How to batch, under TF Serving's names."""
 
-    Attributes:
-        max_batch_size: rows in one computation; a larger request is computed in pieces.
-        batch_timeout_micros: how long an incomplete batch waits for more rows; 0: not at all.
-        max_enqueued_batches: full batches that may wait for each model.
-        num_batch_threads: computations at the same time.
-    """
-
-    max_batch_size: int = 64
-    batch_timeout_micros: int = 0
-    max_enqueued_batches: int = 16
-    num_batch_threads: int = 2
+    max_batch_size: int = 64  # rows in one computation; a larger request is computed in pieces
+    batch_timeout_micros: int = 0  # how long an incomplete batch waits for more rows
+    max_enqueued_batches: int = 16  # full batches that may wait for each model
+    num_batch_threads: int = 2  # computations at the same time
 
 
 def parse_parameters(text: str, defaults: Parameters) -> Parameters:
@@ -76,13 +70,12 @@ class _Task:
     future: Future[Outputs] = field(default_factory=Future)
     queued: float = field(default_factory=time.monotonic)
 
-    def run(self, start: int = 0, most: int | None = None) -> Outputs:
-        """Computes the outputs of all rows, or of at most so many from a start."""
-        inputs = self.call.inputs
-        if most is not None:
-            inputs = {name: array[start : start + most] for name, array in inputs.items()}
-        call = Call(self.call.signature, inputs, self.call.outputs)
-        return self.servable.run(call, _left(self.deadline))
+    def run(self, inputs: Mapping[str, Array]) -> Outputs:
+        """Computes the outputs for other inputs, such as a part of its own."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise ServingError(StatusCode.DEADLINE_EXCEEDED, "The request timed out in the queue")
+        return self.servable.run(replace(self.call, inputs=inputs), left)
 
 
 class Batcher:
@@ -115,15 +108,15 @@ class Batcher:
         """
         task = _task(servable, call, time.monotonic() + seconds)
         with self._changed:
+            waiting = self._waiting[servable.model] + self._weight(task)
             if self._stopping:
                 raise ServingError(StatusCode.UNAVAILABLE, "The server is shutting down")
-            weight = self._weight(task)
-            if self._waiting[servable.model] + weight > self._most_rows:
+            if waiting > self._most_rows:
                 raise ServingError(
                     StatusCode.UNAVAILABLE,
                     "The batch scheduling queue to which this task was submitted is full",
                 )
-            self._waiting[servable.model] += weight
+            self._waiting[servable.model] = waiting
             self._tasks.append(task)
             # Wakes all threads, because any single one might be filling another batch.
             self._changed.notify_all()
@@ -202,13 +195,12 @@ def _task(servable: Servable, call: Call, deadline: float) -> _Task:
 
 
 def _together(batch: list[_Task]) -> list[Outputs]:
-    first = batch[0]
+    last = max(batch, key=lambda task: task.deadline)
     inputs = {
         name: np.concatenate([task.call.inputs[name] for task in batch])
-        for name in first.call.inputs
+        for name in last.call.inputs
     }
-    call = Call(first.call.signature, inputs, first.call.outputs)
-    outputs = first.servable.run(call, _left(max(task.deadline for task in batch)))
+    outputs = last.run(inputs)
     ends = np.cumsum([task.rows for task in batch])
     if any(array.shape[:1] != (ends[-1],) for array in outputs.values()):
         raise ServingError(StatusCode.INTERNAL, "The model's outputs do not keep the batch size")
@@ -217,14 +209,11 @@ def _together(batch: list[_Task]) -> list[Outputs]:
 
 
 def _alone(task: _Task, most_rows: int) -> Outputs:
+    inputs = task.call.inputs
     if task.key is None or task.rows <= most_rows:
-        return task.run()
-    parts = [task.run(start, most_rows) for start in range(0, task.rows, most_rows)]
+        return task.run(inputs)
+    parts = [
+        task.run({name: array[start : start + most_rows] for name, array in inputs.items()})
+        for start in range(0, task.rows, most_rows)
+    ]
     return {name: np.concatenate([part[name] for part in parts]) for name in task.call.outputs}
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise ServingError(StatusCode.DEADLINE_EXCEEDED, "The request timed out in the queue")
-    return left

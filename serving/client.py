@@ -46,32 +46,22 @@ class Image:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's prediction for an image, or the error that it gave instead.
+    """A model's prediction for an image, or the error that it gave instead."""
 
-    Attributes:
-        image: the image's name.
-        label: the most probable class.
-        score: that class's probability.
-        probabilities: of all classes, in the order of the label list.
-        error: the model's message where it refuses the image.
-    """
-
-    image: str
-    label: str = ""
-    score: float = 0.0
-    probabilities: tuple[float, ...] = ()
-    error: str | None = None
+    image: str  # its name
+    label: str = ""  # the most probable class
+    score: float = 0.0  # that class's probability
+    probabilities: tuple[float, ...] = ()  # of all classes, in the order of the label list
+    error: str | None = None  # the model's message where it refuses the image
 
 
 Predict = Callable[[Sequence[bytes]], list[Prediction]]
 
 
 def images(sources: Iterable[str]) -> Iterator[Image]:
-    """Reads images.
+    """Reads images from files, from folders and, for `-`, one from standard input.
 
-    Args:
-        sources: files, folders, and `-` for one image on standard input. A folder gives the JPEG,
-            PNG, GIF and BMP files at any depth, in the order of their names.
+    A folder gives the JPEG, PNG, GIF and BMP files at any depth, in the order of their names.
 
     Raises:
         FileNotFoundError: a source does not exist, or a folder holds no images.
@@ -167,13 +157,14 @@ def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
     aspired = Model("", store).aspired(children)
     if not aspired:
         raise UnansweredError(f"{store} holds no version; a run that passes its checks pushes one")
-    version, folder = next(iter(aspired.items()))
-    if str(pinned) in children:
-        version, folder = int(str(pinned)), str(pinned)
+    ((version, folder),) = aspired.items()
+    if pinned is not None and str(pinned) in children:
+        version, folder = pinned, str(pinned)
+    path = f"{store}/{folder}"
     try:
-        servable = Servable("local", version, f"{store}/{folder}")
+        servable = Servable("local", version, path)
     except Exception as error:
-        raise UnansweredError(f"{store}/{folder}: {serving_error(error).message}") from None
+        raise UnansweredError(f"{path}: {serving_error(error).message}") from None
 
     def predict(contents: Sequence[bytes]) -> list[Prediction]:
         try:
@@ -185,7 +176,7 @@ def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
             reason = serving_error(error)
             if reason.code is StatusCode.INVALID_ARGUMENT:
                 raise _BadImageError(reason.message) from None
-            raise UnansweredError(f"{store}/{folder}: {reason.message}") from None
+            raise UnansweredError(f"{path}: {reason.message}") from None
         return [
             Prediction("", label.decode("utf-8", "replace"), float(score), tuple(row.tolist()))
             for label, score, row in zip(*(found[name] for name in _OUTPUTS), strict=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from grpc import StatusCode
 
 NO_REGRESSION = "This server does not answer Regress, because its models are classifiers"
+TIMED_OUT = "Timed out waiting for notification"
 
 # The numbers are the same in TensorFlow, Abseil and gRPC.
 _BY_NUMBER = {code.value[0]: code for code in StatusCode}

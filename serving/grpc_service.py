@@ -15,7 +15,7 @@ import grpc
 from grpc import StatusCode
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from serving.errors import NO_REGRESSION, ServingError, serving_error
+from serving.errors import NO_REGRESSION, TIMED_OUT, ServingError, serving_error
 from serving.inference import Inference, Pending
 
 _THREADS = 64
@@ -28,16 +28,9 @@ _Answer = Callable[[Any, grpc.ServicerContext], Any]
 
 
 def server(inference: Inference, host: str, port: int, max_bytes: int) -> tuple[grpc.Server, int]:
-    """Makes a server, which is not started yet.
+    """Makes a server, which is not started yet, and returns it with its port.
 
-    Args:
-        inference: makes the answers.
-        host: address to listen on.
-        port: 0 takes a free one.
-        max_bytes: a larger request is refused as RESOURCE_EXHAUSTED.
-
-    Returns:
-        The server and its port.
+    Port 0 takes a free one. The server refuses a larger request as RESOURCE_EXHAUSTED.
 
     Raises:
         OSError: the port is not free.
@@ -94,9 +87,7 @@ def _wait(pending: Pending, context: grpc.ServicerContext, seconds: float) -> An
         outputs = pending.future.result(seconds if left is None else min(left, seconds))
     except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
         pending.future.cancel()
-        raise ServingError(
-            StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification"
-        ) from None
+        raise ServingError(StatusCode.DEADLINE_EXCEEDED, TIMED_OUT) from None
     return pending.finish(outputs)
 
 

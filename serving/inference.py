@@ -32,43 +32,21 @@ _SIGNATURES = "signature_def"
 
 @dataclass(frozen=True)
 class Pending:
-    """An answer that is being computed.
+    """An answer that is being computed."""
 
-    Attributes:
-        future: the outputs, or a ServingError.
-        finish: makes the answer of the outputs; it may raise a ServingError.
-    """
-
-    future: Future[Outputs]
-    finish: Callable[[Outputs], Any]
+    future: Future[Outputs]  # or a ServingError
+    finish: Callable[[Outputs], Any]  # makes the answer, or raises a ServingError
 
 
+@dataclass(frozen=True)
 class Inference:
     """Checks requests, has them computed and makes the answers."""
 
-    def __init__(
-        self,
-        models: Models,
-        batcher: Batcher,
-        metrics: Metrics,
-        *,
-        request_seconds: float,
-        most_bytes: int,
-    ) -> None:
-        """Puts the parts together.
-
-        Args:
-            models: finds versions.
-            batcher: computes.
-            metrics: counts.
-            request_seconds: time limit of a computation, its wait in the queue included.
-            most_bytes: the largest tensor of a gRPC request.
-        """
-        self.metrics = metrics
-        self.request_seconds = request_seconds
-        self._models = models
-        self._batcher = batcher
-        self._most_bytes = most_bytes
+    models: Models
+    batcher: Batcher
+    metrics: Metrics
+    request_seconds: float  # time limit of a computation, its wait in the queue included
+    most_bytes: int  # the largest tensor of a gRPC request
 
     def predict_json(self, spec: model_pb2.ModelSpec, document: Mapping[str, Any]) -> Pending:
         """Starts a prediction for a REST request, whose answer is the body.
@@ -77,7 +55,7 @@ class Inference:
             ServingError: the model, its signature or the queue does not admit the request.
         """
         signature = json_text.signature_name(document)
-        with self._models.held(spec) as servable:
+        with self.models.held(spec) as servable:
             name = signature or signatures.DEFAULT
             if name not in servable.signatures:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
@@ -98,8 +76,8 @@ class Inference:
             ServingError: the model, its signature or the queue does not admit the request.
         """
         spec = request.model_spec
-        with self._models.held(spec) as servable:
-            inputs = tensors.from_protos(request.inputs, self._most_bytes)
+        with self.models.held(spec) as servable:
+            inputs = tensors.from_protos(request.inputs, self.most_bytes)
             wanted = list(request.output_filter)
             call = signatures.predict_call(servable.signatures, spec.signature_name, inputs, wanted)
             answered = _spec(servable, call.signature)
@@ -116,7 +94,7 @@ class Inference:
     ) -> Pending:
         """Starts a classification, whose answer is a ClassificationResponse; see `predict`."""
         spec = request.model_spec
-        with self._models.held(spec) as servable:
+        with self.models.held(spec) as servable:
             call = signatures.classify_call(servable.signatures, spec.signature_name, request.input)
             (examples,) = map(len, call.inputs.values())
             self.metrics.examples.labels(servable.model).observe(examples)
@@ -154,7 +132,7 @@ class Inference:
         self, spec: model_pb2.ModelSpec
     ) -> tuple[model_pb2.ModelSpec, get_model_metadata_pb2.SignatureDefMap]:
         """Returns the version that a request means, and its signatures."""
-        with self._models.held(spec) as servable:
+        with self.models.held(spec) as servable:
             known = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.signatures)
             return _spec(servable, ""), known
 
@@ -169,7 +147,7 @@ class Inference:
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
         response = get_model_status_pb2.GetModelStatusResponse()
-        for version, status in self._models.statuses(request.model_spec).items():
+        for version, status in self.models.statuses(request.model_spec).items():
             added = response.model_version_status.add(version=version, state=status.state)
             added.status.error_code = status.code.value[0]
             added.status.error_message = status.message
@@ -184,14 +162,14 @@ class Inference:
             ServingError: the config is wrong, a model does not load, or a label names a version
                 that is not available.
         """
-        self._models.configure(model_config.models(request.config), strict=True)
+        self.models.configure(model_config.models(request.config), strict=True)
         return model_management_pb2.ReloadConfigResponse()
 
     @contextlib.contextmanager
     def counted(self, name: str, api: str, entrypoint: str, start: float) -> Iterator[None]:
         """Counts a request of REST or GRPC, which came at `start` of `time.perf_counter()`."""
         # Names that callers invent would let the page grow without bound.
-        known = name if name in self._models.names() else ""
+        known = name if name in self.models.names() else ""
         try:
             yield
         except Exception as error:
@@ -211,7 +189,7 @@ class Inference:
                 StatusCode.UNAVAILABLE, f"{servable.model} version {servable.version} is unloading"
             )
         try:
-            future = self._batcher.submit(servable, call, limit)
+            future = self.batcher.submit(servable, call, limit)
         except BaseException:
             servable.release()
             raise

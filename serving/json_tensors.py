@@ -84,14 +84,12 @@ def predictions(outputs: Mapping[str, Array], by_row: bool) -> bytes:
     if by_row:
         _check_rows(outputs)
     values = {name: _listed(name, outputs[name]) for name in sorted(outputs)}
-    content: Any = values
+    told: Any = values
     if len(values) == 1:
-        (content,) = values.values()
+        (told,) = values.values()
     elif by_row:
-        content = [
-            dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)
-        ]
-    return written({"predictions" if by_row else "outputs": content})
+        told = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    return written({"predictions" if by_row else "outputs": told})
 
 
 def _rows(instances: list[Any], infos: Infos) -> dict[str, Array]:

@@ -26,19 +26,12 @@ _Policy = (
 
 @dataclass(frozen=True)
 class Model:
-    """A model to serve.
-
-    Attributes:
-        name: the model's name in requests.
-        base_path: the folder of the versions, whose folders have numbers for names.
-        policy: which versions are served; by default the newest.
-        labels: version numbers by label.
-    """
+    """A model to serve."""
 
     name: str
-    base_path: str
-    policy: Any = field(default_factory=_Policy)
-    labels: Mapping[str, int] = field(default_factory=dict)
+    base_path: str  # the folder of the versions, whose folders have numbers for names
+    policy: Any = field(default_factory=_Policy)  # which versions are served: the newest
+    labels: Mapping[str, int] = field(default_factory=dict)  # label -> version
 
     def aspired(self, children: Iterable[str]) -> dict[int, str]:
         """Chooses the versions to serve among the files and folders under the base path.

@@ -115,14 +115,12 @@ class Models:
         Raises:
             ServingError: there is none.
         """
-        found, wanted = self._find(spec).statuses(), "any versions"
+        found, what = self._find(spec).statuses(), "any versions"
         if spec.HasField("version"):
-            version, wanted = spec.version.value, f"version {spec.version.value}"
+            version, what = spec.version.value, f"version {spec.version.value}"
             found = {version: found[version]} if version in found else {}
         if not found:
-            raise ServingError(
-                StatusCode.NOT_FOUND, f"Could not find {wanted} of model {spec.name}"
-            )
+            raise ServingError(StatusCode.NOT_FOUND, f"Could not find {what} of model {spec.name}")
         return found
 
     def _find(self, spec: model_pb2.ModelSpec) -> ServedModel:

@@ -24,15 +24,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tensorflow_serving.apis import classification_pb2, get_model_status_pb2, model_pb2
 
 from serving import json_examples, json_text, metrics
-from serving.errors import NO_REGRESSION, ServingError, invalid, serving_error
+from serving.errors import NO_REGRESSION, TIMED_OUT, ServingError, invalid, serving_error
 from serving.inference import Inference, Pending
 
-_NAME = r"/v1/models/([^/:]+)"
 _VERSION = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
-_POST = re.compile(_NAME + _VERSION + r":(classify|regress|predict)", re.IGNORECASE | re.ASCII)
-_GET = re.compile(
-    r"/v1/models(?:/([^/:]+))?" + _VERSION + r"(?:/(metadata))?", re.IGNORECASE | re.ASCII
+_POST = re.compile(
+    rf"/v1/models/([^/:]+){_VERSION}:(classify|regress|predict)", re.IGNORECASE | re.ASCII
 )
+_GET = re.compile(rf"/v1/models(?:/([^/:]+))?{_VERSION}(?:/(metadata))?", re.IGNORECASE | re.ASCII)
 _JSON, _TEXT = "application/json", "text/plain"
 _AT_ONCE_BYTES = 64 * 1024
 _PROTO_JSON = {"including_default_value_fields": True, "preserving_proto_field_name": True}
@@ -40,14 +39,9 @@ _TOO_LARGE, _TOO_SLOW, _CLIENT_GONE = 413, 408, 499
 
 
 def application(inference: Inference, *, max_bytes: int, body_seconds: float) -> ASGIApp:
-    """Makes the application.
+    """Makes the application, which refuses a larger body with 413 and a slower one with 408.
 
     It reads the path itself, as TF Serving does before it decodes percent signs.
-
-    Args:
-        inference: makes the answers.
-        max_bytes: a larger body is refused with 413.
-        body_seconds: a body that takes longer to come is refused with 408.
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -151,16 +145,13 @@ async def _content(
     spec: model_pb2.ModelSpec, method: str, body: bytes, inference: Inference
 ) -> bytes:
     if method in ("status", "metadata"):
-        told = _status if method == "status" else _metadata
-        return await run_in_threadpool(told, inference, spec)
+        return await run_in_threadpool(_told, spec, method, inference)
     pending = await _aside(len(body), _begin, spec, method, body, inference)
     computed = asyncio.wrap_future(pending.future)
     try:
         outputs = await asyncio.wait_for(computed, inference.request_seconds)
     except asyncio.TimeoutError:
-        raise ServingError(
-            StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification"
-        ) from None
+        raise ServingError(StatusCode.DEADLINE_EXCEEDED, TIMED_OUT) from None
     size = sum(array.nbytes for array in outputs.values())
     answered: bytes = await _aside(size, pending.finish, outputs)
     return answered
@@ -192,13 +183,11 @@ def _begin(spec: model_pb2.ModelSpec, method: str, body: bytes, inference: Infer
     )
 
 
-def _status(inference: Inference, spec: model_pb2.ModelSpec) -> bytes:
-    request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
-    text: str = json_format.MessageToJson(inference.status(request), **_PROTO_JSON)
-    return text.encode()
-
-
-def _metadata(inference: Inference, spec: model_pb2.ModelSpec) -> bytes:
+def _told(spec: model_pb2.ModelSpec, method: str, inference: Inference) -> bytes:
+    if method == "status":
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
+        text: str = json_format.MessageToJson(inference.status(request), **_PROTO_JSON)
+        return text.encode()
     answered, known = (
         json_format.MessageToDict(message, **_PROTO_JSON)
         for message in inference.signature_map(spec)

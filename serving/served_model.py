@@ -78,10 +78,8 @@ class ServedModel:
                 version = spec.version.value if choice == "version" else newest
             servable = self._serving.get(version)
             if servable is None or not servable.hold():
-                wanted = f"Specific({spec.name}, {version})" if choice else f"Latest({spec.name})"
-                raise ServingError(
-                    StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}"
-                )
+                what = f"Specific({spec.name}, {version})" if choice else f"Latest({spec.name})"
+                raise ServingError(StatusCode.NOT_FOUND, f"Servable not found for request: {what}")
             return servable
 
     def statuses(self) -> dict[int, Status]:
@@ -110,10 +108,7 @@ class ServedModel:
         self._settle(())
 
     def check(self, labels: Mapping[str, int]) -> None:
-        """Checks that the config took effect.
-
-        Args:
-            labels: the earlier labels; they come back where a label cannot be assigned.
+        """Checks that the config took effect; the given labels come back where one did not.
 
         Raises:
             ServingError: no version loads, or a label names a version that is not available.
@@ -141,9 +136,7 @@ class ServedModel:
         now = time.monotonic()
         with self._lock:
             # A version that comes back is new.
-            self._failures = {
-                each: self._failures[each] for each in self._failures.keys() & aspired
-            }
+            self._failures = {one: self._failures[one] for one in self._failures.keys() & aspired}
             waiting = {
                 version
                 for version, (attempts, retry_at) in self._failures.items()

@@ -30,13 +30,7 @@ _BACKLOG = 1024
 
 
 class Server:
-    """A running server.
-
-    Attributes:
-        port: port of REST.
-        grpc_port: port of gRPC.
-        models: the models that it serves.
-    """
+    """A running server, with the ports of REST and gRPC and the models that it serves."""
 
     def __init__(self, options: Options) -> None:
         """Starts to listen, then tries to load every version that is there.
@@ -55,9 +49,8 @@ class Server:
         self.port: int = listening.getsockname()[1]
         metrics = Metrics()
         self._batcher = Batcher(parameters, metrics)
-        self.models = Models(
-            configured, partial(loading.load, metrics=metrics, seconds=options.request_seconds)
-        )
+        load = partial(loading.load, metrics=metrics, seconds=options.request_seconds)
+        self.models = Models(configured, load)
         inference = Inference(
             self.models,
             self._batcher,
