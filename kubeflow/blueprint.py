@@ -38,33 +38,25 @@ _CHANGEABLE = (
     "trainer.learning_rate",
     "push.model_store",
 )
-_BOUNDS = "evaluation.thresholds"
+_BOUNDS = "evaluation.thresholds."
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """The arguments of `create_pipeline`, with paths as the containers see them.
-
-    Attributes:
-        config: the config.
-        span: the layout of spans; `graph` replaces its number and paths by the config's.
-        labels: the class names; a name's index is its class id.
-        commit: the commit of the code that compiles; a container has no checkout to ask.
-    """
+    """The arguments of `create_pipeline`, with paths as the containers see them."""
 
     config: Config
-    span: spans.Span
-    labels: tuple[str, ...]
-    commit: str
+    span: spans.Span  # `graph` replaces its number and paths by the config's
+    labels: tuple[str, ...]  # the class names; a name's index is its class id
+    commit: str  # of the code that compiles; a container has no checkout to ask
 
     def parameters(self) -> dict[str, Any]:
         """Maps each config key that an operator can change for a run to its value."""
-        leaves = dict(_leaves(self.config.model_dump(mode="json")))
         return {
             key: value
-            for key, value in leaves.items()
-            if value is not None
-            and (key in _CHANGEABLE or (key.startswith(f"{_BOUNDS}.") and _is_number(value)))
+            for key, value in _leaves(self.config.model_dump(mode="json"))
+            if (key in _CHANGEABLE and value is not None)
+            or (key.startswith(_BOUNDS) and type(value) in (int, float))
         }
 
     def changed(self, values: Mapping[str, Any]) -> Blueprint:
@@ -90,7 +82,7 @@ class Blueprint:
             ConfigError: see `build.create_pipeline`.
         """
         # Heavy; a container with the compiled parameters does not need it.
-        from pipeline.graph import build
+        from pipeline.graph.build import create_pipeline
 
         root, number = self.config.data.root, self.config.data.span
         span = dataclasses.replace(
@@ -99,9 +91,7 @@ class Blueprint:
             path=f"{root}/span-{number}" if self.span.numbered else root,
             number=0 if number == "latest" else number,
         )
-        return build.create_pipeline(
-            self.config, span, self.labels, self.schema_file(), self.commit
-        )
+        return create_pipeline(self.config, span, self.labels, self.schema_file(), self.commit)
 
     def schema_file(self, *, write: bool = False) -> str:
         """Returns the path at which containers read the curated schema, and may write it there."""
@@ -246,7 +236,3 @@ def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

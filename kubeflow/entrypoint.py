@@ -49,7 +49,7 @@ class _Arguments:
     invocation: Json  # Kubeflow's ExecutorInput
     inputs: Json  # the step's ComponentInputsSpec, without runtime parameters
     outputs: Json  # the step's ComponentOutputsSpec; only drivers need it
-    beam: tuple[str, ...]  # all other arguments
+    beam: tuple[str, ...]  # all other arguments, which are Beam's
 
 
 def _parse(arguments: Sequence[str]) -> _Arguments:

@@ -40,32 +40,22 @@ class Version:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A recurring run.
-
-    Attributes:
-        id: Kubeflow's id.
-        name: the name that Kubeflow displays.
-        cron: six fields, seconds first.
-        enabled: whether the schedule starts runs.
-        max_concurrency: the largest number of its runs at one time.
-    """
+    """A recurring run."""
 
     id: str
     name: str
-    cron: str
-    enabled: bool
-    max_concurrency: int
+    cron: str  # six fields, seconds first
+    enabled: bool  # whether it starts runs
+    max_concurrency: int  # the largest number of its runs at one time
 
 
 class Host:
     """A connection to a host."""
 
     def __init__(self, address: str | None, namespace: str | None = None) -> None:
-        """Connects.
+        """Connects to a URL, or else to the one in the environment.
 
-        Args:
-            address: the host's URL; the default is the value of KF_PIPELINES_ENDPOINT.
-            namespace: the profile's namespace on a host with several users.
+        `namespace` is the profile's on a host with several users.
 
         Raises:
             HostError: there is no address, or the host does not answer.

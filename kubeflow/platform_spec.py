@@ -37,9 +37,7 @@ def _fields(step: Step) -> Spec:
             }
             for secret in step.secrets or ()
         ],
-        "pvcMount": [
-            {"constant": volume.claim, "mountPath": volume.path} for volume in step.volumes or ()
-        ],
+        "pvcMount": [{"constant": one.claim, "mountPath": one.path} for one in step.volumes or ()],
         # A copy, because YAML writes a shared object as an anchor.
         "nodeSelector": {"labels": dict(step.node_selector)} if step.node_selector else {},
         "tolerations": [

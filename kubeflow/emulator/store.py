@@ -36,7 +36,7 @@ class Store:
             _copy(root / path, self._objects / path)
 
     def download(self, uri: str, root: Path) -> None:
-        """Copies it into a container's root."""
+        """Copies what lies at a URI into a container's root."""
         if path := mounted(uri):
             _copy(self._objects / path, root / path)
 
@@ -107,9 +107,7 @@ def _stored(metadata: Mapping[str, Any]) -> Json:
     return stored
 
 
-def fingerprint(
-    inputs: Json, outputs: Json, parameter_types: Mapping[str, str], container: Json
-) -> str:
+def fingerprint(inputs: Json, outputs: Json, types: Mapping[str, str], container: Json) -> str:
     """Identifies an execution; cacheutils/cache.go: GenerateCacheKey.
 
     The key covers the ids of input artifacts, the values of input parameters, the declarations of
@@ -126,7 +124,7 @@ def fingerprint(
             name: {key: value for key, value in listed["artifacts"][0].items() if key != "uri"}
             for name, listed in outputs["artifacts"].items()
         },
-        "outputParametersSpec": dict(parameter_types),
+        "outputParametersSpec": dict(types),
         "containerSpec": {
             "image": container["image"],
             "cmdArgs": [*container["command"], *container["args"]],
