@@ -5,6 +5,7 @@ Each rule names the file of kubeflow/pipelines 2.5.0 in which the cluster has th
 
 from __future__ import annotations
 
+import graphlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -37,10 +38,25 @@ def check(spec: Mapping[str, Any], platform: Mapping[str, Any] | None = None) ->
         raise UnacceptableError("the pipeline has no task")
     for name in tasks:
         _check_task(name, tasks, spec)
-    _check_order(tasks)
+    try:
+        order(tasks)
+    except graphlib.CycleError as error:
+        names = ", ".join(sorted(set(error.args[1])))
+        raise UnacceptableError(f"tasks wait for each other: {names}") from error
 
 
-def waits_for(task: Mapping[str, Any]) -> set[str]:
+def order(tasks: Mapping[str, Any]) -> graphlib.TopologicalSorter[str]:
+    """Returns the order in which tasks may start.
+
+    Raises:
+        CycleError: tasks wait for each other.
+    """
+    found = graphlib.TopologicalSorter({name: _waits_for(task) for name, task in tasks.items()})
+    found.prepare()
+    return found
+
+
+def _waits_for(task: Mapping[str, Any]) -> set[str]:
     """Returns the names of the tasks that must end before a task starts."""
     inputs = task.get("inputs", {})
     sources = [*inputs.get("parameters", {}).values(), *inputs.get("artifacts", {}).values()]
@@ -94,14 +110,5 @@ def _check_task(name: str, tasks: Mapping[str, Any], spec: Mapping[str, Any]) ->
         raise UnacceptableError(
             f"task {name}: found {kind} for executor; allowed: container, importer"
         )
-    for other in sorted(waits_for(tasks[name]) - tasks.keys()):
+    for other in sorted(_waits_for(tasks[name]) - tasks.keys()):
         raise UnacceptableError(f"task {name}: it waits for {other}, which the pipeline lacks")
-
-
-def _check_order(tasks: Mapping[str, Any]) -> None:
-    left = {name: waits_for(task) for name, task in tasks.items()}
-    while left:
-        ready = {name for name, waits in left.items() if not waits}
-        if not ready:
-            raise UnacceptableError(f"tasks wait for each other: {', '.join(sorted(left))}")
-        left = {name: waits - ready for name, waits in left.items() if name not in ready}

@@ -38,40 +38,29 @@ _CHANGEABLE = (
     "trainer.learning_rate",
     "push.model_store",
 )
-_BOUNDS = "evaluation.thresholds"
+_BOUNDS = "evaluation.thresholds."
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """The arguments of `create_pipeline`, with paths as the containers see them.
-
-    Attributes:
-        config: the config.
-        span: the layout of spans; `graph` replaces its number and paths by the config's.
-        labels: the class names; a name's index is its class id.
-        commit: the commit of the code that compiles; a container has no checkout to ask.
-    """
+    """The arguments of `create_pipeline`, with paths as the containers see them."""
 
     config: Config
-    span: spans.Span
-    labels: tuple[str, ...]
-    commit: str
+    span: spans.Span  # `graph` replaces its number and paths by the config's
+    labels: tuple[str, ...]  # the class names; a name's index is its class id
+    commit: str  # of the code that compiles; a container has no checkout to ask
 
     def parameters(self) -> dict[str, Any]:
         """Maps each config key that an operator can change for a run to its value."""
-        leaves = dict(_leaves(self.config.model_dump(mode="json")))
         return {
             key: value
-            for key, value in leaves.items()
-            if value is not None
-            and (key in _CHANGEABLE or (key.startswith(f"{_BOUNDS}.") and _is_number(value)))
+            for key, value in _leaves(self.config.model_dump(mode="json"))
+            if (key in _CHANGEABLE and value is not None)
+            or (key.startswith(_BOUNDS) and type(value) in (int, float))
         }
 
     def changed(self, values: Mapping[str, Any]) -> Blueprint:
-        """Returns the blueprint with other values in its config.
-
-        Args:
-            values: dotted config key -> value.
+        """Returns the blueprint with other values for some dotted config keys.
 
         Raises:
             ConfigError: the config does not allow a value.
@@ -93,7 +82,7 @@ class Blueprint:
             ConfigError: see `build.create_pipeline`.
         """
         # Heavy; a container with the compiled parameters does not need it.
-        from pipeline.graph import build
+        from pipeline.graph.build import create_pipeline
 
         root, number = self.config.data.root, self.config.data.span
         span = dataclasses.replace(
@@ -102,20 +91,14 @@ class Blueprint:
             path=f"{root}/span-{number}" if self.span.numbered else root,
             number=0 if number == "latest" else number,
         )
-        return build.create_pipeline(self.config, span, self.labels, self.schema_file, self.commit)
+        return create_pipeline(self.config, span, self.labels, self.schema_file(), self.commit)
 
-    @property
-    def schema_file(self) -> str:
-        """The path at which containers read the curated schema, once `write_schema` wrote it."""
+    def schema_file(self, *, write: bool = False) -> str:
+        """Returns the path at which containers read the curated schema, and may write it there."""
         from pipeline.graph import schema
 
-        return schema.location(schema.curated(self.labels, self.config.evaluation.slices), _SCHEMAS)
-
-    def write_schema(self) -> None:
-        """Writes the curated schema to `schema_file`."""
-        from pipeline.graph import schema
-
-        schema.write(schema.curated(self.labels, self.config.evaluation.slices), _SCHEMAS)
+        curated = schema.curated(self.labels, self.config.evaluation.slices)
+        return (schema.write if write else schema.location)(curated, _SCHEMAS)
 
     def to_json(self) -> str:
         """Serializes the blueprint; equal blueprints give equal texts.
@@ -137,13 +120,9 @@ class Blueprint:
         """Reads a text of `to_json`."""
         parts = json.loads(text)
         parts["config"]["data"]["labels"] = parts["labels"]
-        span = {**parts["span"], "splits": tuple(parts["span"]["splits"])}
-        return cls(
-            config.validate(parts["config"], VARIABLE),
-            spans.Span(**span),
-            tuple(parts["labels"]),
-            parts["commit"],
-        )
+        parts["span"]["splits"] = tuple(parts["span"]["splits"])
+        settings, span = config.validate(parts["config"], VARIABLE), spans.Span(**parts["span"])
+        return cls(settings, span, tuple(parts["labels"]), parts["commit"])
 
 
 def blueprint(settings: Config) -> Blueprint:
@@ -181,11 +160,7 @@ def blueprint(settings: Config) -> Blueprint:
 
 
 def chosen(plan: Blueprint, texts: Sequence[str]) -> dict[str, Any]:
-    """Reads runtime parameters from the command line.
-
-    Args:
-        plan: the blueprint that was compiled.
-        texts: each has the form `section.key=value`, with the value in YAML.
+    """Reads runtime parameters of what was compiled: `section.key=value`, the value in YAML.
 
     Returns:
         The parameter's name -> its value, in the type that the pipeline declares.
@@ -225,21 +200,13 @@ def _layout(settings: Config) -> spans.Span:
     root = settings.data.root
     if not is_remote(root) and Path(root).exists():
         return spans.find(settings)
-    names = spans.SPLITS if settings.kubeflow.split_folders else ()
-    return spans.numbered(root, names)
+    return spans.numbered(root, spans.SPLITS if settings.kubeflow.split_folders else ())
 
 
 def _check_paths(settings: Config, folders: Sequence[str]) -> None:
     """Refuses paths that only this machine has, if the config names folders of the cluster.
 
     Without such folders the containers see this machine's paths, as in a dry run.
-
-    Args:
-        settings: the config.
-        folders: the paths of `data.root` and `output` in the containers.
-
-    Raises:
-        ConfigError: a local path is below no folder that the containers see.
     """
     cluster, backbone = settings.kubeflow, settings.backbone
     if cluster.data_root is None and cluster.output is None:
@@ -269,7 +236,3 @@ def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -41,10 +41,7 @@ _STEP = 1e-6
 
 
 def compile_for_kubeflow(config: Config) -> str:
-    """Compiles for open-source Kubeflow Pipelines.
-
-    Returns:
-        YAML: the pipeline spec and, if the config needs one, the platform spec.
+    """Returns YAML: the pipeline spec and, if the config needs one, the platform spec.
 
     Raises:
         ConfigError: the config names an unknown step or cannot be compiled, or the cluster would
@@ -60,10 +57,7 @@ def compile_for_kubeflow(config: Config) -> str:
 
 
 def compile_for_vertex(config: Config) -> str:
-    """Compiles for Vertex AI Pipelines.
-
-    Returns:
-        JSON: a PipelineJob.
+    """Returns JSON: a PipelineJob of Vertex AI Pipelines.
 
     Raises:
         ConfigError: the config names an unknown step or cannot be compiled, or has a setting that
@@ -168,16 +162,12 @@ def _add_parameters(spec: Spec, plan: Blueprint, graph: Pipeline) -> None:
 def _other(plan: Blueprint, key: str, value: Any) -> Blueprint | None:
     """Returns the blueprint with another value for a key, which shows what depends on the key.
 
-    Returns:
-        None if the config allows no other value, as for a `max` beside a `min` of 1.
+    It returns None if the config allows no other value, as for a `max` beside a `min` of 1.
     """
-    candidates: list[Any]
-    if key == SPAN:
-        candidates = [0 if value == "latest" else value + 1]
-    elif isinstance(value, str):
-        candidates = [f"{value}-other"]
+    step = 1 if isinstance(value, int) else _STEP
+    if isinstance(value, str):
+        candidates = [0 if key == SPAN else f"{value}-other"]
     else:
-        step = 1 if isinstance(value, int) else _STEP
         candidates = [value + step, value - step]
     for candidate in candidates:
         with contextlib.suppress(ConfigError):
@@ -192,26 +182,20 @@ def _set_up(spec: Spec, node: base_component.BaseComponent, plan: Blueprint, ste
     container["args"][:0] = ["--step", node.id]
     variables = {VARIABLE: plan.to_json(), **(step.env or {})}
     container["env"] = [{"name": key, "value": value} for key, value in variables.items()]
-    resources: Spec = {}
-    if step.cpu is not None:
-        resources["cpuLimit"] = step.cpu
-    if step.memory is not None:
-        resources["memoryLimit"] = step.memory
-    if step.gpu:
-        resources["accelerator"] = {"type": step.gpu_type or _GPU, "count": str(step.gpu)}
-    if resources:
-        container["resources"] = resources
+    gpu = {"type": step.gpu_type or _GPU, "count": str(step.gpu)} if step.gpu else None
+    resources = {"cpuLimit": step.cpu, "memoryLimit": step.memory, "accelerator": gpu}
+    if given := {key: value for key, value in resources.items() if value is not None}:
+        container["resources"] = given
     task = spec["root"]["dag"]["tasks"][node.id]
     task["cachingOptions"] = {"enableCache": True} if step.cache is not False else {}
     if step.retry is not None and step.retry.times:
-        retry: Spec = {
+        task["retryPolicy"] = {
             "maxRetryCount": step.retry.times,
             "backoffDuration": f"{step.retry.wait}s",
             "backoffFactor": step.retry.factor,
         }
         if step.retry.longest is not None:
-            retry["backoffMaxDuration"] = f"{step.retry.longest}s"
-        task["retryPolicy"] = retry
+            task["retryPolicy"]["backoffMaxDuration"] = f"{step.retry.longest}s"
 
 
 def _add_precheck(spec: Spec, node: base_component.BaseComponent) -> str | None:

@@ -10,7 +10,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import types
 from tfx.dsl.io import fileio
 from tfx.orchestration import data_types_utils
-from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils
+from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as tfx_utils
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 from tfx.utils import import_utils
@@ -18,31 +18,27 @@ from tfx.utils import import_utils
 from kubeflow.entrypoint import DRIVER_OUTPUT
 
 Json = dict[str, Any]
+Artifacts = dict[str, list[types.Artifact]]
 
 
 def run(driver: str, invocation: Json, inputs: Json, outputs: Json) -> None:
-    """Runs a driver and writes its result as an output parameter.
+    """Runs the driver of a class path and writes its result as an output parameter.
 
-    Args:
-        driver: the path of the driver's class.
-        invocation: Kubeflow's ExecutorInput, with types and local paths.
-        inputs: the step's ComponentInputsSpec.
-        outputs: the step's ComponentOutputsSpec.
+    It takes Kubeflow's ExecutorInput, with types and local paths, and the step's
+    ComponentInputsSpec and ComponentOutputsSpec.
     """
     executor_input = json_format.ParseDict(
         invocation, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True
     )
     inputs_spec = json_format.ParseDict(inputs, pipeline_spec_pb2.ComponentInputsSpec())
-    properties = kubeflow_v2_entrypoint_utils.parse_execution_properties(
+    properties = tfx_utils.parse_execution_properties(
         executor_input.inputs.parameter_values, executor_input.inputs.parameters, inputs_spec
     )
     expected = _expected(outputs)
     before = dict(properties)
     result = import_utils.import_class_by_path(driver)(None).run(
         data_types.ExecutionInfo(
-            input_dict=kubeflow_v2_entrypoint_utils.parse_raw_artifact_dict(
-                executor_input.inputs.artifacts
-            ),
+            input_dict=tfx_utils.parse_raw_artifact_dict(executor_input.inputs.artifacts),
             output_dict=expected,
             exec_properties=properties,
         )
@@ -54,22 +50,18 @@ def run(driver: str, invocation: Json, inputs: Json, outputs: Json) -> None:
         written.write(json.dumps({"parameterValues": {DRIVER_OUTPUT: text}}))
 
 
-def _expected(outputs: Json) -> dict[str, list[types.Artifact]]:
+def _expected(outputs: Json) -> Artifacts:
     """Returns an artifact of the declared type for each of the step's outputs."""
     spec = json_format.ParseDict(outputs, pipeline_spec_pb2.ComponentOutputsSpec())
     artifacts = pipeline_spec_pb2.ExecutorInput.Outputs()
     for key, declared in spec.artifacts.items():
         artifact = pipeline_spec_pb2.RuntimeArtifact(type=declared.artifact_type)
         artifacts.artifacts[key].artifacts.append(artifact)
-    parsed: dict[str, list[types.Artifact]] = kubeflow_v2_entrypoint_utils.parse_raw_artifact_dict(
-        artifacts.artifacts
-    )
+    parsed: Artifacts = tfx_utils.parse_raw_artifact_dict(artifacts.artifacts)
     return parsed
 
 
-def _summary(
-    result: driver_output_pb2.DriverOutput, before: Json, expected: dict[str, list[types.Artifact]]
-) -> Json:
+def _summary(result: driver_output_pb2.DriverOutput, before: Json, expected: Artifacts) -> Json:
     """Returns the properties that the driver changed and the metadata that it gave to outputs."""
     after = {
         key: data_types_utils.get_metadata_value(value)
@@ -80,7 +72,7 @@ def _summary(
         (artifact,) = expected[key]
         (given,) = listed.artifacts
         artifact.set_mlmd_artifact(given)
-        runtime = kubeflow_v2_entrypoint_utils.to_runtime_artifact(artifact, {})
+        runtime = tfx_utils.to_runtime_artifact(artifact, {})
         metadata[key] = json_format.MessageToDict(runtime.metadata)
     return {
         "parameters": {k: v for k, v in after.items() if k not in before or before[k] != v},

@@ -40,30 +40,19 @@ _VALUES = ("tfx.String", "tfx.Integer", "tfx.Float", "tfx.Boolean", "tfx.JsonVal
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
-    """The command line that `kubeflow.compile` writes.
+class _Arguments:
+    """The command line that `kubeflow.compile` writes."""
 
-    Attributes:
-        step: the component's id in the graph.
-        executor: the path of the executor's class; None if the driver is to run.
-        driver: the path of the driver's class, or None.
-        invocation: Kubeflow's ExecutorInput.
-        inputs: the step's ComponentInputsSpec, without runtime parameters.
-        outputs: the step's ComponentOutputsSpec; only drivers need it.
-        beam: all other arguments, which are Beam's.
-    """
-
-    step: str
-    executor: str | None
-    driver: str | None
-    invocation: Json
-    inputs: Json
-    outputs: Json
-    beam: tuple[str, ...]
+    step: str  # the component's id in the graph
+    executor: str | None  # the path of the executor's class; None if the driver is to run
+    driver: str | None  # the path of the driver's class
+    invocation: Json  # Kubeflow's ExecutorInput
+    inputs: Json  # the step's ComponentInputsSpec, without runtime parameters
+    outputs: Json  # the step's ComponentOutputsSpec; only drivers need it
+    beam: tuple[str, ...]  # all other arguments, which are Beam's
 
 
-def parse(arguments: Sequence[str]) -> Arguments:
-    """Reads the command line."""
+def _parse(arguments: Sequence[str]) -> _Arguments:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     add = parser.add_argument
     add("--step", required=True)
@@ -73,10 +62,10 @@ def parse(arguments: Sequence[str]) -> Arguments:
     add("--json_serialized_inputs_spec_args", dest="inputs", type=json.loads, default={})
     add("--json_serialized_outputs_spec_args", dest="outputs", type=json.loads, default={})
     known, rest = parser.parse_known_args(arguments)
-    return Arguments(**vars(known), beam=tuple(rest))
+    return _Arguments(**vars(known), beam=tuple(rest))
 
 
-def fill_in_types(invocation: Json, inputs: Json) -> None:
+def _fill_in_types(invocation: Json, inputs: Json) -> None:
     """Gives input artifacts their declared types; Kubeflow's driver sends empty ones."""
     for key, artifact in _artifacts(invocation.get("inputs", {})):
         if not artifact.get("type", {}).get("instanceSchema"):
@@ -86,8 +75,7 @@ def fill_in_types(invocation: Json, inputs: Json) -> None:
 def mounted(uri: str) -> str:
     """Returns the path below a container's root at which the launcher puts what lies at a URI.
 
-    Returns:
-        A relative path; empty if the launcher mounts no such storage.
+    The path is relative, and empty if the launcher mounts no such storage.
     """
     scheme, separator, key = uri.partition("://")
     return f"{_MOUNTED[scheme]}/{key}" if separator and scheme in _MOUNTED else ""
@@ -99,7 +87,7 @@ def local_path(uri: str) -> str:
     return f"{os.environ.get(MOUNTS, '').rstrip('/')}/{path}" if path else uri
 
 
-def localize(invocation: Json) -> dict[str, str]:
+def _localize(invocation: Json) -> dict[str, str]:
     """Replaces the artifacts' URIs by local paths; returns local path -> URI."""
     originals = {}
     for side in ("inputs", "outputs"):
@@ -110,7 +98,7 @@ def localize(invocation: Json) -> dict[str, str]:
     return originals
 
 
-def restore(output: Json, originals: Mapping[str, str]) -> None:
+def _restore(output: Json, originals: Mapping[str, str]) -> None:
     """Writes the URIs back, because the launcher uploads to them and other steps read them."""
     for _, artifact in _artifacts(output):
         artifact["uri"] = originals.get(artifact["uri"], artifact["uri"])
@@ -120,7 +108,7 @@ def restore(output: Json, originals: Mapping[str, str]) -> None:
                 metadata[key] = originals.get(value, value)
 
 
-def merge_driver_output(invocation: Json, inputs: Json, found: Json) -> None:
+def _merge_driver_output(invocation: Json, inputs: Json, found: Json) -> None:
     """Puts the driver's result into the step's parameters and its outputs' metadata."""
     for key, value in found["parameters"].items():
         invocation["inputs"]["parameterValues"][key] = value
@@ -129,22 +117,22 @@ def merge_driver_output(invocation: Json, inputs: Json, found: Json) -> None:
         artifact.setdefault("metadata", {}).update(found["metadata"].get(key, {}))
 
 
-def run(arguments: Arguments) -> None:
+def _run(arguments: _Arguments) -> None:
     """Runs the step's executor, or its driver."""
     invocation = arguments.invocation
     values = invocation.setdefault("inputs", {}).setdefault("parameterValues", {})
     _take_runtime_parameters(arguments, values)
     found = values.pop(DRIVER_OUTPUT, None)
     invocation.setdefault("outputs", {}).setdefault("artifacts", {}).pop(LOGS, None)
-    fill_in_types(invocation, arguments.inputs)
-    originals = localize(invocation)
+    _fill_in_types(invocation, arguments.inputs)
+    originals = _localize(invocation)
     if arguments.driver is not None:
         from kubeflow import drivers
 
         drivers.run(arguments.driver, invocation, arguments.inputs, arguments.outputs)
         return
     if found is not None:
-        merge_driver_output(invocation, arguments.inputs, json.loads(found))
+        _merge_driver_output(invocation, arguments.inputs, json.loads(found))
     _make_folders(invocation)
     # Heavy; the dry run imports this module without it.
     from tfx.dsl.io import fileio
@@ -161,12 +149,12 @@ def run(arguments: Arguments) -> None:
     file = invocation["outputs"]["outputFile"]
     with fileio.open(file, "r") as written:
         output = json.loads(written.read())
-    restore(output, originals)
+    _restore(output, originals)
     with fileio.open(file, "w") as rewritten:
         rewritten.write(json.dumps(output))
 
 
-def _take_runtime_parameters(arguments: Arguments, values: Json) -> None:
+def _take_runtime_parameters(arguments: _Arguments, values: Json) -> None:
     """Removes the runtime parameters from the step's, and applies those that were changed."""
     from kubeflow.blueprint import SPAN, VARIABLE, Blueprint, name_of
     from pipeline.config import parse as parse_value
@@ -186,11 +174,11 @@ def _take_runtime_parameters(arguments: Arguments, values: Json) -> None:
     if changed:
         plan = plan.changed(changed)
         _rewire(arguments, values, plan)
-    if plan.schema_file in values.values():
-        plan.write_schema()
+    if plan.schema_file() in values.values():
+        plan.schema_file(write=True)
 
 
-def _rewire(arguments: Arguments, values: Json, plan: Blueprint) -> None:
+def _rewire(arguments: _Arguments, values: Json, plan: Blueprint) -> None:
     """Replaces the step's properties by the ones that the changed config gives it."""
     from kubeflow.compile import property_value
 
@@ -233,19 +221,19 @@ def main(arguments: Sequence[str]) -> int:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    parsed = parse(arguments)
+    parsed = _parse(arguments)
     try:
-        run(parsed)
+        _run(parsed)
     except Exception as error:
         from components.refusal import RefusedError  # loads TFX, as every step does
 
-        if isinstance(error, RefusedError):
-            reasons = " ".join(error.refusal.reasons)
-            print(f"{parsed.step} refused: {reasons}", file=sys.stderr)
-            return 1
         # The cluster needs an exit code, and a person a last line, whatever the error is.
-        traceback.print_exc()
-        print(f"{parsed.step} failed: {error}", file=sys.stderr)
+        if isinstance(error, RefusedError):
+            last = f"refused: {' '.join(error.refusal.reasons)}"
+        else:
+            last = f"failed: {error}"
+            traceback.print_exc()
+        print(f"{parsed.step} {last}", file=sys.stderr)
         return 1
     return 0
 

@@ -40,32 +40,22 @@ class Version:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A recurring run.
-
-    Attributes:
-        id: Kubeflow's id.
-        name: the name that Kubeflow displays.
-        cron: six fields, seconds first.
-        enabled: whether the schedule starts runs.
-        max_concurrency: the largest number of its runs at one time.
-    """
+    """A recurring run."""
 
     id: str
     name: str
-    cron: str
-    enabled: bool
-    max_concurrency: int
+    cron: str  # six fields, seconds first
+    enabled: bool  # whether it starts runs
+    max_concurrency: int  # the largest number of its runs at one time
 
 
 class Host:
     """A connection to a host."""
 
     def __init__(self, address: str | None, namespace: str | None = None) -> None:
-        """Connects.
+        """Connects to a URL, or else to the one in the environment.
 
-        Args:
-            address: the host's URL; the default is the value of KF_PIPELINES_ENDPOINT.
-            namespace: the profile's namespace on a host with several users.
+        `namespace` is the profile's on a host with several users.
 
         Raises:
             HostError: there is no address, or the host does not answer.
@@ -83,11 +73,13 @@ class Host:
                 settings.api_key_prefix["authorization"] = "Bearer"
             with kfp_server_api.ApiClient(settings) as api:
                 health = kfp_server_api.HealthzServiceApi(api).get_healthz(_preload_content=False)
-            if not _is_json(health.data):
+            try:
+                json.loads(health.data)
+            except ValueError:
                 raise HostError(
                     f"{self._address}: it answers with a web page; give the address of Kubeflow"
                     f" Pipelines or, if this is its login page, set {TOKEN}"
-                )
+                ) from None
             self._client = Client(host=self._address, existing_token=token)
 
     def upload(self, name: str, text: str) -> Version:
@@ -158,9 +150,6 @@ class Host:
         Kubeflow does not catch up on missed times, and cannot change a schedule. This method
         creates the new schedule before it deletes the old ones, so an interruption leaves at least
         one. If all old ones are paused, the new one is paused.
-
-        Returns:
-            The new schedule.
         """
         old = [one for one in self.schedules(experiment) if one.name == name]
         enabled = not old or any(one.enabled for one in old)
@@ -200,20 +189,15 @@ class Host:
                 for one in found
             ]
 
-    def pause(self, schedule: Schedule) -> None:
-        """Stops a schedule from starting runs."""
+    def change(self, schedule: Schedule, action: str) -> None:
+        """Has a schedule "pause", "resume" or "delete"; its runs stay."""
+        change = {
+            "pause": self._client.disable_recurring_run,
+            "resume": self._client.enable_recurring_run,
+            "delete": self._client.delete_recurring_run,
+        }[action]
         with self._told():
-            self._client.disable_recurring_run(schedule.id)
-
-    def resume(self, schedule: Schedule) -> None:
-        """Lets a paused schedule start runs again."""
-        with self._told():
-            self._client.enable_recurring_run(schedule.id)
-
-    def delete(self, schedule: Schedule) -> None:
-        """Deletes a schedule; its runs stay."""
-        with self._told():
-            self._client.delete_recurring_run(schedule.id)
+            change(schedule.id)
 
     def _pipeline(self, name: str) -> str | None:
         # Names are unique within a namespace, but the client's own look-up ignores namespaces.
@@ -251,14 +235,6 @@ def _every(field: str, list_page: Callable[..., Any], **arguments: Any) -> Itera
         token = page.next_page_token
         if not token:
             return
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        json.loads(body)
-    except ValueError:
-        return False
-    return True
 
 
 def _named(name: str) -> str:

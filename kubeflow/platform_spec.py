@@ -11,13 +11,9 @@ Spec = dict[str, Any]
 
 
 def build(steps: Mapping[str, Step]) -> Spec:
-    """Builds the platform spec.
+    """Builds the PlatformSpec of executors' labels and the settings of their containers.
 
-    Args:
-        steps: an executor's label -> the settings of its container.
-
-    Returns:
-        A PlatformSpec; empty if no container has a setting of Kubernetes.
+    It is empty if no container has a setting of Kubernetes.
     """
     executors = {label: fields for label, step in steps.items() if (fields := _fields(step))}
     if not executors:
@@ -41,9 +37,7 @@ def _fields(step: Step) -> Spec:
             }
             for secret in step.secrets or ()
         ],
-        "pvcMount": [
-            {"constant": volume.claim, "mountPath": volume.path} for volume in step.volumes or ()
-        ],
+        "pvcMount": [{"constant": one.claim, "mountPath": one.path} for one in step.volumes or ()],
         # A copy, because YAML writes a shared object as an anchor.
         "nodeSelector": {"labels": dict(step.node_selector)} if step.node_selector else {},
         "tolerations": [

@@ -30,13 +30,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Submitted:
-    """The run of a span.
-
-    Attributes:
-        span: the span's number.
-        run: the run's id.
-        new: whether this watcher started the run.
-    """
+    """The id of a span's run, and whether this watcher started it."""
 
     span: int
     run: str
@@ -52,15 +46,10 @@ def submissions(
     *,
     once: bool,
 ) -> Iterator[Submitted]:
-    """Yields the run of the newest span, and of each newer one that appears.
+    """Yields the run of the newest span in `data.root`, and of each newer one that appears.
 
-    Args:
-        config: the config; its `data.root` holds the spans.
-        address: see `Host`.
-        namespace: see `Host`.
-        every: seconds between two looks.
-        tell: receives one line for each look that fails.
-        once: ends after the newest span, at which it looks twice if the span is new.
+    It looks again after `every` seconds, and tells one line for each look that fails. With `once`
+    it ends after the newest span, at which it looks twice if the span is new.
 
     Raises:
         HostError: the host fails at the start or, with `once`, at any time.
@@ -106,9 +95,8 @@ def _look(latest: Config) -> _Look:
 
     span = spans.find(latest)
     try:
-        files = [
-            f"{folder}/{name}" for folder, _, names in tf.io.gfile.walk(span.path) for name in names
-        ]
+        walked = tf.io.gfile.walk(span.path)
+        files = [f"{folder}/{name}" for folder, _, names in walked for name in names]
         return span.number, {file: tf.io.gfile.stat(file).length for file in files}
     except tf.errors.OpError as error:
         raise ConfigError(f"data.root: {span.path} cannot be listed: {error.message}") from error

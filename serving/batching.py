@@ -6,12 +6,14 @@ Serving's batch scheduler does, so that callers learn of an overload at once.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,19 +31,12 @@ Outputs = dict[str, Array]
 
 @dataclass(frozen=True)
 class Parameters:
-    """How to batch.
+    """How to batch, under TF Serving's names."""
 
-    Attributes:
-        max_batch_size: rows in one computation; a larger request is computed in pieces.
-        batch_timeout_micros: how long an incomplete batch waits for more rows; 0: not at all.
-        max_enqueued_batches: full batches that may wait for each model.
-        num_batch_threads: computations at the same time.
-    """
-
-    max_batch_size: int = 64
-    batch_timeout_micros: int = 0
-    max_enqueued_batches: int = 16
-    num_batch_threads: int = 2
+    max_batch_size: int = 64  # rows in one computation; a larger request is computed in pieces
+    batch_timeout_micros: int = 0  # how long an incomplete batch waits for more rows
+    max_enqueued_batches: int = 16  # full batches that may wait for each model
+    num_batch_threads: int = 2  # computations at the same time
 
 
 def parse_parameters(text: str, defaults: Parameters) -> Parameters:
@@ -75,13 +70,12 @@ class _Task:
     future: Future[Outputs] = field(default_factory=Future)
     queued: float = field(default_factory=time.monotonic)
 
-    def run(self, start: int = 0, most: int | None = None) -> Outputs:
-        """Computes the outputs of all rows, or of at most so many from a start."""
-        inputs = self.call.inputs
-        if most is not None:
-            inputs = {name: array[start : start + most] for name, array in inputs.items()}
-        call = Call(self.call.signature, inputs, self.call.outputs)
-        return self.servable.run(call, _left(self.deadline))
+    def run(self, inputs: Mapping[str, Array]) -> Outputs:
+        """Computes the outputs for other inputs, such as a part of its own."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise ServingError(StatusCode.DEADLINE_EXCEEDED, "The request timed out in the queue")
+        return self.servable.run(replace(self.call, inputs=inputs), left)
 
 
 class Batcher:
@@ -104,30 +98,25 @@ class Batcher:
             thread.start()
 
     def submit(self, servable: Servable, call: Call, seconds: float) -> Future[Outputs]:
-        """Queues a computation.
+        """Queues a computation, which the batcher gives up after so many seconds.
 
-        Args:
-            servable: the model; the caller holds it until the future is done.
-            call: what to compute.
-            seconds: time until the batcher gives up.
-
-        Returns:
-            The future outputs; cancelling it takes the computation out of the queue.
+        The caller holds the model until the future is done. Cancelling the future takes the
+        computation out of the queue.
 
         Raises:
             ServingError: UNAVAILABLE, the model's queue is full or the server is stopping.
         """
         task = _task(servable, call, time.monotonic() + seconds)
         with self._changed:
+            waiting = self._waiting[servable.model] + self._weight(task)
             if self._stopping:
                 raise ServingError(StatusCode.UNAVAILABLE, "The server is shutting down")
-            weight = self._weight(task)
-            if self._waiting[servable.model] + weight > self._most_rows:
+            if waiting > self._most_rows:
                 raise ServingError(
                     StatusCode.UNAVAILABLE,
                     "The batch scheduling queue to which this task was submitted is full",
                 )
-            self._waiting[servable.model] += weight
+            self._waiting[servable.model] = waiting
             self._tasks.append(task)
             # Wakes all threads, because any single one might be filling another batch.
             self._changed.notify_all()
@@ -146,47 +135,33 @@ class Batcher:
         return min(task.rows, self._most_rows)
 
     def _work(self) -> None:
-        while True:
-            batch = self._next()
-            if batch is None:
-                return
+        while (batch := self._next()) is not None:
             live = [task for task in batch if task.future.set_running_or_notify_cancel()]
             if live:
                 self._compute(live)
 
     def _next(self) -> list[_Task] | None:
         """Takes the oldest task and those that can join it; None once the batcher has stopped."""
+        most = self._parameters.max_batch_size
         with self._changed:
-            while not self._tasks:
-                if self._stopping:
-                    return None
-                self._changed.wait()
-            first = self._take(0)
-            batch, size = [first], first.rows
-            if first.key is None:
-                return batch
+            self._changed.wait_for(lambda: self._tasks or self._stopping)
+            if not self._tasks:
+                return None
+            first = self._tasks[0]
+            batch = [self._take(first)]
             end = first.queued + self._parameters.batch_timeout_micros / 1e6
-            while True:
-                size = self._gather(batch, size)
+            while first.key is not None:
+                for task in [task for task in self._tasks if task.key == first.key]:
+                    if sum(each.rows for each in batch) + task.rows <= most:
+                        batch.append(self._take(task))
                 left = end - time.monotonic()
-                if size >= self._parameters.max_batch_size or left <= 0 or self._stopping:
-                    return batch
+                if sum(each.rows for each in batch) >= most or left <= 0 or self._stopping:
+                    break
                 self._changed.wait(left)
+            return batch
 
-    def _gather(self, batch: list[_Task], size: int) -> int:
-        """Moves tasks that can join the batch into it; returns the batch's rows."""
-        position = 0
-        while position < len(self._tasks):
-            task = self._tasks[position]
-            if task.key == batch[0].key and size + task.rows <= self._parameters.max_batch_size:
-                batch.append(self._take(position))
-                size += task.rows
-            else:
-                position += 1
-        return size
-
-    def _take(self, position: int) -> _Task:
-        task = self._tasks.pop(position)
+    def _take(self, task: _Task) -> _Task:
+        self._tasks.remove(task)
         self._waiting[task.servable.model] -= self._weight(task)
         return task
 
@@ -197,22 +172,16 @@ class Batcher:
             self._metrics.queuing_latency.labels(model).observe((now - task.queued) * 1e6)
         self._metrics.batch_sizes.labels(model).observe(sum(task.rows for task in batch))
         if len(batch) > 1:
-            try:
-                answers = _together(batch)
-            except Exception:
-                # One bad image must not fail other requests, so each is computed alone.
-                pass
-            else:
-                for task, answer in zip(batch, answers, strict=True):
+            # One bad image must not fail other requests, so each is then computed alone.
+            with contextlib.suppress(Exception):
+                for task, answer in zip(batch, _together(batch), strict=True):
                     task.future.set_result(answer)
                 return
         for task in batch:
             try:
-                answer = _alone(task, self._parameters.max_batch_size)
+                task.future.set_result(_alone(task, self._parameters.max_batch_size))
             except Exception as error:
                 task.future.set_exception(serving_error(error))
-            else:
-                task.future.set_result(answer)
 
 
 def _task(servable: Servable, call: Call, deadline: float) -> _Task:
@@ -226,13 +195,12 @@ def _task(servable: Servable, call: Call, deadline: float) -> _Task:
 
 
 def _together(batch: list[_Task]) -> list[Outputs]:
-    first = batch[0]
+    last = max(batch, key=lambda task: task.deadline)
     inputs = {
         name: np.concatenate([task.call.inputs[name] for task in batch])
-        for name in first.call.inputs
+        for name in last.call.inputs
     }
-    call = Call(first.call.signature, inputs, first.call.outputs)
-    outputs = first.servable.run(call, _left(max(task.deadline for task in batch)))
+    outputs = last.run(inputs)
     ends = np.cumsum([task.rows for task in batch])
     if any(array.shape[:1] != (ends[-1],) for array in outputs.values()):
         raise ServingError(StatusCode.INTERNAL, "The model's outputs do not keep the batch size")
@@ -241,14 +209,11 @@ def _together(batch: list[_Task]) -> list[Outputs]:
 
 
 def _alone(task: _Task, most_rows: int) -> Outputs:
+    inputs = task.call.inputs
     if task.key is None or task.rows <= most_rows:
-        return task.run()
-    parts = [task.run(start, most_rows) for start in range(0, task.rows, most_rows)]
+        return task.run(inputs)
+    parts = [
+        task.run({name: array[start : start + most_rows] for name, array in inputs.items()})
+        for start in range(0, task.rows, most_rows)
+    ]
     return {name: np.concatenate([part[name] for part in parts]) for name in task.call.outputs}
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise ServingError(StatusCode.DEADLINE_EXCEEDED, "The request timed out in the queue")
-    return left

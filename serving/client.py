@@ -14,7 +14,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -46,32 +46,22 @@ class Image:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's prediction for an image, or the error that it gave instead.
+    """A model's prediction for an image, or the error that it gave instead."""
 
-    Attributes:
-        image: the image's name.
-        label: the most probable class.
-        score: that class's probability.
-        probabilities: of all classes, in the order of the label list.
-        error: the model's message where it refuses the image.
-    """
-
-    image: str
-    label: str = ""
-    score: float = 0.0
-    probabilities: tuple[float, ...] = ()
-    error: str | None = None
+    image: str  # its name
+    label: str = ""  # the most probable class
+    score: float = 0.0  # that class's probability
+    probabilities: tuple[float, ...] = ()  # of all classes, in the order of the label list
+    error: str | None = None  # the model's message where it refuses the image
 
 
 Predict = Callable[[Sequence[bytes]], list[Prediction]]
 
 
 def images(sources: Iterable[str]) -> Iterator[Image]:
-    """Reads images.
+    """Reads images from files, from folders and, for `-`, one from standard input.
 
-    Args:
-        sources: files, folders, and `-` for one image on standard input. A folder gives the JPEG,
-            PNG, GIF and BMP files at any depth, in the order of their names.
+    A folder gives the JPEG, PNG, GIF and BMP files at any depth, in the order of their names.
 
     Raises:
         FileNotFoundError: a source does not exist, or a folder holds no images.
@@ -92,17 +82,10 @@ def images(sources: Iterable[str]) -> Iterator[Image]:
 
 
 def predictions(found: Iterable[Image], predict: Predict) -> Iterator[Prediction]:
-    """Predicts images in batches.
+    """Predicts images in batches, with the function that `remote` or `local` returns, in order.
 
     Where the model refuses a batch, each of its images is tried alone, so that a broken file does
     not cost another its prediction.
-
-    Args:
-        found: the images.
-        predict: the function that `remote` or `local` returns.
-
-    Returns:
-        A prediction for each image, in order.
 
     Raises:
         UnansweredError: see `remote` and `local`.
@@ -132,9 +115,7 @@ def remote(url: str, model: str | None, signature: str = "serving_default") -> P
     def predict(contents: Sequence[bytes]) -> list[Prediction]:
         instances = [{"b64": base64.b64encode(content).decode()} for content in contents]
         body = json.dumps({"signature_name": signature, "instances": instances}).encode()
-        request = urllib.request.Request(
-            address, body, {"Content-Type": "application/json"}, method="POST"
-        )
+        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
         try:
             with opener.open(request, timeout=_SECONDS) as answer:
                 rows = json.loads(answer.read())["predictions"]
@@ -154,11 +135,7 @@ def remote(url: str, model: str | None, signature: str = "serving_default") -> P
 
 
 def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
-    """Loads a version of a model folder.
-
-    Args:
-        store: the folder of the numbered versions.
-        pinned: the version to load; the newest where the store lacks it.
+    """Loads a version of a model folder: the pinned one or, where the folder lacks it, the newest.
 
     Returns:
         A function that predicts images, and the version.
@@ -180,13 +157,14 @@ def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
     aspired = Model("", store).aspired(children)
     if not aspired:
         raise UnansweredError(f"{store} holds no version; a run that passes its checks pushes one")
-    version, folder = next(iter(aspired.items()))
-    if str(pinned) in children:
-        version, folder = int(str(pinned)), str(pinned)
+    ((version, folder),) = aspired.items()
+    if pinned is not None and str(pinned) in children:
+        version, folder = pinned, str(pinned)
+    path = f"{store}/{folder}"
     try:
-        servable = Servable("local", version, f"{store}/{folder}")
+        servable = Servable("local", version, path)
     except Exception as error:
-        raise UnansweredError(f"{store}/{folder}: {serving_error(error).message}") from None
+        raise UnansweredError(f"{path}: {serving_error(error).message}") from None
 
     def predict(contents: Sequence[bytes]) -> list[Prediction]:
         try:
@@ -198,7 +176,7 @@ def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
             reason = serving_error(error)
             if reason.code is StatusCode.INVALID_ARGUMENT:
                 raise _BadImageError(reason.message) from None
-            raise UnansweredError(f"{store}/{folder}: {reason.message}") from None
+            raise UnansweredError(f"{path}: {reason.message}") from None
         return [
             Prediction("", label.decode("utf-8", "replace"), float(score), tuple(row.tolist()))
             for label, score, row in zip(*(found[name] for name in _OUTPUTS), strict=True)
@@ -231,10 +209,7 @@ def _labelled(batch: list[Image], predict: Predict) -> list[Prediction]:
         return [one for image in batch for one in _labelled([image], predict)]
     if len(answered) != len(batch):
         raise UnansweredError(f"{len(batch)} images were sent, {len(answered)} answers came")
-    return [
-        Prediction(image.name, one.label, one.score, one.probabilities)
-        for image, one in zip(batch, answered, strict=True)
-    ]
+    return [replace(one, image=image.name) for image, one in zip(batch, answered, strict=True)]
 
 
 def _model_url(url: str, model: str | None) -> str:

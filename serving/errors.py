@@ -8,6 +8,7 @@ from __future__ import annotations
 from grpc import StatusCode
 
 NO_REGRESSION = "This server does not answer Regress, because its models are classifiers"
+TIMED_OUT = "Timed out waiting for notification"
 
 # The numbers are the same in TensorFlow, Abseil and gRPC.
 _BY_NUMBER = {code.value[0]: code for code in StatusCode}
@@ -51,9 +52,8 @@ def invalid(message: str) -> ServingError:
 def serving_error(error: BaseException) -> ServingError:
     """Turns any error into one that a caller may see.
 
-    Args:
-        error: TensorFlow's errors keep their code. Errors of argument checks become
-            INVALID_ARGUMENT. Errors of no known kind become INTERNAL.
+    TensorFlow's errors keep their code. Errors of argument checks become INVALID_ARGUMENT. Errors
+    of no known kind become INTERNAL.
     """
     if isinstance(error, ServingError):
         return error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from tensorflow_serving.apis import (
 
 from serving import json_tensors, json_text, model_config, signatures, tensors
 from serving.batching import Batcher, Outputs
-from serving.errors import ServingError, invalid
+from serving.errors import ServingError, invalid, serving_error
 from serving.loading import Servable
 from serving.metrics import Metrics
 from serving.models import Models
@@ -31,86 +32,52 @@ _SIGNATURES = "signature_def"
 
 @dataclass(frozen=True)
 class Pending:
-    """An answer that is being computed.
+    """An answer that is being computed."""
 
-    Attributes:
-        future: the outputs, or a ServingError.
-        finish: makes the answer of the outputs; it may raise a ServingError.
-    """
-
-    future: Future[Outputs]
-    finish: Callable[[Outputs], Any]
+    future: Future[Outputs]  # or a ServingError
+    finish: Callable[[Outputs], Any]  # makes the answer, or raises a ServingError
 
 
+@dataclass(frozen=True)
 class Inference:
     """Checks requests, has them computed and makes the answers."""
 
-    def __init__(
-        self,
-        models: Models,
-        batcher: Batcher,
-        metrics: Metrics,
-        *,
-        request_seconds: float,
-        most_bytes: int,
-    ) -> None:
-        """Puts the parts together.
-
-        Args:
-            models: finds versions.
-            batcher: computes.
-            metrics: counts.
-            request_seconds: time limit of a computation, its wait in the queue included.
-            most_bytes: the largest tensor of a gRPC request.
-        """
-        self.metrics = metrics
-        self.request_seconds = request_seconds
-        self._models = models
-        self._batcher = batcher
-        self._most_bytes = most_bytes
+    models: Models
+    batcher: Batcher
+    metrics: Metrics
+    request_seconds: float  # time limit of a computation, its wait in the queue included
+    most_bytes: int  # the largest tensor of a gRPC request
 
     def predict_json(self, spec: model_pb2.ModelSpec, document: Mapping[str, Any]) -> Pending:
-        """Starts a prediction for a REST request.
-
-        Args:
-            spec: model, and version or label.
-            document: the parsed body.
-
-        Returns:
-            The pending body of the answer.
+        """Starts a prediction for a REST request, whose answer is the body.
 
         Raises:
             ServingError: the model, its signature or the queue does not admit the request.
         """
         signature = json_text.signature_name(document)
-        with self._models.held(spec) as servable:
+        with self.models.held(spec) as servable:
             name = signature or signatures.DEFAULT
             if name not in servable.signatures:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
             infos = servable.signatures[name].inputs
             if not infos:
                 raise invalid(f"Failed to get input map for signature: {signature or 'DEFAULT'}")
-            body = json_tensors.predict_body(document, infos)
-            call = signatures.predict_call(servable.signatures, name, body.inputs, ())
+            inputs, by_row = json_tensors.predict_body(document, infos)
+            call = signatures.predict_call(servable.signatures, name, inputs, ())
             future = self._submit(servable, call, "Predict", None)
-        return Pending(future, lambda outputs: json_tensors.predictions(outputs, body.by_row))
+        return Pending(future, lambda outputs: json_tensors.predictions(outputs, by_row))
 
     def predict(self, request: predict_pb2.PredictRequest, seconds: float | None) -> Pending:
-        """Starts a prediction.
+        """Starts a prediction, whose answer is a PredictResponse.
 
-        Args:
-            request: see TF Serving's proto.
-            seconds: the caller's time limit, if any; the server's own holds too.
-
-        Returns:
-            The pending PredictResponse.
+        `seconds` is the caller's time limit, if any; the server's own holds too.
 
         Raises:
             ServingError: the model, its signature or the queue does not admit the request.
         """
         spec = request.model_spec
-        with self._models.held(spec) as servable:
-            inputs = tensors.from_protos(request.inputs, self._most_bytes)
+        with self.models.held(spec) as servable:
+            inputs = tensors.from_protos(request.inputs, self.most_bytes)
             wanted = list(request.output_filter)
             call = signatures.predict_call(servable.signatures, spec.signature_name, inputs, wanted)
             answered = _spec(servable, call.signature)
@@ -127,7 +94,7 @@ class Inference:
     ) -> Pending:
         """Starts a classification, whose answer is a ClassificationResponse; see `predict`."""
         spec = request.model_spec
-        with self._models.held(spec) as servable:
+        with self.models.held(spec) as servable:
             call = signatures.classify_call(servable.signatures, spec.signature_name, request.input)
             (examples,) = map(len, call.inputs.values())
             self.metrics.examples.labels(servable.model).observe(examples)
@@ -165,7 +132,7 @@ class Inference:
         self, spec: model_pb2.ModelSpec
     ) -> tuple[model_pb2.ModelSpec, get_model_metadata_pb2.SignatureDefMap]:
         """Returns the version that a request means, and its signatures."""
-        with self._models.held(spec) as servable:
+        with self.models.held(spec) as servable:
             known = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.signatures)
             return _spec(servable, ""), known
 
@@ -180,39 +147,36 @@ class Inference:
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
         response = get_model_status_pb2.GetModelStatusResponse()
-        for version, status in self._models.statuses(request.model_spec).items():
+        for version, status in self.models.statuses(request.model_spec).items():
             added = response.model_version_status.add(version=version, state=status.state)
             added.status.error_code = status.code.value[0]
             added.status.error_message = status.message
         return response
 
-    def reload(self, request: model_management_pb2.ReloadConfigRequest) -> None:
+    def reload(
+        self, request: model_management_pb2.ReloadConfigRequest
+    ) -> model_management_pb2.ReloadConfigResponse:
         """Serves what a config says from now on.
 
         Raises:
             ServingError: the config is wrong, a model does not load, or a label names a version
                 that is not available.
         """
-        self._models.configure(model_config.models(request.config), strict=True)
+        self.models.configure(model_config.models(request.config), strict=True)
+        return model_management_pb2.ReloadConfigResponse()
 
-    def finished(
-        self, name: str, error: ServingError | None, api: str, entrypoint: str, start: float
-    ) -> None:
-        """Counts a request.
-
-        Args:
-            name: the model's name in the request.
-            error: the request's error; None for an answer.
-            api: predict or classify.
-            entrypoint: REST or GRPC.
-            start: `time.perf_counter()` when the request came.
-        """
+    @contextlib.contextmanager
+    def counted(self, name: str, api: str, entrypoint: str, start: float) -> Iterator[None]:
+        """Counts a request of REST or GRPC, which came at `start` of `time.perf_counter()`."""
         # Names that callers invent would let the page grow without bound.
-        known = name if name in self._models.names() else ""
-        self.metrics.requests.labels(known, error.code.name if error else "OK").inc()
-        if error is None:
-            micros = (time.perf_counter() - start) * 1e6
-            self.metrics.request_latency.labels(known, api, entrypoint).observe(micros)
+        known = name if name in self.models.names() else ""
+        try:
+            yield
+        except Exception as error:
+            self.metrics.requests.labels(known, serving_error(error).code.name).inc()
+            raise
+        self.metrics.requests.labels(known, "OK").inc()
+        self.metrics.request_latency.labels(known, api, entrypoint).observe(_micros(start))
 
     def _submit(
         self, servable: Servable, call: Call, api: str, seconds: float | None
@@ -225,18 +189,22 @@ class Inference:
                 StatusCode.UNAVAILABLE, f"{servable.model} version {servable.version} is unloading"
             )
         try:
-            future = self._batcher.submit(servable, call, limit)
+            future = self.batcher.submit(servable, call, limit)
         except BaseException:
             servable.release()
             raise
 
         def done(_: Future[Outputs]) -> None:
-            micros = (time.perf_counter() - start) * 1e6
-            self.metrics.runtime_latency.labels(servable.model, api, "TF1").observe(micros)
+            latency = self.metrics.runtime_latency.labels(servable.model, api, "TF1")
+            latency.observe(_micros(start))
             servable.release()
 
         future.add_done_callback(done)
         return future
+
+
+def _micros(start: float) -> float:
+    return (time.perf_counter() - start) * 1e6
 
 
 def _spec(servable: Servable, signature: str) -> model_pb2.ModelSpec:

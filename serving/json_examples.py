@@ -77,23 +77,19 @@ def _example(value: Any) -> example_pb2.Example:
 
 
 def _add(value: Any, name: str, feature: feature_pb2.Feature) -> None:
-    if isinstance(value, bool):
-        _of_kind(feature, "int64_list", name).value.append(int(value))
-    elif isinstance(value, float):
+    if isinstance(value, float):
+        kind = "float_list"
         with np.errstate(over="ignore"):
-            _of_kind(feature, "float_list", name).value.append(float(np.float32(value)))
+            value = float(np.float32(value))
     elif isinstance(value, int):
+        kind, value = "int64_list", int(value)
         if not -(2**63) <= value < 2**63:
             raise invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
-        _of_kind(feature, "int64_list", name).value.append(value)
     elif isinstance(value, str) or is_base64(value):
-        _of_kind(feature, "bytes_list", name).value.append(bytes_of(value))
+        kind = "bytes_list"
     else:
         raise invalid(f"Feature: {name} has element with unexpected JSON type: {json_type(value)}")
-
-
-def _of_kind(feature: feature_pb2.Feature, kind: str, name: str) -> Any:
     found = feature.WhichOneof("kind")
     if found not in (None, kind):
         raise invalid(f"Unexpected element type in feature: {name} expecting type: {_KINDS[found]}")
-    return getattr(feature, kind)
+    getattr(feature, kind).value.append(bytes_of(value) if kind == "bytes_list" else value)

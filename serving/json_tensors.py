@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,26 +39,12 @@ _WRITABLE = frozenset("fiubO")
 Infos = Mapping[str, meta_graph_pb2.TensorInfo]
 
 
-@dataclass(frozen=True)
-class PredictBody:
-    """The inputs of a predict request.
-
-    `by_row` tells whether they came as `instances`, which asks for `predictions` in return.
-    """
-
-    inputs: dict[str, Array]
-    by_row: bool
-
-
-def predict_body(document: Mapping[str, Any], infos: Infos) -> PredictBody:
+def predict_body(document: Mapping[str, Any], infos: Infos) -> tuple[dict[str, Array], bool]:
     """Reads the inputs of a predict request, in row or column form.
 
-    Args:
-        document: the parsed body.
-        infos: the signature's inputs.
-
     Returns:
-        An array of the signature's dtype for each input.
+        An array of the signature's dtype for each input; and whether they came as `instances`,
+        which asks for `predictions` in return.
 
     Raises:
         ServingError: the body has both forms or none, a value does not fit its input's dtype, a
@@ -78,19 +63,17 @@ def predict_body(document: Mapping[str, Any], infos: Infos) -> PredictBody:
             )
         if not instances:
             raise invalid(f"JSON Value: {shown(document)} No values in 'instances' array")
-        return PredictBody(_rows(instances, infos), by_row=True)
+        return _rows(instances, infos), True
     if "inputs" in document:
-        return PredictBody(_columns(document["inputs"], infos), by_row=False)
+        return _columns(document["inputs"], infos), False
     raise invalid("Missing 'inputs' or 'instances' key")
 
 
 def predictions(outputs: Mapping[str, Array], by_row: bool) -> bytes:
     """Writes the answer to a predict request.
 
-    Args:
-        outputs: arrays by name.
-        by_row: True writes `predictions`, for which every array needs one row for each instance;
-            False writes `outputs`.
+    By row it writes `predictions`, for which every array needs one row for each instance; otherwise
+    it writes `outputs`.
 
     Raises:
         ServingError: there is no output, the outputs differ in their number of rows, or JSON has
@@ -101,12 +84,12 @@ def predictions(outputs: Mapping[str, Array], by_row: bool) -> bytes:
     if by_row:
         _check_rows(outputs)
     values = {name: _listed(name, outputs[name]) for name in sorted(outputs)}
-    if not by_row:
-        return written({"outputs": values if len(values) > 1 else next(iter(values.values()))})
+    told: Any = values
     if len(values) == 1:
-        return written({"predictions": next(iter(values.values()))})
-    rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-    return written({"predictions": rows})
+        (told,) = values.values()
+    elif by_row:
+        told = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    return written({"predictions" if by_row else "outputs": told})
 
 
 def _rows(instances: list[Any], infos: Infos) -> dict[str, Array]:
@@ -269,8 +252,7 @@ def _check_readable(value: Any, dtype: int) -> None:
 
 def _check_rows(outputs: Mapping[str, Array]) -> None:
     expected = None
-    for name in sorted(outputs):
-        array = outputs[name]
+    for name, array in sorted(outputs.items()):
         if array.ndim == 0:
             raise invalid(f"Tensor name: {name} has no shape information ")
         expected = len(array) if expected is None else expected

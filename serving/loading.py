@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from grpc import StatusCode
-from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving import signatures, tensors
@@ -24,6 +23,7 @@ WARMUP = "assets.extra/tf_serving_warmup_requests"
 _MOST_WARMUP_RECORDS = 1000
 _MOST_WARMUP_TENSOR_BYTES = 2**30
 
+_v1 = tf.compat.v1  # sessions, as TF Serving has them
 _log = logging.getLogger(__name__)
 
 
@@ -31,12 +31,7 @@ class Servable:
     """A loaded SavedModel. It closes once it is retired and its last user has released it."""
 
     def __init__(self, model: str, version: int, path: str) -> None:
-        """Loads a SavedModel's serving graph.
-
-        Args:
-            model: the model's name.
-            version: the version's number.
-            path: the SavedModel's folder, on any file system that TensorFlow knows.
+        """Loads the serving graph of a SavedModel, on any file system that TensorFlow knows.
 
         Raises:
             Exception: TensorFlow's own error for a SavedModel that it cannot load.
@@ -47,15 +42,11 @@ class Servable:
         self._users = 0
         self._retired: Callable[[], object] | None = None
         graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph)
+        self._session = _v1.Session(graph=graph)
         try:
             with graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.load(
-                    self._session, [tf.saved_model.SERVING], path
-                )
-            self.signatures: Mapping[str, meta_graph_pb2.SignatureDef] = dict(
-                meta_graph.signature_def
-            )
+                meta_graph = _v1.saved_model.load(self._session, [tf.saved_model.SERVING], path)
+            self.signatures: signatures.Signatures = dict(meta_graph.signature_def)
             self._inputs = _tensors(graph, self.signatures, "inputs")
             self._outputs = _tensors(graph, self.signatures, "outputs")
         except BaseException:
@@ -63,21 +54,14 @@ class Servable:
             raise
 
     def run(self, call: Call, seconds: float) -> dict[str, Array]:
-        """Computes outputs.
-
-        Args:
-            call: a checked request.
-            seconds: time limit.
-
-        Returns:
-            Arrays by output name.
+        """Computes a checked request's outputs by name.
 
         Raises:
             tf.errors.OpError: the graph fails, or the time is up (DEADLINE_EXCEEDED).
         """
         feeds = {self._inputs[call.signature][name]: call.inputs[name] for name in call.inputs}
         fetches = {name: self._outputs[call.signature][name] for name in call.outputs}
-        options = tf.compat.v1.RunOptions(timeout_in_ms=max(int(seconds * 1000), 1))
+        options = _v1.RunOptions(timeout_in_ms=max(int(seconds * 1000), 1))
         found = self._session.run(fetches, feeds, options=options)
         return {name: _array(value) for name, value in found.items()}
 
@@ -97,30 +81,20 @@ class Servable:
         with self._lock:
             self._users -= 1
             closed = self._retired if self._users == 0 else None
-        self._close(closed)
+        if closed is not None:
+            self._session.close()
+            closed()
 
     def retire(self, closed: Callable[[], object]) -> None:
         """Closes the model once nobody holds it, and then calls `closed`."""
         with self._lock:
             self._retired = closed
-            unused = self._users == 0
-        self._close(closed if unused else None)
-
-    def _close(self, closed: Callable[[], object] | None) -> None:
-        if closed is not None:
-            self._session.close()
-            closed()
+            self._users += 1
+        self.release()
 
 
 def load(model: str, version: int, path: str, metrics: Metrics, seconds: float) -> Servable:
-    """Loads a SavedModel and replays its warm-up requests.
-
-    Args:
-        model: the model's name.
-        version: the version's number.
-        path: the SavedModel's folder.
-        metrics: counts loads and warm-up requests.
-        seconds: time limit for each warm-up request.
+    """Loads a SavedModel and replays its warm-up requests, each of which has so many seconds.
 
     Raises:
         Exception: TensorFlow cannot load or run the model, or its warm-up file is wrong.
@@ -137,10 +111,8 @@ def load(model: str, version: int, path: str, metrics: Metrics, seconds: float) 
     except Exception:
         servable.retire(lambda: None)
         raise
-    taken = time.perf_counter() - start
-    _log.info(
-        "%s version %d is loaded (%.1f s, %d warm-up requests)", model, version, taken, records
-    )
+    told = "%s version %d is loaded (%.1f s, %d warm-up requests)"
+    _log.info(told, model, version, time.perf_counter() - start, records)
     return servable
 
 

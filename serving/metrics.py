@@ -31,25 +31,15 @@ class Metrics:
         """Starts at zero."""
         self._registry = CollectorRegistry()
         self.requests = self._counter(_REQUESTS, "model_name", "status")
-        self.request_latency = self._histogram(
-            "request_latency", _MICROSECONDS, "model_name", "API", "entrypoint"
-        )
-        self.runtime_latency = self._histogram(
-            "runtime_latency", _MICROSECONDS, "model_name", "API", "runtime"
-        )
-        self.examples = self._histogram("request_example_counts", _COUNTS, "model")
+        self.request_latency = self._histogram("request_latency", "model_name", "API", "entrypoint")
+        self.runtime_latency = self._histogram("runtime_latency", "model_name", "API", "runtime")
+        self.examples = self._histogram("request_example_counts", "model")
         self.examples_total = self._counter(f"{_SERVING}request_example_count_total", "model")
-        self.warmup_latency = self._histogram(
-            "model_warmup_latency", _MICROSECONDS, "model_path", "status"
-        )
+        self.warmup_latency = self._histogram("model_warmup_latency", "model_path", "status")
         self.warmup_records = self._counter(_WARMUP_RECORDS, "model_path", "status")
         self.loads = self._counter(_LOADS, "model_path", "status")
-        self.queuing_latency = self._histogram(
-            "batching_session:queuing_latency", _MICROSECONDS, "model_name"
-        )
-        self.batch_sizes = self._histogram(
-            "batching_session:processed_batch_size", _COUNTS, "model_name"
-        )
+        self.queuing_latency = self._histogram("batching_session:queuing_latency", "model_name")
+        self.batch_sizes = self._histogram("batching_session:processed_batch_size", "model_name")
 
     def page(self) -> str:
         """Returns the page that Prometheus scrapes."""
@@ -58,5 +48,6 @@ class Metrics:
     def _counter(self, name: str, *labels: str) -> Counter:
         return Counter(name, "", labels, registry=self._registry)
 
-    def _histogram(self, name: str, limits: list[float], *labels: str) -> Histogram:
+    def _histogram(self, name: str, *labels: str) -> Histogram:
+        limits = _MICROSECONDS if name.endswith("latency") else _COUNTS
         return Histogram(f"{_SERVING}{name}", "", labels, registry=self._registry, buckets=limits)

@@ -26,42 +26,31 @@ _Policy = (
 
 @dataclass(frozen=True)
 class Model:
-    """A model to serve.
-
-    Attributes:
-        name: the model's name in requests.
-        base_path: the folder of the versions, whose folders have numbers for names.
-        policy: which versions are served; by default the newest.
-        labels: version numbers by label.
-    """
+    """A model to serve."""
 
     name: str
-    base_path: str
-    policy: Any = field(default_factory=_Policy)
-    labels: Mapping[str, int] = field(default_factory=dict)
+    base_path: str  # the folder of the versions, whose folders have numbers for names
+    policy: Any = field(default_factory=_Policy)  # which versions are served: the newest
+    labels: Mapping[str, int] = field(default_factory=dict)  # label -> version
 
     def aspired(self, children: Iterable[str]) -> dict[int, str]:
-        """Chooses the versions to serve.
-
-        Args:
-            children: names of files and folders under the base path.
+        """Chooses the versions to serve among the files and folders under the base path.
 
         Returns:
             Folder names by version, the newest version first.
         """
-        there = {}
-        for child in sorted(children):
-            if re.fullmatch(r"[0-9]{1,19}", child) and int(child) <= _HIGHEST:
-                there[int(child)] = child
-        ordered = dict(sorted(there.items(), reverse=True))
+        there = {
+            int(child): child
+            for child in sorted(children)
+            if re.fullmatch(r"[0-9]{1,19}", child) and int(child) <= _HIGHEST
+        }
+        wanted = sorted(there, reverse=True)
         choice = self.policy.WhichOneof("policy_choice")
-        if choice == "all":
-            return ordered
         if choice == "specific":
-            wanted = set(self.policy.specific.versions)
-            return {version: child for version, child in ordered.items() if version in wanted}
-        count = max(self.policy.latest.num_versions, 1)
-        return dict(list(ordered.items())[:count])
+            wanted = [version for version in wanted if version in self.policy.specific.versions]
+        elif choice != "all":
+            wanted = wanted[: max(self.policy.latest.num_versions, 1)]
+        return {version: there[version] for version in wanted}
 
 
 def read(path: str) -> str:
@@ -81,10 +70,6 @@ def read(path: str) -> str:
 
 def parse(text: str, path: str) -> tuple[Model, ...]:
     """Reads the models out of a model config: a ModelServerConfig in protobuf's text format.
-
-    Args:
-        text: the file's text.
-        path: the file, for messages.
 
     Raises:
         ServingError: the text is not a model config, or `models` refuses it.

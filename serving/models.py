@@ -27,12 +27,7 @@ class Models:
     """All models of a server; a thread of their own keeps them up to date."""
 
     def __init__(self, models: Sequence[Model], load: Load) -> None:
-        """Loads nothing yet.
-
-        Args:
-            models: what to serve.
-            load: loads a version.
-        """
+        """Loads nothing yet."""
         self._load = load
         self._polling = threading.Lock()
         self._models = {model.name: ServedModel(model, load) for model in models}
@@ -120,18 +115,12 @@ class Models:
         Raises:
             ServingError: there is none.
         """
-        found = self._find(spec).statuses()
+        found, what = self._find(spec).statuses(), "any versions"
         if spec.HasField("version"):
-            version = spec.version.value
-            if version not in found:
-                raise ServingError(
-                    StatusCode.NOT_FOUND, f"Could not find version {version} of model {spec.name}"
-                )
-            return {version: found[version]}
+            version, what = spec.version.value, f"version {spec.version.value}"
+            found = {version: found[version]} if version in found else {}
         if not found:
-            raise ServingError(
-                StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}"
-            )
+            raise ServingError(StatusCode.NOT_FOUND, f"Could not find {what} of model {spec.name}")
         return found
 
     def _find(self, spec: model_pb2.ModelSpec) -> ServedModel:

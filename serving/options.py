@@ -15,20 +15,9 @@ DESCRIPTION = (
 
 @dataclass(frozen=True)
 class Options:
-    """How to serve.
+    """How to serve; `add_arguments` says what each option means.
 
-    Attributes:
-        models_config: TF Serving's model config file; the server follows its changes.
-        model_name: the name of the only model, where there is no such file.
-        model_base_path: the folder of that model's versions.
-        host: address to listen on.
-        port: port of REST; 0 takes a free one.
-        grpc_port: port of gRPC; 0 takes a free one.
-        batching_parameters: TF Serving's batching parameters file.
-        max_request_bytes: size of the largest request.
-        request_seconds: time limit of an answer.
-        body_seconds: time limit in which a request's headers arrive, and then its body.
-        drain_seconds: time limit in which a stopping server finishes its requests.
+    `body_seconds` limits the time in which a request's headers arrive, and then its body.
     """
 
     models_config: str | None = None
@@ -62,14 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " policies and labels; the server follows a change within a second",
     )
     where = parser.add_argument_group("where")
-    where.add_argument("--host", default=Options.host, help=f"(default: {Options.host})")
-    for option, side, port in (
-        ("--port", "REST", Options.port),
-        ("--grpc-port", "gRPC", Options.grpc_port),
+    where.add_argument("--host", help=f"(default: {Options.host})")
+    for side, flag, port in (
+        ("REST", "--port", Options.port),
+        ("gRPC", "--grpc-port", Options.grpc_port),
     ):
-        where.add_argument(
-            option, type=_port, default=port, help=f"of {side}; 0: a free one (default: {port})"
-        )
+        where.add_argument(flag, type=_port, help=f"of {side}; 0: a free one (default: {port})")
     limits = parser.add_argument_group("batching and limits")
     limits.add_argument(
         "--batching-parameters-file",
@@ -83,29 +70,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-request-mb",
         dest="max_request_bytes",
         type=_mebibytes,
-        default=Options.max_request_bytes,
         metavar="MB",
         help=f"largest request (default: {Options.max_request_bytes // 2**20})",
     )
-    for option, default, told in (
+    for flag, default, what_for in (
         ("--request-seconds", Options.request_seconds, "longest computation"),
         ("--body-seconds", Options.body_seconds, "time in which a request arrives"),
         ("--drain-seconds", Options.drain_seconds, "on SIGTERM, time to finish requests"),
     ):
-        limits.add_argument(
-            option,
-            type=_positive,
-            default=default,
-            metavar="S",
-            help=f"{told} (default: {default:g})",
-        )
+        help_ = f"{what_for} (default: {default:g})"
+        limits.add_argument(flag, type=_positive, metavar="S", help=help_)
     parser.add_argument(
         "--json", action="store_true", help="print the ready line as one JSON object"
     )
 
 
 def from_arguments(arguments: argparse.Namespace) -> Options:
-    """Makes options of the arguments that `add_arguments` declares."""
+    """Makes options of the arguments that `add_arguments` declares; what is not given stays."""
     given = {field.name: getattr(arguments, field.name) for field in fields(Options)}
     return Options(**{name: value for name, value in given.items() if value not in (None, "")})
 

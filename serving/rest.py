@@ -7,63 +7,52 @@ http_server.cc.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from google.protobuf import json_format
 from grpc import StatusCode
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tensorflow_serving.apis import classification_pb2, get_model_status_pb2, model_pb2
 
 from serving import json_examples, json_text, metrics
-from serving.errors import NO_REGRESSION, ServingError, invalid, serving_error
+from serving.errors import NO_REGRESSION, TIMED_OUT, ServingError, invalid, serving_error
 from serving.inference import Inference, Pending
 
-_NAME = r"/v1/models/([^/:]+)"
 _VERSION = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
-_POST = re.compile(_NAME + _VERSION + r":(classify|regress|predict)", re.IGNORECASE | re.ASCII)
-_GET = re.compile(
-    r"/v1/models(?:/([^/:]+))?" + _VERSION + r"(?:/(metadata))?", re.IGNORECASE | re.ASCII
+_POST = re.compile(
+    rf"/v1/models/([^/:]+){_VERSION}:(classify|regress|predict)", re.IGNORECASE | re.ASCII
 )
+_GET = re.compile(rf"/v1/models(?:/([^/:]+))?{_VERSION}(?:/(metadata))?", re.IGNORECASE | re.ASCII)
 _JSON, _TEXT = "application/json", "text/plain"
 _AT_ONCE_BYTES = 64 * 1024
+_PROTO_JSON = {"including_default_value_fields": True, "preserving_proto_field_name": True}
 _TOO_LARGE, _TOO_SLOW, _CLIENT_GONE = 413, 408, 499
 
 
-@dataclass(frozen=True)
-class Target:
-    """The meaning of a path: a model, and predict, classify, regress, metadata or status."""
+def application(inference: Inference, *, max_bytes: int, body_seconds: float) -> ASGIApp:
+    """Makes the application, which refuses a larger body with 413 and a slower one with 408.
 
-    spec: model_pb2.ModelSpec
-    method: str
-
-
-class _BodyError(Exception):
-    """The server does not take a body, and answers with an HTTP status and a message."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-def target(method: str, path: str) -> Target:
-    """Reads a path.
-
-    Args:
-        method: the HTTP method.
-        path: the path as it was sent, with its percent signs and without its query.
-
-    Raises:
-        ServingError: the path is none of TF Serving's, or its version is not an int64.
+    It reads the path itself, as TF Serving does before it decodes percent signs.
     """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await _answer(Request(scope, receive), inference, max_bytes, body_seconds)
+        await response(scope, receive, send)
+
+    return answer
+
+
+def _target(method: str, path: str) -> tuple[model_pb2.ModelSpec, str]:
+    """Returns a path's model, and predict, classify, regress, metadata or status."""
     pattern = {"POST": _POST, "GET": _GET}.get(method)
     match = pattern.fullmatch(path) if pattern else None
     if match is None:
@@ -82,25 +71,7 @@ def target(method: str, path: str) -> Target:
         if int(version[:20]) >= 2**63:
             raise invalid(f"Failed to convert version: {version[:40]} to numeric.")
         spec.version.value = int(version)
-    return Target(spec, (last or "status").lower())
-
-
-def application(inference: Inference, *, max_bytes: int, body_seconds: float) -> ASGIApp:
-    """Makes the application.
-
-    It reads the path itself, as TF Serving does before it decodes percent signs.
-
-    Args:
-        inference: makes the answers.
-        max_bytes: a larger body is refused with 413.
-        body_seconds: a body that takes longer to come is refused with 408.
-    """
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await _answer(Request(scope, receive), inference, max_bytes, body_seconds)
-        await response(scope, receive, send)
-
-    return answer
+    return spec, (last or "status").lower()
 
 
 async def _answer(
@@ -116,19 +87,14 @@ async def _answer(
     start = time.perf_counter()
     try:
         body = await _body(request, max_bytes, body_seconds)
-    except _BodyError as error:
-        return _error(error.status, str(error), close=True)
-    found: Target | None = None
-    failure: ServingError | None = None
-    content = b""
-    try:
-        found = target(request.method, path)
-        content = await _content(found, body, inference)
+        spec, method = _target(request.method, path)
+        counted = inference.counted(spec.name, method, "REST", start)
+        with counted if request.method == "POST" else nullcontext():
+            content = await _content(spec, method, body, inference)
+    except HTTPException as error:
+        return _error(error.status_code, error.detail, close=True)
     except Exception as error:
         failure = serving_error(error)
-    if found is not None and request.method == "POST":
-        inference.finished(found.spec.name, failure, found.method, "REST", start)
-    if failure is not None:
         return _error(failure.http_status, failure.message)
     return Response(content, media_type=_JSON)
 
@@ -154,11 +120,11 @@ async def _body(request: Request, max_bytes: int, seconds: float) -> bytes:
         else:
             body = await asyncio.wait_for(_read(request, 0 if announced else max_bytes), seconds)
     except asyncio.TimeoutError:
-        raise _BodyError(_TOO_SLOW, "The request took too long to arrive") from None
+        raise HTTPException(_TOO_SLOW, "The request took too long to arrive") from None
     except ClientDisconnect:
-        raise _BodyError(_CLIENT_GONE, "The client went away") from None
+        raise HTTPException(_CLIENT_GONE, "The client went away") from None
     if body is None:
-        raise _BodyError(_TOO_LARGE, f"The request is larger than {max_bytes} bytes")
+        raise HTTPException(_TOO_LARGE, f"The request is larger than {max_bytes} bytes")
     return body
 
 
@@ -175,23 +141,19 @@ async def _read(request: Request, max_bytes: int) -> bytes | None:
     return b"".join(parts) if size <= max_bytes else None
 
 
-async def _content(found: Target, body: bytes, inference: Inference) -> bytes:
-    if found.method == "status":
-        return await run_in_threadpool(_status, inference, found.spec)
-    if found.method == "metadata":
-        return await run_in_threadpool(_metadata, inference, found.spec)
-    pending = await _aside(len(body), _begin, found, body, inference)
+async def _content(
+    spec: model_pb2.ModelSpec, method: str, body: bytes, inference: Inference
+) -> bytes:
+    if method in ("status", "metadata"):
+        return await run_in_threadpool(_told, spec, method, inference)
+    pending = await _aside(len(body), _begin, spec, method, body, inference)
+    computed = asyncio.wrap_future(pending.future)
     try:
-        outputs = await asyncio.wait_for(
-            asyncio.wrap_future(pending.future), inference.request_seconds
-        )
+        outputs = await asyncio.wait_for(computed, inference.request_seconds)
     except asyncio.TimeoutError:
-        raise ServingError(
-            StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification"
-        ) from None
-    answered: bytes = await _aside(
-        sum(array.nbytes for array in outputs.values()), pending.finish, outputs
-    )
+        raise ServingError(StatusCode.DEADLINE_EXCEEDED, TIMED_OUT) from None
+    size = sum(array.nbytes for array in outputs.values())
+    answered: bytes = await _aside(size, pending.finish, outputs)
     return answered
 
 
@@ -205,13 +167,13 @@ async def _aside(size: int, function: Callable[..., Any], *arguments: Any) -> An
     return await run_in_threadpool(function, *arguments)
 
 
-def _begin(found: Target, body: bytes, inference: Inference) -> Pending:
-    if found.method == "regress":
+def _begin(spec: model_pb2.ModelSpec, method: str, body: bytes, inference: Inference) -> Pending:
+    if method == "regress":
         raise ServingError(StatusCode.UNIMPLEMENTED, NO_REGRESSION)
     document = json_text.parse(body)
-    if found.method == "predict":
-        return inference.predict_json(found.spec, document)
-    request = classification_pb2.ClassificationRequest(model_spec=found.spec)
+    if method == "predict":
+        return inference.predict_json(spec, document)
+    request = classification_pb2.ClassificationRequest(model_spec=spec)
     request.model_spec.signature_name = json_text.signature_name(document)
     request.input.CopyFrom(json_examples.examples(document))
     pending = inference.classify(request, None)
@@ -221,26 +183,16 @@ def _begin(found: Target, body: bytes, inference: Inference) -> Pending:
     )
 
 
-def _status(inference: Inference, spec: model_pb2.ModelSpec) -> bytes:
-    request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
-    return _proto_json(inference.status(request)).encode()
-
-
-def _metadata(inference: Inference, spec: model_pb2.ModelSpec) -> bytes:
-    answered, known = inference.signature_map(spec)
-    document = {
-        "model_spec": json.loads(_proto_json(answered)),
-        "metadata": {"signature_def": json.loads(_proto_json(known))},
-    }
-    return json_text.written(document)
-
-
-def _proto_json(message: Any) -> str:
-    return str(
-        json_format.MessageToJson(
-            message, including_default_value_fields=True, preserving_proto_field_name=True
-        )
+def _told(spec: model_pb2.ModelSpec, method: str, inference: Inference) -> bytes:
+    if method == "status":
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
+        text: str = json_format.MessageToJson(inference.status(request), **_PROTO_JSON)
+        return text.encode()
+    answered, known = (
+        json_format.MessageToDict(message, **_PROTO_JSON)
+        for message in inference.signature_map(spec)
     )
+    return json_text.written({"model_spec": answered, "metadata": {"signature_def": known}})
 
 
 def _error(status: int, message: str, *, close: bool = False) -> Response:

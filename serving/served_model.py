@@ -41,23 +41,6 @@ class Status:
     message: str = ""
 
 
-@dataclass(frozen=True)
-class _Failure:
-    attempts: int
-    retry_at: float
-
-
-def _to_unload(aspired: Collection[int], serving: Collection[int]) -> list[int]:
-    """Chooses the versions to unload.
-
-    An old version stays until an aspired one is served, so a broken version takes nothing away.
-    Where no version is aspired, because the folder holds none, none stays.
-    """
-    if aspired and not set(aspired) & set(serving):
-        return []
-    return [version for version in serving if version not in aspired]
-
-
 class ServedModel:
     """A model and its versions; one thread updates it while others hold versions."""
 
@@ -68,7 +51,8 @@ class ServedModel:
         self._lock = threading.Lock()
         self._statuses: dict[int, Status] = {}
         self._serving: dict[int, Servable] = {}
-        self._failures: dict[int, _Failure] = {}
+        # version -> the failed attempts, and the time of the next
+        self._failures: dict[int, tuple[int, float]] = {}
         self._labels: dict[str, int] = {}
 
     def configure(self, config: Model) -> None:
@@ -89,16 +73,13 @@ class ServedModel:
                 if spec.version_label not in self._labels:
                     raise invalid(f"Unrecognized servable version label: {spec.version_label}")
                 version = self._labels[spec.version_label]
-            elif choice == "version":
-                version = spec.version.value
             else:
-                version = max(self._serving, default=-1)
+                newest = max(self._serving, default=-1)
+                version = spec.version.value if choice == "version" else newest
             servable = self._serving.get(version)
             if servable is None or not servable.hold():
-                wanted = f"Specific({spec.name}, {version})" if choice else f"Latest({spec.name})"
-                raise ServingError(
-                    StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}"
-                )
+                what = f"Specific({spec.name}, {version})" if choice else f"Latest({spec.name})"
+                raise ServingError(StatusCode.NOT_FOUND, f"Servable not found for request: {what}")
             return servable
 
     def statuses(self) -> dict[int, Status]:
@@ -107,11 +88,7 @@ class ServedModel:
             return dict(sorted(self._statuses.items(), reverse=True))
 
     def update(self, stopped: threading.Event) -> None:
-        """Looks at the model's folder, loads new versions and unloads old ones.
-
-        Args:
-            stopped: once it is set, no further version is loaded.
-        """
+        """Looks at the model's folder, loads new versions until stopped, and unloads old ones."""
         path = self.config.base_path
         try:
             if not tf.io.gfile.isdir(path):
@@ -131,10 +108,7 @@ class ServedModel:
         self._settle(())
 
     def check(self, labels: Mapping[str, int]) -> None:
-        """Checks that the config took effect.
-
-        Args:
-            labels: the earlier labels; they come back where a label cannot be assigned.
+        """Checks that the config took effect; the given labels come back where one did not.
 
         Raises:
             ServingError: no version loads, or a label names a version that is not available.
@@ -161,15 +135,12 @@ class ServedModel:
         """Chooses the versions to load: aspired, not served, and not waiting for a retry."""
         now = time.monotonic()
         with self._lock:
-            self._failures = {
-                version: failure
-                for version, failure in self._failures.items()
-                if version in aspired
-            }
+            # A version that comes back is new.
+            self._failures = {one: self._failures[one] for one in self._failures.keys() & aspired}
             waiting = {
                 version
-                for version, failure in self._failures.items()
-                if failure.attempts > _MOST_RETRIES or now < failure.retry_at
+                for version, (attempts, retry_at) in self._failures.items()
+                if attempts > _MOST_RETRIES or now < retry_at
             }
             return [each for each in aspired if each not in self._serving and each not in waiting]
 
@@ -182,10 +153,8 @@ class ServedModel:
         except Exception as error:
             reason = serving_error(error)
             with self._lock:
-                before = self._failures.get(version, _Failure(0, 0))
-                self._failures[version] = _Failure(
-                    before.attempts + 1, time.monotonic() + _RETRY_SECONDS
-                )
+                attempts, _ = self._failures.get(version, (0, 0))
+                self._failures[version] = attempts + 1, time.monotonic() + _RETRY_SECONDS
                 self._statuses[version] = Status(_State.END, reason.code, reason.message)
             _log.error("%s version %d does not load: %s", name, version, reason.message)
             return
@@ -195,13 +164,17 @@ class ServedModel:
             self._statuses[version] = Status(_State.AVAILABLE)
 
     def _settle(self, aspired: Collection[int]) -> None:
+        """Moves the labels and unloads versions.
+
+        An old version stays until an aspired one is served, so a broken version takes nothing away.
+        Where no version is aspired, because the folder holds none, none stays.
+        """
         with self._lock:
             # Under one lock, so that no label names a version that is gone.
             self._move_labels()
-            gone = {
-                version: self._serving.pop(version)
-                for version in _to_unload(aspired, self._serving)
-            }
+            old = self._serving.keys() - set(aspired)
+            replaced = not aspired or len(old) < len(self._serving)
+            gone = {version: self._serving.pop(version) for version in old if replaced}
             self._statuses.update(dict.fromkeys(gone, Status(_State.UNLOADING)))
         for version, servable in gone.items():
             servable.retire(partial(self._closed, version))

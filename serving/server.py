@@ -11,7 +11,6 @@ import sys
 import threading
 from dataclasses import replace
 from functools import partial
-from types import FrameType
 
 import tensorflow as tf
 import uvicorn
@@ -31,13 +30,7 @@ _BACKLOG = 1024
 
 
 class Server:
-    """A running server.
-
-    Attributes:
-        port: port of REST.
-        grpc_port: port of gRPC.
-        models: the models that it serves.
-    """
+    """A running server, with the ports of REST and gRPC and the models that it serves."""
 
     def __init__(self, options: Options) -> None:
         """Starts to listen, then tries to load every version that is there.
@@ -56,9 +49,8 @@ class Server:
         self.port: int = listening.getsockname()[1]
         metrics = Metrics()
         self._batcher = Batcher(parameters, metrics)
-        self.models = Models(
-            configured, partial(loading.load, metrics=metrics, seconds=options.request_seconds)
-        )
+        load = partial(loading.load, metrics=metrics, seconds=options.request_seconds)
+        self.models = Models(configured, load)
         inference = Inference(
             self.models,
             self._batcher,
@@ -122,11 +114,8 @@ class Server:
 def run(options: Options, *, as_json: bool) -> None:
     """Serves until SIGTERM or SIGINT.
 
-    It prints one line once the ports are open and it has tried every version that is there.
-
-    Args:
-        options: how to serve.
-        as_json: whether that line is a JSON object.
+    It prints one line, which may be a JSON object, once the ports are open and it has tried every
+    version that is there.
 
     Raises:
         ServingError: the model config or the batching parameters are wrong.
@@ -137,12 +126,11 @@ def run(options: Options, *, as_json: bool) -> None:
     )
     tf.get_logger().setLevel(logging.ERROR)
     asked = threading.Event()
-
-    def ask(_: int, __: FrameType | None) -> None:
-        asked.set()
-
     # Loading takes seconds, and a signal in the meantime must not be lost.
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {
+        number: signal.signal(number, lambda *_: asked.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         server = Server(options)
         print(_ready(server, options, as_json), flush=True)
@@ -158,15 +146,8 @@ def _ready(server: Server, options: Options, as_json: bool) -> str:
     names = server.models.names()
     host = "127.0.0.1" if options.host in ("0.0.0.0", "") else options.host
     if as_json:
-        return json.dumps(
-            {
-                "host": host,
-                "port": server.port,
-                "grpc_port": server.grpc_port,
-                "models": names,
-                "pid": os.getpid(),
-            }
-        )
+        ports = {"port": server.port, "grpc_port": server.grpc_port}
+        return json.dumps({"host": host, **ports, "models": names, "pid": os.getpid()})
     host = grpc_service.bracketed(host)
     return (
         f"serving {', '.join(names) or 'nothing'}:"
@@ -188,10 +169,7 @@ def _parameters(options: Options) -> Parameters:
     path = options.batching_parameters
     if path is None:
         return defaults
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise invalid(f"{path}: cannot be read") from None
+    text = model_config.read(str(path))
     try:
         return batching.parse_parameters(text, defaults)
     except ServingError as error:

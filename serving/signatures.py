@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from grpc import StatusCode
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -39,11 +40,7 @@ def predict_call(
 ) -> Call:
     """Checks a predict request against its signature.
 
-    Args:
-        signatures: the model's signatures by name.
-        name: the signature's name; an empty one means the default.
-        inputs: arrays by input name.
-        output_filter: names of the wanted outputs; none means all.
+    An empty name means the default signature, and an empty filter all outputs.
 
     Raises:
         ServingError: the model lacks the signature, or names, dtypes or shapes do not fit it.
@@ -107,7 +104,7 @@ def classification_result(
 
     Args:
         outputs: `classes` string or `scores` float32 or both, each [examples, classes].
-        examples: number of examples in the request.
+        examples: their number in the request.
 
     Raises:
         ServingError: the outputs have other dtypes or shapes.
@@ -124,22 +121,19 @@ def classification_result(
             raise invalid(f"Expected {alias} Tensor of {dtype}. Got: {array.dtype.name}")
         if len(array) != examples:
             raise invalid(f"Expected {alias} output batch size of {examples}. Got: {len(array)}")
-    classes, scores = outputs.get(_CLASSES), outputs.get(_SCORES)
-    if classes is not None and scores is not None and classes.shape != scores.shape:
+    shape = next(iter(outputs.values())).shape
+    classes = outputs.get(_CLASSES, np.full(shape, b"", np.object_))
+    scores = outputs.get(_SCORES, np.zeros(shape, np.float32))
+    if classes.shape != scores.shape:
         raise invalid(
             "Tensors class and score should match in dim_size(1)."
             f" Got {classes.shape[1]} vs. {scores.shape[1]}"
         )
     result = classification_pb2.ClassificationResult()
-    count = next(iter(outputs.values())).shape[1]
-    for row in range(examples):
+    for labels, values in zip(classes, scores, strict=True):
         added = result.classifications.add().classes
-        for column in range(count):
-            one = added.add()
-            if classes is not None:
-                one.label = classes[row, column].decode("utf-8", "replace")
-            if scores is not None:
-                one.score = scores[row, column]
+        for label, score in zip(labels, values, strict=True):
+            added.add(label=label.decode("utf-8", "replace"), score=score)
     return result
 
 

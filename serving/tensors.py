@@ -50,10 +50,8 @@ def bracketed(sizes: Iterable[int]) -> str:
 def from_protos(protos: Mapping[str, tensor_pb2.TensorProto], most_bytes: int) -> dict[str, Array]:
     """Unpacks the inputs of a gRPC request.
 
-    Args:
-        protos: tensors by name.
-        most_bytes: the largest array. A proto of a few bytes can stand for any number of equal
-            elements, so the size of the message bounds nothing.
+    `most_bytes` bounds each array, because a proto of a few bytes can stand for any number of
+    equal elements.
 
     Raises:
         ServingError: a tensor is too large, or its content does not fit its shape and dtype.

@@ -28,21 +28,13 @@ class TaskFailedError(Exception):
 
 @dataclass(frozen=True)
 class Container:
-    """The container of one task.
+    """The container of one task."""
 
-    Attributes:
-        spec: a PipelineContainerSpec.
-        inputs: an ExecutorInput.Inputs.
-        outputs: an ExecutorInput.Outputs.
-        root: the folder that stands for the container's root.
-        log: the file that receives what the process prints.
-    """
-
-    spec: Json
-    inputs: Json
-    outputs: Json
-    root: Path
-    log: Path
+    spec: Json  # a PipelineContainerSpec
+    inputs: Json  # an ExecutorInput.Inputs
+    outputs: Json  # an ExecutorInput.Outputs
+    root: Path  # the folder that stands for the container's root
+    log: Path  # the file that receives what the process prints
 
 
 def launch(container: Container, store: Store, start: Start) -> Json:
@@ -69,8 +61,12 @@ def launch(container: Container, store: Store, start: Start) -> Json:
     # component/launcher_v2.go: getLogWriter creates the file before the process starts.
     paths[LOGS].touch()
 
+    # component/launcher_v2.go: getPlaceholders puts the ExecutorInput into the command.
+    executor_input = json.dumps({"inputs": container.inputs, "outputs": outputs})
+    parts = [*container.spec["command"], *container.spec["args"]]
+    command = [part.replace("{{$}}", executor_input) for part in parts]
     variables = {variable["name"]: variable["value"] for variable in container.spec.get("env", [])}
-    code = start(_command(container), {**variables, MOUNTS: str(root)}, container.log)
+    code = start(command, {**variables, MOUNTS: str(root)}, container.log)
     shutil.copyfile(container.log, paths[LOGS])
     if code:
         last = (container.log.read_text("utf-8", "replace").strip().splitlines() or [""])[-1]
@@ -95,13 +91,6 @@ def process(command: Sequence[str], variables: Mapping[str, str], log: Path) -> 
         return subprocess.run(
             command, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False
         ).returncode
-
-
-def _command(container: Container) -> list[str]:
-    """Puts the ExecutorInput into the command; component/launcher_v2.go: getPlaceholders."""
-    executor_input = json.dumps({"inputs": container.inputs, "outputs": container.outputs})
-    command = [*container.spec["command"], *container.spec["args"]]
-    return [part.replace("{{$}}", executor_input) for part in command]
 
 
 def _publish(name: str, provided: Json, written: Json, root: Path, store: Store) -> str:

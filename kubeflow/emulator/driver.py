@@ -30,10 +30,6 @@ class ParameterError(ValueError):
 def root_parameters(spec: Json, given: Mapping[str, Any]) -> Json:
     """Completes a run's parameters; template/v2_template.go: validatePipelineJobInputs.
 
-    Args:
-        spec: a PipelineSpec.
-        given: the parameters that differ from their defaults.
-
     Raises:
         ParameterError: the pipeline does not declare a given parameter, or a value has the wrong
             type.
@@ -51,20 +47,10 @@ def root_parameters(spec: Json, given: Mapping[str, Any]) -> Json:
     return values
 
 
-def inputs(
-    task: Json, component: Json, parameters: Json, produced: Mapping[str, Json], store: Store
-) -> Json:
-    """Resolves a task's inputs; v2/driver/driver.go: resolveInputs.
+def inputs(task: Json, component: Json, parameters: Json, produced: Json, store: Store) -> Json:
+    """Resolves a task's inputs to an ExecutorInput.Inputs; v2/driver/driver.go: resolveInputs.
 
-    Args:
-        task: a PipelineTaskSpec.
-        component: the task's ComponentSpec.
-        parameters: the run's parameters.
-        produced: task -> {"artifacts": {output: id}, "parameters": {output: value}}.
-        store: holds the artifacts.
-
-    Returns:
-        An ExecutorInput.Inputs.
+    `produced` is task -> {"artifacts": {output: id}, "parameters": {output: value}}.
 
     Raises:
         ParameterError: a parameter is missing or has the wrong type.
@@ -88,7 +74,7 @@ def inputs(
     return {"parameterValues": values, "artifacts": artifacts}
 
 
-def _value(name: str, source: Json, parameters: Json, produced: Mapping[str, Json]) -> Any:
+def _value(name: str, source: Json, parameters: Json, produced: Json) -> Any:
     """Returns the value that a TaskInputsSpec.InputParameterSpec stands for."""
     if "componentInputParameter" in source:
         return parameters[source["componentInputParameter"]]
@@ -102,15 +88,10 @@ def _value(name: str, source: Json, parameters: Json, produced: Mapping[str, Jso
 
 
 def outputs(component: Json, uri: str, container: Path) -> Json:
-    """Decides where a task's outputs go; v2/driver/driver.go: provisionOutputs.
+    """Decides where a task's outputs go, below a URI; v2/driver/driver.go: provisionOutputs.
 
     Every task also gets an output for its log, because --publish_logs is on by default
-    (v2/cmd/driver/main.go).
-
-    Args:
-        component: the task's ComponentSpec.
-        uri: the task's artifacts go below it.
-        container: the folder that stands for the container's root.
+    (v2/cmd/driver/main.go). `container` is the folder that stands for the container's root.
 
     Returns:
         An ExecutorInput.Outputs.

@@ -7,8 +7,6 @@ container's own folder instead of `/minio`, `/s3` and `/gcs`.
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
 import fcntl
 import os
 import shutil
@@ -17,6 +15,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,25 +41,15 @@ class BusyError(RuntimeError):
 
 @dataclass(frozen=True)
 class TaskRun:
-    """The result of one task.
+    """The result of one task."""
 
-    Attributes:
-        task: the task's name.
-        state: "succeeded", "cached", "failed", or "omitted" if a task before it did not succeed.
-        tries: how often the emulator started the task's process.
-        seconds: the task's duration.
-        reason: one line that explains a failure; empty otherwise.
-        log: the file that holds what the process printed; None if no process started.
-        artifacts: output name -> URI.
-    """
-
-    task: str
-    state: str
-    tries: int = 0
-    seconds: float = 0.0
-    reason: str = ""
-    log: str | None = None
-    artifacts: Mapping[str, str] | None = None
+    task: str  # its name
+    state: str  # OMITTED if a task before it did not succeed
+    tries: int = 0  # how often the emulator started its process
+    seconds: float = 0.0  # its duration
+    reason: str = ""  # one line that explains a failure
+    log: str | None = None  # the file that holds what the process printed, if one started
+    artifacts: Mapping[str, str] | None = None  # output name -> URI
 
 
 def run(
@@ -76,7 +65,7 @@ def run(
         text: the YAML.
         folder: keeps the store and the logs of all runs.
         parameters: the runtime parameters that differ from their defaults.
-        watch: receives each task when the task ends.
+        watch: receives each task at its end.
         start: runs a task's command.
 
     Returns:
@@ -139,45 +128,36 @@ class _Run:
 
         Argo's DAGs fail fast: after a failure no task starts, and the running ones finish.
         """
+        order = acceptance.order(self._tasks)
         done: dict[str, TaskRun] = {}
-        running: dict[concurrent.futures.Future[TaskRun], str] = {}
+        running: set[Future[TaskRun]] = set()
+
+        def end(task: TaskRun) -> None:
+            done[task.task] = task
+            watch(task)
+
         # Argo runs independent tasks side by side, even on one CPU.
         workers = max(2, os.cpu_count() or 1)
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool, self._ending(pool):
-            while True:
-                ready = set() if _failed(done) else self._ready(done) - set(running.values())
-                for name in sorted(ready):
-                    running[pool.submit(self._task, name)] = name
-                if not running:
-                    break
-                finished, _ = concurrent.futures.wait(
-                    running, return_when=concurrent.futures.FIRST_COMPLETED
-                )
-                for future in finished:
-                    done[running.pop(future)] = future.result()
-                    watch(future.result())
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                while True:
+                    if not any(task.state == FAILED for task in done.values()):
+                        ready = sorted(order.get_ready())
+                        running |= {pool.submit(self._task, name) for name in ready}
+                    if not running:
+                        break
+                    finished, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        end(future.result())
+                        order.done(future.result().task)
+            except BaseException:
+                # An interrupt ends the waits for another try, and no further task starts.
+                self._interrupted.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         for name in sorted(self._tasks.keys() - done.keys()):
-            done[name] = TaskRun(name, OMITTED)
-            watch(done[name])
+            end(TaskRun(name, OMITTED))
         return tuple(done.values())
-
-    @contextlib.contextmanager
-    def _ending(self, pool: concurrent.futures.Executor) -> Iterator[None]:
-        """Stops further tasks and tries when the waiting thread is interrupted."""
-        try:
-            yield
-        except BaseException:
-            self._interrupted.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-    def _ready(self, done: Mapping[str, TaskRun]) -> set[str]:
-        """Returns the tasks that have not ended and that wait for no other task."""
-        return {
-            name
-            for name in self._tasks.keys() - done.keys()
-            if acceptance.waits_for(self._tasks[name]) <= done.keys()
-        }
 
     def _task(self, name: str) -> TaskRun:
         start = time.monotonic()
@@ -197,10 +177,8 @@ class _Run:
             key: self._store.artifact(artifact)["uri"]
             for key, artifact in self._outputs.get(name, {}).get("artifacts", {}).items()
         }
-        seconds = round(time.monotonic() - start, 2)
-        return TaskRun(
-            name, state, tries, seconds, reason, str(log) if log.exists() else None, artifacts
-        )
+        seconds, printed = round(time.monotonic() - start, 2), str(log) if log.exists() else None
+        return TaskRun(name, state, tries, seconds, reason, printed, artifacts)
 
     def _drive(self, name: str, root: Path, log: Path) -> tuple[str, int, str]:
         """Returns a task's state, tries and reason; driver/driver.go: Container."""
@@ -220,8 +198,8 @@ class _Run:
                 return CACHED, 0, ""
         container = Container(spec, inputs, outputs, root, log)
         tries, reason = 0, ""
-        for wait in _waits(task.get("retryPolicy", {})):
-            if self._interrupted.wait(wait):
+        for seconds in _waits(task.get("retryPolicy", {})):
+            if self._interrupted.wait(seconds):
                 break
             tries += 1
             try:
@@ -235,10 +213,6 @@ class _Run:
         return FAILED, tries, reason
 
 
-def _failed(done: Mapping[str, TaskRun]) -> bool:
-    return any(task.state == FAILED for task in done.values())
-
-
 def _waits(policy: Json) -> Iterator[float]:
     """Yields the seconds before each try; compiler/argocompiler/container.go: getTaskRetryStrategy.
 
@@ -246,12 +220,12 @@ def _waits(policy: Json) -> Iterator[float]:
     (argo-workflows, workflow/controller/operator.go: processNodeRetries).
     """
     start = time.monotonic()
-    wait, longest = (policy.get(f"backoff{of}Duration") for of in ("", "Max"))
+    first, longest = (policy.get(f"backoff{of}Duration") for of in ("", "Max"))
     yield 0
     for number in range(policy.get("maxRetryCount", 0)):
         if longest is not None and time.monotonic() - start > _seconds(longest):
             return
-        yield _seconds(wait or "0s") * (int(policy.get("backoffFactor", 0)) or 1) ** number
+        yield _seconds(first or "0s") * (int(policy.get("backoffFactor", 0)) or 1) ** number
 
 
 def _seconds(duration: str) -> float:

@@ -19,11 +19,7 @@ class Store:
     """Artifacts with their files, and the outputs of cached executions."""
 
     def __init__(self, folder: Path) -> None:
-        """Opens the store.
-
-        Args:
-            folder: it keeps the objects below `store/` and everything else in `metadata.json`.
-        """
+        """Opens the store, which has its objects in `store/` and the rest in `metadata.json`."""
         self._objects = folder / "store"
         self._file = folder / "metadata.json"
         self._lock = threading.Lock()
@@ -32,17 +28,15 @@ class Store:
             self._content = json.loads(self._file.read_text("utf-8"))
 
     def upload(self, uri: str, root: Path) -> None:
-        """Copies from a container into the store; objectstore/object_store.go: UploadBlob.
+        """Copies what lies at a URI out of a container's root, if it is of the object store.
 
-        Args:
-            uri: of a file or a folder; a URI of another storage is ignored.
-            root: the folder that stands for the container's root.
+        Source: objectstore/object_store.go: UploadBlob and DownloadBlob.
         """
         if path := mounted(uri):
             _copy(root / path, self._objects / path)
 
     def download(self, uri: str, root: Path) -> None:
-        """Copies from the store into a container; objectstore/object_store.go: DownloadBlob."""
+        """Copies what lies at a URI into a container's root."""
         if path := mounted(uri):
             _copy(self._objects / path, root / path)
 
@@ -113,9 +107,7 @@ def _stored(metadata: Mapping[str, Any]) -> Json:
     return stored
 
 
-def fingerprint(
-    inputs: Json, outputs: Json, parameter_types: Mapping[str, str], container: Json
-) -> str:
+def fingerprint(inputs: Json, outputs: Json, types: Mapping[str, str], container: Json) -> str:
     """Identifies an execution; cacheutils/cache.go: GenerateCacheKey.
 
     The key covers the ids of input artifacts, the values of input parameters, the declarations of
@@ -132,7 +124,7 @@ def fingerprint(
             name: {key: value for key, value in listed["artifacts"][0].items() if key != "uri"}
             for name, listed in outputs["artifacts"].items()
         },
-        "outputParametersSpec": dict(parameter_types),
+        "outputParametersSpec": dict(types),
         "containerSpec": {
             "image": container["image"],
             "cmdArgs": [*container["command"], *container["args"]],

@@ -106,11 +106,7 @@ def _change(options: Namespace, host: Host, pipeline: str) -> None:
     if not meant:
         names = ", ".join(one.name for one in schedules) or "there is none"
         raise ConfigError(f"--name: found {name}; allowed: {names}")
-    act, done = {
-        "pause": (host.pause, "paused"),
-        "resume": (host.resume, "resumed"),
-        "delete": (host.delete, "deleted"),
-    }[options.action]
     for one in meant:
-        act(one)
+        host.change(one, options.action)
+    done = {"pause": "paused", "resume": "resumed", "delete": "deleted"}[options.action]
     cluster.tell(options.json, f"schedule {name} is {done}", name=name, state=done)
