@@ -5,6 +5,7 @@ Evaluation and serving see images as they are.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,11 @@ import tensorflow as tf
 from trainer import rand_augment
 from trainer.options.augmentation import Augmentation
 
+# From images, soft labels and a seed to changed images and soft labels.
+Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
-def build(
-    options: Augmentation, seed: int
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+
+def build(options: Augmentation, seed: int) -> Augment:
     """Builds the function that augments a batch in a tf.data pipeline.
 
     Args:
@@ -42,18 +44,16 @@ def build(
                 images, options.rand_augment_layers, options.rand_augment_magnitude, batch_seed
             )
         images = tf.clip_by_value(tf.ensure_shape(images, shape), 0.0, 255.0)
-        if options.mixup and options.cutmix:
+        mixes = [
+            functools.partial(mix, images, soft_labels, alpha, batch_seed)
+            for mix, alpha in ((mixup, options.mixup), (cutmix, options.cutmix))
+            if alpha
+        ]
+        if len(mixes) == 1:
+            return mixes[0]()
+        if mixes:
             chance = tf.random.stateless_uniform([], batch_seed + 5)
-            mixed, mixed_labels = tf.cond(
-                chance < 0.5,
-                lambda: mixup(images, soft_labels, options.mixup, batch_seed),
-                lambda: cutmix(images, soft_labels, options.cutmix, batch_seed),
-            )
-            return mixed, mixed_labels
-        if options.mixup:
-            return mixup(images, soft_labels, options.mixup, batch_seed)
-        if options.cutmix:
-            return cutmix(images, soft_labels, options.cutmix, batch_seed)
+            images, soft_labels = tf.cond(chance < 0.5, *mixes)
         return images, soft_labels
 
     return augment
@@ -119,16 +119,8 @@ def cutmix(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Puts a rectangle of another image of the batch into each image; labels count by area.
 
-    CutMix as in Yun et al., arXiv:1905.04899.
-
-    Args:
-        images: float32 [batch, height, width, 3].
-        soft_labels: float32 [batch, classes].
-        alpha: parameter of the Beta distribution of the areas; above 0.
-        seed: int [2].
-
-    Returns:
-        Images and soft labels of the same shapes.
+    CutMix as in Yun et al., arXiv:1905.04899. Arguments and results are those of `mixup`, but
+    `alpha` is about the areas.
     """
     count, height, width = tf.unstack(tf.shape(images)[:3])
     side = tf.sqrt(1 - _beta(count, alpha, seed))

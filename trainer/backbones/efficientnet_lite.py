@@ -36,6 +36,8 @@ class _Stage:
     filters: int
 
 
+# They are scaled by the width, then rounded to multiples of the step.
+_FILTERS_STEP = 8
 _STAGES = (
     _Stage(repeats=1, kernel=3, stride=1, expansion=1, filters=16),
     _Stage(repeats=2, kernel=3, stride=2, expansion=6, filters=24),
@@ -45,9 +47,6 @@ _STAGES = (
     _Stage(repeats=4, kernel=5, stride=2, expansion=6, filters=192),
     _Stage(repeats=1, kernel=3, stride=1, expansion=6, filters=320),
 )
-
-# Numbers of filters are multiples of it.
-_FILTERS_STEP = 8
 
 # The last layers separate ImageNet's classes best; the stages before them hold textures and parts,
 # which help with other classes. A logistic regression on 5,000 CIFAR-10 images at 224x224 had an
@@ -104,7 +103,6 @@ def _embedding_model(name: str, image_size: int) -> keras.Model:
 
 def input_size(name: str, weights: str) -> int:
     """Returns the side in pixels of the images that the network was trained on."""
-    del weights  # whatever they are
     return VARIANTS[name].input_size
 
 
@@ -117,9 +115,8 @@ def _stages(name: str) -> list[_Stage]:
         filters = int(wanted + _FILTERS_STEP / 2) // _FILTERS_STEP * _FILTERS_STEP
         if filters < 0.9 * wanted:
             filters += _FILTERS_STEP
-        repeats = stage.repeats
-        if stage not in (_STAGES[0], _STAGES[-1]):
-            repeats = math.ceil(repeats * variant.depth)
+        depth = 1 if stage in (_STAGES[0], _STAGES[-1]) else variant.depth
+        repeats = math.ceil(stage.repeats * depth)
         scaled.append(dataclasses.replace(stage, filters=filters, repeats=repeats))
     return scaled
 
