@@ -37,18 +37,14 @@ _LARGEST = 127  # of int8 weights, which are symmetric around 0
 class _Layer:
     """An operation with weights and bias.
 
-    Attributes:
-        operator: the operation in the file.
-        code: its kind, one of `schema.BuiltinOperator`.
-        rounding: what rounding adds to its weights, in their shape: [out, height, width, in] of a
-            convolution, [1, height, width, out] of a depthwise one, [out, in] of a dense layer.
-        bias: float32 [out].
+    Rounding adds `rounding` to its weights, in their shape: [out, height, width, in] of a
+    convolution, [1, height, width, out] of a depthwise one, [out, in] of a dense layer.
     """
 
     operator: Any
-    code: int
+    code: int  # one of `schema.BuiltinOperator`
     rounding: _Array
-    bias: _Array
+    bias: _Array  # [out]
 
 
 def quantize(
