@@ -53,9 +53,8 @@ def noise(images: int) -> tf.Tensor:
     """Makes JPEGs of random pixels: string [images]."""
     import tensorflow as tf
 
-    pixels = tf.random.stateless_uniform(
-        [images, _SIDE, _SIDE, 3], seed=(0, 0), maxval=256, dtype=tf.int32
-    )
+    shape = [images, _SIDE, _SIDE, 3]
+    pixels = tf.random.stateless_uniform(shape, seed=(0, 0), maxval=256, dtype=tf.int32)
     return tf.map_fn(tf.io.encode_jpeg, tf.cast(pixels, tf.uint8), fn_output_signature=tf.string)
 
 
