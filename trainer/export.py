@@ -45,10 +45,7 @@ class ImageClassifier(tf.Module):
 
     @graph_function(tf.TensorSpec([None], tf.string, name=features.IMAGE_BYTES))
     def predict(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies encoded images.
-
-        Args:
-            image_bytes: string [batch].
+        """Classifies encoded images, string [batch].
 
         Returns:
             `probabilities` float32 [batch, classes]; `label` string [batch], the most probable
@@ -69,10 +66,7 @@ class ImageClassifier(tf.Module):
 
     @graph_function(tf.TensorSpec([None], tf.string, name=features.INPUTS))
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answers TF Serving's Classify API.
-
-        Args:
-            inputs: string [batch], serialized tf.Examples.
+        """Answers TF Serving's Classify API about serialized tf.Examples, string [batch].
 
         Returns:
             `classes` string and `scores` float32, both [batch, classes], in label order.
@@ -86,14 +80,10 @@ class ImageClassifier(tf.Module):
 
     @graph_function(tf.TensorSpec([None], tf.string, name=features.EXAMPLES))
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies transformed examples, for the Evaluator.
+        """Classifies serialized examples as Transform writes them, string [batch].
 
-        Args:
-            examples: string [batch], serialized examples as Transform writes them.
-
-        Returns:
-            `probabilities` float32 [batch, classes]; `uncalibrated`, the same at a temperature
-            of 1.
+        The Evaluator asks for this. Returns `probabilities` float32 [batch, classes], and
+        `uncalibrated`, the same at a temperature of 1.
         """
         logits = self._scorer.examples(examples)
         return {

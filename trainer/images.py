@@ -10,10 +10,7 @@ import tensorflow as tf
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes one encoded image.
-
-    Args:
-        encoded: scalar string; the bytes of a JPEG, PNG, GIF (its first frame) or BMP.
+    """Decodes one image: the bytes of a JPEG, PNG, GIF (its first frame) or BMP, scalar string.
 
     Returns:
         uint8 [height, width, 3], RGB. Grey images are repeated over the channels, an alpha channel
@@ -99,16 +96,10 @@ def load_random_part(encoded: tf.Tensor, size: int, area: float, seed: tf.Tensor
 def load(encoded: tf.Tensor, size: int, crop: float) -> tf.Tensor:
     """Decodes, crops and resizes a batch, one image at a time so that sizes may differ.
 
-    Args:
-        encoded: string [batch]; see `decode`.
-        size: side of the result in pixels.
-        crop: see `crop_and_resize`.
-
-    Returns:
-        float32 [batch, size, size, 3] in [0, 255].
+    From string [batch] to float32 [batch, size, size, 3] in [0, 255]; see `decode` and
+    `crop_and_resize`.
     """
+    result = tf.TensorSpec([size, size, 3], tf.float32)
     return tf.map_fn(
-        lambda one: crop_and_resize(decode(one), size, crop),
-        encoded,
-        fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32),
+        lambda one: crop_and_resize(decode(one), size, crop), encoded, fn_output_signature=result
     )

@@ -48,16 +48,14 @@ def learn(job: Job, files: Files, head: keras.Model | None) -> Trained:
     training = functools.partial(_training_data, job, options, train_table, weights, place)
     _write_contact_sheet(training(0), files.logs)
 
-    def validation(drop_remainder: bool) -> tf.data.Dataset:
-        return image_input.batches(
-            val_table,
-            size=recipe.size,
-            crop=recipe.crop,
-            batch_size=min(options.batch_size, len(val_table)),
-            weights=weights,
-            drop_remainder=drop_remainder,
-        )
-
+    validation = functools.partial(
+        image_input.batches,
+        val_table,
+        size=recipe.size,
+        crop=recipe.crop,
+        batch_size=min(options.batch_size, len(val_table)),
+        weights=weights,
+    )
     # A lost worker takes the others with it, and they begin anew together.
     checkpoint = _checkpoint(job, files) if place.workers == 1 else None
     fit(
@@ -76,7 +74,7 @@ def learn(job: Job, files: Files, head: keras.Model | None) -> Trained:
         served.set_weights(model.get_weights())
         model = served
     score = tf.function(lambda pixels: model(pixels, training=False), autograph=False)
-    logits = [score(pixels).numpy() for pixels, _, _ in validation(drop_remainder=False)]
+    logits = [score(pixels).numpy() for pixels, _, _ in validation()]
     return Trained(model, True, np.concatenate(logits), val_table.labels, checkpoint)
 
 

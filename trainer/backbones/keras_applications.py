@@ -48,20 +48,9 @@ class Preprocessing(keras.layers.Layer):
 def build(name: str, image_size: int, weights: str) -> keras.Model:
     """Builds an application up to the mean of its last feature map over positions.
 
-    Args:
-        name: its name in `keras.applications`.
-        image_size: side of the square input in pixels.
-        weights: "imagenet" (Keras downloads them once), "none" (random: seed Keras first) or the
-            path or URI of a weights file that Keras saved for the application without its top.
-
-    Returns:
-        A trainable model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to
-        float32 [batch, dim].
-
-    Raises:
-        ValueError: the image is too small for the application, weights is none of the above, or
-            the file is of another network.
-        FileNotFoundError: there is no such file, or it cannot be downloaded.
+    It does what `registry.Backbone.build` promises. `weights` is "imagenet" (Keras downloads them
+    once), "none" (random: seed Keras first) or the path or URI of a weights file that Keras saved
+    for the application without its top.
     """
     _check(name, weights)
     images = keras.Input((image_size, image_size, 3), dtype="float32", name="images")

@@ -17,16 +17,10 @@ _KERAS = ".keras"
 def build(name: str, image_size: int, weights: str) -> keras.Model:
     """Loads a model and checks that it turns images into embeddings.
 
-    Args:
-        name: not used, as the path identifies the model.
-        image_size: side of the square input in pixels.
-        weights: path or URI of a `.keras` file, or of the folder of a SavedModel whose signature
-            `serving_default` has one input and one output.
-
-    Returns:
-        A model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to float32
-        [batch, dim]. Feature maps are averaged over positions. The model in the file scales pixels
-        by itself. A SavedModel cannot be trained.
+    It does what `registry.Backbone.build` promises. `weights` is the path or URI of a `.keras`
+    file, or of the folder of a SavedModel whose signature `serving_default` has one input and one
+    output. Feature maps are averaged over positions. The model in the file scales pixels by itself.
+    A SavedModel cannot be trained.
 
     Raises:
         ValueError: the file cannot be loaded, or takes or gives other shapes.

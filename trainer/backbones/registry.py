@@ -48,7 +48,8 @@ class Backbone:
         Raises:
             ValueError: the image size or the weights are not allowed, or the weights file is
                 damaged or made for another network.
-            FileNotFoundError: there is no such weights file, or its package is not installed.
+            FileNotFoundError: there is no such weights file, its package is not installed, or it
+                cannot be downloaded.
         """
         return self.family.build(self.name, image_size, weights)
 
