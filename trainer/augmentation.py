@@ -60,25 +60,19 @@ def build(options: Augmentation, seed: int) -> Augment:
 
 
 def _layers(options: Augmentation, seed: int) -> list[keras.Layer]:
-    wanted: list[tuple[type[keras.Layer], tuple[Any, ...]]] = []
-    # A layer for each axis, as Keras tosses a single coin for both.
-    wanted += [
-        (keras.layers.RandomFlip, (axis,))
-        for axis in ("horizontal", "vertical")
-        if options.flip in (axis, "both")
-    ]
-    if options.rotation:
+    layers, fill, shift = keras.layers, options.fill, options.translation
+    kinds: list[tuple[Any, type[keras.Layer], tuple[Any, ...]]] = [
+        # A layer for each axis, as Keras tosses a single coin for both.
+        (options.flip in ("horizontal", "both"), layers.RandomFlip, ("horizontal",)),
+        (options.flip in ("vertical", "both"), layers.RandomFlip, ("vertical",)),
         # The config counts degrees, Keras whole turns.
-        wanted.append((keras.layers.RandomRotation, (options.rotation / 360, options.fill)))
-    if options.zoom:
-        wanted.append((keras.layers.RandomZoom, (options.zoom, None, options.fill)))
-    if options.translation:
-        share = options.translation
-        wanted.append((keras.layers.RandomTranslation, (share, share, options.fill)))
-    if options.brightness:
-        wanted.append((keras.layers.RandomBrightness, (options.brightness, (0, 255))))
-    if options.contrast:
-        wanted.append((keras.layers.RandomContrast, (options.contrast,)))
+        (options.rotation, layers.RandomRotation, (options.rotation / 360, fill)),
+        (options.zoom, layers.RandomZoom, (options.zoom, None, fill)),
+        (shift, layers.RandomTranslation, (shift, shift, fill)),
+        (options.brightness, layers.RandomBrightness, (options.brightness, (0, 255))),
+        (options.contrast, layers.RandomContrast, (options.contrast,)),
+    ]
+    wanted = [(kind, arguments) for chosen, kind, arguments in kinds if chosen]
     # Layers of one seed would draw the same numbers and so tie each angle to a zoom. Pixels stay
     # float32 at any precision of training.
     return [

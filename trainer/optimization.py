@@ -53,9 +53,7 @@ def loss(options: Trainer) -> keras.losses.Loss:
 
 
 def class_weights(
-    wanted: str | Mapping[str, float] | None,
-    labels: Sequence[str],
-    examples: npt.NDArray[np.int64],
+    wanted: str | Mapping[str, float] | None, labels: Sequence[str], examples: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
     """Returns how much an example of each class counts.
 

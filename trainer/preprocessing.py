@@ -108,12 +108,8 @@ def embedder(
     bounds the memory. Two chunks are under way at any moment, so that the decoding of one, which
     runs on a single core, overlaps with the convolutions of the other.
 
-    Args:
-        model: float32 [batch, size, size, 3] in [0, 255] to float32 [batch, dimension].
-        dimension: length of an embedding.
-        size: side in pixels that the model takes.
-        crop: see `images.crop_and_resize`.
-        chunk: how many images go through the model together.
+    The model leads from float32 [batch, size, size, 3] in [0, 255] to float32 [batch, dimension].
+    `images.crop_and_resize` explains the crop.
 
     Returns:
         A function from string [batch] to float32 [batch, dimension].

@@ -7,6 +7,7 @@ left out, as a histogram of each image would cost more than all other operations
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -52,12 +53,9 @@ def apply(images: tf.Tensor, layers: int, magnitude: float, seed: tf.Tensor) -> 
 
 
 def _chosen(image: tf.Tensor, index: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    def branch(operation: _Operation) -> Callable[[], tf.Tensor]:
-        return lambda: tf.ensure_shape(
-            tf.clip_by_value(operation(image, strength), 0.0, 255.0), image.shape
-        )
-
-    return tf.switch_case(index, [branch(operation) for operation in _OPERATIONS])
+    results = [functools.partial(operation, image, strength) for operation in _OPERATIONS]
+    changed = tf.clip_by_value(tf.switch_case(index, results), 0.0, 255.0)
+    return tf.ensure_shape(changed, image.shape)
 
 
 def _affine(image: tf.Tensor, x: list[tf.Tensor], y: list[tf.Tensor]) -> tf.Tensor:

@@ -80,13 +80,8 @@ class EmbeddingScorer(tf.Module):
         the fingerprint of its maker. Such a batch is embedded from its image bytes. This happens
         when a production model is compared with a candidate on a new backbone.
         """
-        parsed = tf.io.parse_example(
-            examples,
-            {
-                IMAGE: tf.io.FixedLenFeature([], tf.string),
-                self._embedding: tf.io.RaggedFeature(tf.float32),
-            },
-        )
+        image, embedding = tf.io.FixedLenFeature([], tf.string), tf.io.RaggedFeature(tf.float32)
+        parsed = tf.io.parse_example(examples, {IMAGE: image, self._embedding: embedding})
         rows = parsed[self._embedding]
         embedding = tf.cond(
             tf.reduce_all(rows.row_lengths() == self._dimension),

@@ -65,9 +65,7 @@ def _check_location(value: str) -> str:
 
 
 Location = Annotated[
-    str,
-    AfterValidator(_check_location),
-    Field(json_schema_extra={"allowed": _LOCATIONS}),
+    str, AfterValidator(_check_location), Field(json_schema_extra={"allowed": _LOCATIONS})
 ]
 # YAML knows lists only; the models hold tuples so that a config cannot change.
 Texts = Annotated[tuple[str, ...], Field(strict=False)]

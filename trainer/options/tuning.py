@@ -19,8 +19,7 @@ class Range(Section):
 
     @model_validator(mode="after")
     def _in_order(self) -> "Range":
-        lowest_log = self.min <= 0 and self.scale == "log"
-        if self.min >= self.max or lowest_log:
+        if self.min >= self.max or (self.min <= 0 and self.scale == "log"):
             raise ValueError(
                 f"found min {self.min:g} and max {self.max:g}; allowed: a min below max, and above"
                 " 0 on a log scale"
