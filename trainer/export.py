@@ -19,11 +19,8 @@ class ImageClassifier(tf.Module):
     def __init__(self, scorer: Scorer, temperature: float, labels_file: str, classes: int) -> None:
         """Puts the parts together.
 
-        Args:
-            scorer: turns images and examples into logits.
-            temperature: divides logits; see `calibration.temperature`.
-            labels_file: class names, one a line; the file travels inside the SavedModel.
-            classes: number of classes.
+        The temperature divides logits; see `calibration.temperature`. The labels file has the name
+        of one class a line, and travels inside the SavedModel.
         """
         super().__init__()
         self._scorer = scorer

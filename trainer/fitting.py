@@ -90,17 +90,14 @@ def fit(
     each row counts. `validation` holds the same of the validation split, and ends by itself. The
     model gives logits, and ends with the weights of its best epoch.
 
-    `task` names what is trained, in messages. TensorBoard's event files go to the folder `logs`.
-    An interrupted training resumes from the folder `checkpoint`, which stays until
-    `resuming.forget`; without one, it begins anew in any case.
+    `task` names what is trained, in messages. TensorBoard's event files go to the folder `logs`. An
+    interrupted training resumes from the folder `checkpoint`, which stays until `resuming.forget`.
 
     Raises:
         TrainingFailedError: the loss is no longer a number, or memory is exhausted.
         ValueError: the state in `checkpoint` is of another model.
     """
-    stopping = EarlyStopping(
-        monitor="val_loss", mode="min", patience=options.patience, restore_best_weights=True
-    )
+    stopping = EarlyStopping(mode="min", patience=options.patience, restore_best_weights=True)
     callbacks: list[keras.callbacks.Callback] = [stopping]
     first_epoch = 0
     with model.distribute_strategy.scope():
@@ -117,13 +114,13 @@ def fit(
     try:
         batches = data(first_epoch)
         # Keras asks a PyDataset for its length and tells it when an epoch ends.
-        counts = isinstance(batches, keras.utils.PyDataset)
+        steps = None if isinstance(batches, keras.utils.PyDataset) else steps_per_epoch
         model.fit(
             batches,
             validation_data=validation,
             epochs=options.epochs,
             initial_epoch=first_epoch,
-            steps_per_epoch=None if counts else steps_per_epoch,
+            steps_per_epoch=steps,
             shuffle=False,  # the data is shuffled by the seed
             callbacks=callbacks,
             verbose=2,

@@ -37,11 +37,9 @@ class ImageTable:
     """
 
     def __init__(self, patterns: Sequence[str], directory: Path) -> None:
-        """Copies images out of transformed examples.
+        """Copies images out of transformed examples; `input.parsed` explains the patterns.
 
-        Args:
-            patterns: globs of gzipped TFRecord files that Transform wrote.
-            directory: an existing folder for the table's file, which the table never deletes.
+        The table's file stays in the directory.
 
         Raises:
             ValueError: there is no example.

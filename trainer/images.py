@@ -36,15 +36,11 @@ def crop_and_resize(image: tf.Tensor, size: int, crop: float) -> tf.Tensor:
         float32 [size, size, 3] in [0, 255]; bicubic overshoot is clipped.
     """
     shape = tf.shape(image)
-    return _resize(tf.image.crop_to_bounding_box(image, *_central(shape, crop)), size)
-
-
-def _central(shape: tf.Tensor, crop: float) -> tuple[tf.Tensor, ...]:
-    """Returns top, left, height and width of the central square of an image of that shape."""
     height, width = shape[0], shape[1]
     shorter = tf.cast(tf.minimum(height, width), tf.float32)
     side = tf.maximum(tf.cast(tf.round(shorter * crop), tf.int32), 1)
-    return (height - side) // 2, (width - side) // 2, side, side
+    top, left = (height - side) // 2, (width - side) // 2
+    return _resize(tf.image.crop_to_bounding_box(image, top, left, side, side), size)
 
 
 def _resize(image: tf.Tensor, size: int) -> tf.Tensor:

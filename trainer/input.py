@@ -35,12 +35,9 @@ class EmbeddingTable:
     """
 
     def __init__(self, patterns: Sequence[str], embedding: str, directory: Path) -> None:
-        """Copies embeddings out of transformed examples.
+        """Copies embeddings out of transformed examples, from the feature of that name.
 
-        Args:
-            patterns: globs of gzipped TFRecord files that Transform wrote.
-            embedding: name of the feature that holds them.
-            directory: an existing folder for the temporary file.
+        `parsed` explains the patterns. The temporary file lies in the directory.
 
         Raises:
             ValueError: there is no example, or one lacks its embedding.
@@ -121,13 +118,10 @@ class Batches(keras.utils.PyDataset):
         seed: int | None,
         weights: npt.NDArray[np.float32],
     ) -> None:
-        """Prepares the first epoch.
+        """Prepares the first epoch, whose last batch may be smaller.
 
-        Args:
-            table: where rows come from.
-            batch_size: rows in a batch; the last may be smaller.
-            seed: of the order, which changes every epoch; None keeps the table's order.
-            weights: float32 [classes], how much a row of each class counts.
+        The order follows from the seed and changes every epoch; without a seed it is the table's.
+        `weights` says how much a row of each class counts, float32 [classes].
         """
         super().__init__()
         self._table = table

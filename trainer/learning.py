@@ -66,12 +66,8 @@ def fit_head(
 ) -> keras.Sequential:
     """Trains a head until it stops getting better on `val`, and returns it as it was best there.
 
-    Args:
-        train: what to learn from.
-        val: what early stopping watches.
-        weights: float32 [classes], how much a row of each class counts.
-        job: the head and how to train it.
-        logs: where TensorBoard's event files go; None for nowhere.
+    `weights` says how much a row of each class counts, float32 [classes]. TensorBoard's event files
+    go to the folder `logs`, or nowhere.
     """
     options = job.trainer
     rows = np.random.default_rng(options.seed).permutation(len(train))

@@ -50,20 +50,14 @@ class _Layer:
 def quantize(
     converter: tf.lite.TFLiteConverter, sample: Sequence[_Array], float_share: float
 ) -> bytes:
-    """Converts a network to int8; pixels and probabilities stay float32.
+    """Converts a network to int8, the content of a file; pixels and probabilities stay float32.
 
-    The first operations may stay float32 too. On smooth images, such as enlarged small ones, they
-    detect differences of about one step of a pixel, which rounding would hide. See "Selective
-    quantization" in TensorFlow Lite's guide to its quantization debugger.
+    The first operations, which together hold at most `float_share` of the weights, stay float32
+    too. On smooth images, such as enlarged small ones, they detect differences of about one step of
+    a pixel, which rounding would hide. See "Selective quantization" in TensorFlow Lite's guide to
+    its quantization debugger.
 
-    Args:
-        converter: holds a network of one input and one output.
-        sample: float32 [1, size, size, 3] each, from which the range of each activation is learnt.
-        float_share: the first operations that together hold at most this share of the weights
-            stay float32.
-
-    Returns:
-        The file's content.
+    The range of each activation is learnt from the sample, float32 [1, size, size, 3] each.
     """
 
     def inputs() -> Iterator[list[_Array]]:
