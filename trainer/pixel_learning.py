@@ -30,7 +30,7 @@ _SHEET_IMAGES = 64
 
 
 def learn(job: Job, files: Files, head: keras.Model | None) -> Trained:
-    """Trains a network from pixels: the backbone under the trained head, or a CNN without one.
+    """Trains a network from pixels: the backbone under the trained head, or without one a CNN.
 
     Raises:
         ValueError: a worker would get less than one batch.

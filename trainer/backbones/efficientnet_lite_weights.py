@@ -125,8 +125,10 @@ def _tensor_names(blocks: Sequence[str]) -> dict[str, str]:
     inside = {f"{part}_conv": f"_{part}_conv" for part in ("expand", "depthwise", "project")}
     inside |= {"expand_norm": "_bn0", "depthwise_norm": "_bn1", "project_norm": "_bn2"}
     return {
-        **{"stem_conv": "_conv_stem", "stem_norm": "_bn0"},
-        **{"top_conv": "_conv_head", "top_norm": "_bn1"},
+        "stem_conv": "_conv_stem",
+        "stem_norm": "_bn0",
+        "top_conv": "_conv_head",
+        "top_norm": "_bn1",
         **{
             f"{prefix}_{layer}": f"_blocks.{index}.{tensor}"
             for index, prefix in enumerate(blocks)
