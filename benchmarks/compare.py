@@ -41,10 +41,7 @@ _NOTES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the comparison.
-
-    Args:
-        arguments: the command line without the program's name; the process's own by default.
+    """Runs the comparison with the given command line, or the process's own.
 
     Returns:
         0 done, whatever the goals say; 1 a side failed; 2 bad input; 130 interrupted.
@@ -58,20 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.output.mkdir(parents=True, exist_ok=True)
         with _work(options.output.resolve(), options.keep, console) as work:
             sides = _measure(source, options.images, options.size, work, console)
-    except configs.ConfigError as error:
+    except (configs.ConfigError, launch.LaunchError) as error:
         print(f"benchmarks.compare: {error}", file=sys.stderr)
-        return 2
-    except launch.LaunchError as error:
-        print(f"benchmarks.compare: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, configs.ConfigError) else 1
     except KeyboardInterrupt:
         print("\ninterrupted; nothing was written", file=sys.stderr)
         return 130
     goals = judge(*sides)
-    shown = (tables.components_table(sides), tables.totals_table(sides), tables.goals_table(goals))
-    for table in shown:
-        console.print(table, "")
-    notes = [*_NOTES, *_trial(sides[0].images, options.size)]
+    console.print(tables.components_table(sides), "")
+    console.print(tables.totals_table(sides), "")
+    console.print(tables.goals_table(goals), "")
+    notes = list(_NOTES)
+    if (sides[0].images, options.size) != (_GOAL_IMAGES, _GOAL_SIZE):
+        notes.append(
+            f"The goals are set for {_GOAL_IMAGES} images at {_GOAL_SIZE}; this was a trial."
+        )
     for note in notes:
         console.print(note, highlight=False, soft_wrap=True)
     path = options.output / f"compare-{datetime.datetime.now():%Y%m%d-%H%M%S}.json"
@@ -98,15 +96,13 @@ def _measure(
 
     # Whoever ran first would pay for reading TFX from a cold disk.
     _phase(console, work, "warm-up", ("-c", "import benchmarks.plain_tfx.pipeline"))
+    sides = commands(source.backbone, work, len(labels), size)
+    artifacts = (work / "plain" / "artifacts", work / "ours" / "artifacts", None)
     plain, ours, loop = (
-        _phase(console, work, name, ("-m", *command))
-        for name, command in commands(source.backbone, work, len(labels), size).items()
+        _side(name, count, _phase(console, work, name, ("-m", *command)), folder)
+        for (name, command), folder in zip(sides.items(), artifacts, strict=True)
     )
-    return (
-        _side("plain TFX", count, plain, work / "plain" / "artifacts"),
-        _side("ours", count, ours, work / "ours" / "artifacts"),
-        _side("bare loop", count, loop, None),
-    )
+    return plain, ours, loop
 
 
 def commands(
@@ -114,11 +110,8 @@ def commands(
 ) -> dict[str, tuple[str, ...]]:
     """Returns the module and the arguments of each side.
 
-    Args:
-        backbone: the one that the bare loop runs; ours runs the default, too.
-        work: folder that holds `config.yaml` and `data`, and gets the output.
-        classes: how many there are.
-        size: side in pixels to which images are scaled.
+    The folder `work` holds `config.yaml` and `data`, and gets the output. The backbone is for the
+    bare loop; ours runs the default.
     """
     inputs = ("--span", str(work / "data" / "span-0"), "--size", str(size))
     output = ("--classes", str(classes), "--output", str(work / "plain"))
@@ -131,13 +124,7 @@ def commands(
 
 
 def ours_config(work: Path, labels: Sequence[str], size: int) -> dict[str, Any]:
-    """Returns our pipeline's config: defaults, but any accuracy is pushed.
-
-    Args:
-        work: folder that holds `data` and gets the output.
-        labels: class names.
-        size: side in pixels to which images are scaled.
-    """
+    """Returns our pipeline's config: defaults, but any accuracy is pushed."""
     return {
         "name": "ours",
         "data": {"root": str(work / "data"), "labels": list(labels)},
@@ -164,29 +151,16 @@ def _phase(console: Console, work: Path, name: str, arguments: Sequence[str]) ->
 
 
 def _side(name: str, images: int, measured: launch.Measured, artifacts: Path | None) -> Side:
-    components = {
-        component["id"]: component["seconds"] for component in measured.answer["components"]
-    }
-    written = _size(artifacts) if artifacts else 0
+    files = artifacts.rglob("*") if artifacts else ()
     return Side(
         name=name,
         images=images,
         seconds=measured.seconds,
         cpu_seconds=measured.cpu_seconds,
         peak_bytes=measured.peak_bytes,
-        written_bytes=written,
-        components=components,
+        written_bytes=sum(path.stat().st_size for path in files if path.is_file()),
+        components={one["id"]: one["seconds"] for one in measured.answer["components"]},
     )
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _trial(images: int, size: int) -> list[str]:
-    if (images, size) == (_GOAL_IMAGES, _GOAL_SIZE):
-        return []
-    return [f"The goals are set for {_GOAL_IMAGES} images at {_GOAL_SIZE}; this was a trial."]
 
 
 @contextlib.contextmanager
@@ -204,20 +178,14 @@ def _work(output: Path, keep: bool, console: Console) -> Iterator[Path]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
-    parser.add_argument(
-        "--data", default="data/cifar10", help="data root that `retrain ingest` wrote"
-    )
-    parser.add_argument(
-        "--images", type=_positive, help="take only so many, spread evenly (default: all)"
-    )
-    parser.add_argument("--size", type=_positive, default=224, help="side in pixels (default: 224)")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("benchmarks/results"),
-        help="for results and, while it runs, gigabytes of work (default: benchmarks/results)",
-    )
-    parser.add_argument("--keep", action="store_true", help="keep the work folder")
+    option = parser.add_argument
+    option("--data", default="data/cifar10", help="data root that `retrain ingest` wrote")
+    option("--images", type=_positive, help="take only so many, spread evenly (default: all)")
+    option("--size", type=_positive, default=224, help="side in pixels (default: 224)")
+    folder = Path("benchmarks/results")
+    text = f"for results and, while it runs, gigabytes of work (default: {folder})"
+    option("--output", type=Path, default=folder, help=text)
+    option("--keep", action="store_true", help="keep the work folder")
     return parser
 
 

@@ -46,16 +46,21 @@ def main() -> None:
             if repetition:  # the first is the warm-up
                 seconds[key].append(time.perf_counter() - started)
     rates = {key: options.images / statistics.median(values) for key, values in seconds.items()}
-    Console().print(rates_table(rates))
+    table = Table(box=None, pad_edge=False)
+    for name in ("chunk", "Keras, images/s", "frozen, images/s", "frozen / Keras"):
+        table.add_column(name, justify="right")
+    for chunk in _CHUNKS:
+        keras, frozen = rates["keras", chunk], rates["frozen", chunk]
+        table.add_row(str(chunk), f"{keras:.1f}", f"{frozen:.1f}", f"{frozen / keras:.2f}")
+    Console().print(table)
 
 
 def noise(images: int) -> tf.Tensor:
     """Makes JPEGs of random pixels: string [images]."""
     import tensorflow as tf
 
-    pixels = tf.random.stateless_uniform(
-        [images, _SIDE, _SIDE, 3], seed=(0, 0), maxval=256, dtype=tf.int32
-    )
+    shape = [images, _SIDE, _SIDE, 3]
+    pixels = tf.random.stateless_uniform(shape, seed=(0, 0), maxval=256, dtype=tf.int32)
     return tf.map_fn(tf.io.encode_jpeg, tf.cast(pixels, tf.uint8), fn_output_signature=tf.string)
 
 
@@ -75,17 +80,6 @@ def variants(size: int) -> dict[tuple[str, int], Callable[[tf.Tensor], tf.Tensor
             specification = tf.TensorSpec([None], tf.string)
             functions[kind, chunk] = tf.function(embedder).get_concrete_function(specification)
     return functions
-
-
-def rates_table(rates: dict[tuple[str, int], float]) -> Table:
-    """Lays out the median images per second, and what freezing gains."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("chunk", "Keras, images/s", "frozen, images/s", "frozen / Keras"):
-        table.add_column(name, justify="right")
-    for chunk in _CHUNKS:
-        keras, frozen = rates["keras", chunk], rates["frozen", chunk]
-        table.add_row(str(chunk), f"{keras:.1f}", f"{frozen:.1f}", f"{frozen / keras:.2f}")
-    return table
 
 
 if __name__ == "__main__":

@@ -10,25 +10,15 @@ GB = 1e9
 
 @dataclass(frozen=True)
 class Side:
-    """One side of the comparison.
-
-    Attributes:
-        name: what it is.
-        images: how many images it took.
-        seconds: from the start of its process to its end.
-        cpu_seconds: CPU time of it and its children, all cores together.
-        peak_bytes: peak resident memory.
-        written_bytes: size of its artifacts; 0 if it writes none.
-        components: seconds of each component, in the order of its graph.
-    """
+    """One side of the comparison; `launch.Measured` explains what it shares with it."""
 
     name: str
-    images: int
+    images: int  # how many it took
     seconds: float
     cpu_seconds: float
     peak_bytes: int
-    written_bytes: int
-    components: Mapping[str, float]
+    written_bytes: int  # size of its artifacts; 0 if it writes none
+    components: Mapping[str, float]  # seconds of each, in the order of its graph
 
     @property
     def rest(self) -> float:
@@ -43,21 +33,13 @@ class Side:
 
 @dataclass(frozen=True)
 class Goal:
-    """A number and what it should be.
-
-    Attributes:
-        name: what the number is.
-        measured: the number.
-        bound: what it is held against.
-        at_least: whether it should be at least the bound; at most, otherwise.
-        unit: of both numbers.
-    """
+    """A number and what it should be."""
 
     name: str
     measured: float
     bound: float
-    at_least: bool
-    unit: str
+    at_least: bool  # whether it should be at least the bound; at most, otherwise
+    unit: str  # of both numbers
 
     @property
     def missed_by(self) -> float:
@@ -75,18 +57,12 @@ class Goal:
 
 def judge(plain: Side, ours: Side, loop: Side) -> tuple[Goal, ...]:
     """Compares our pipeline with the plain one and the bare loop, goal by goal."""
-    floor = loop.components["loop"]
+    faster, fewer = plain.seconds / ours.seconds, plain.written_bytes / ours.written_bytes
+    transform, floor = ours.components["transform"], loop.components["loop"]
+    against = "our Transform, against 1.1 x the loop + 15 s"
     return (
-        Goal("end to end, plain / ours", plain.seconds / ours.seconds, 4, True, "x"),
-        Goal(
-            "bytes written, plain / ours", plain.written_bytes / ours.written_bytes, 30, True, "x"
-        ),
+        Goal("end to end, plain / ours", faster, 4, True, "x"),
+        Goal("bytes written, plain / ours", fewer, 30, True, "x"),
         Goal("peak memory of ours", ours.peak_bytes / GB, 3, False, "GB"),
-        Goal(
-            "our Transform, against 1.1 x the loop + 15 s",
-            ours.components["transform"],
-            1.1 * floor + 15,
-            False,
-            "s",
-        ),
+        Goal(against, transform, 1.1 * floor + 15, False, "s"),
     )

@@ -23,31 +23,21 @@ class LaunchError(RuntimeError):
 
 @dataclass(frozen=True)
 class Measured:
-    """One process, start-up of Python included.
+    """One process, start-up of Python included."""
 
-    Attributes:
-        seconds: from its start to its end.
-        cpu_seconds: CPU time of it and its children, all cores together.
-        peak_bytes: peak resident memory of the largest among it and its children.
-        answer: the JSON object in the last line it printed.
-    """
-
-    seconds: float
-    cpu_seconds: float
-    peak_bytes: int
-    answer: dict[str, Any]
+    seconds: float  # from its start to its end
+    cpu_seconds: float  # of it and its children, all cores together
+    peak_bytes: int  # peak resident memory of the largest among it and its children
+    answer: dict[str, Any]  # the JSON object in the last line it printed
 
 
 def python(
     arguments: Sequence[str], environment: Mapping[str, str], where: Path, log: Path
 ) -> Measured:
-    """Runs this Python with the arguments and waits for it.
+    """Runs this Python with the arguments in the folder `where` and waits for it.
 
-    Args:
-        arguments: what follows `python`.
-        environment: added to this process's own.
-        where: the current directory of the command.
-        log: file for standard error; standard output goes beside it. Its folder is made.
+    The environment is added to this process's own. Standard error goes to the log, whose folder is
+    made; standard output goes beside it.
 
     Raises:
         LaunchError: its exit code is not 0.

@@ -59,9 +59,8 @@ def make(folder: Path) -> dict[str, Any]:
     from components.report.options import Card
 
     loaded = time.perf_counter()
-    sources = gathering.Sources(
-        transformed=str(folder / "transformed"), evaluation=str(folder / "evaluation"), production=1
-    )
+    transformed, evaluation = str(folder / "transformed"), str(folder / "evaluation")
+    sources = gathering.Sources(transformed=transformed, evaluation=evaluation, production=1)
     labels = [f"class {number}" for number in range(_CLASSES)]
     page = gathering.gather(sources, name="large", run="1", labels=labels, card=Card())
     text = rendering.render(page)
@@ -92,12 +91,11 @@ def write(folder: Path) -> None:
     def example(number: int) -> tuple[bytes, bytes, int]:
         place, label = number % _DIFFERENT, number % _CLASSES
         image = pictures[place] + number.to_bytes(4, "big")  # decoders ignore what follows a JPEG
-        features = {
-            IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
-            LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-            _EMBEDDING: tf.train.Feature(float_list=tf.train.FloatList(value=vectors[place])),
-        }
-        whole = tf.train.Example(features=tf.train.Features(feature=features))
+        whole = tf.train.Example()
+        features = whole.features.feature
+        features[IMAGE].bytes_list.value.append(image)
+        features[LABEL].int64_list.value.append(label)
+        features[_EMBEDDING].float_list.value.extend(vectors[place])
         return whole.SerializeToString(), image, label
 
     rows = []
@@ -113,9 +111,8 @@ def write(folder: Path) -> None:
                 if split == "test":
                     ours, theirs = random.dirichlet(np.ones(_CLASSES) * 0.1, 2).astype(np.float32)
                     matrix[label, ours.argmax()] += 1
-                    rows.append(
-                        predictions.row(digest(image, np.int64(label)), label, ours, theirs)
-                    )
+                    fingerprint = digest(image, np.int64(label))
+                    rows.append(predictions.row(fingerprint, label, ours, theirs))
     _write_evaluation(folder / "evaluation", rows, matrix)
 
 
@@ -132,15 +129,13 @@ def _write_evaluation(
     table = pyarrow.Table.from_pylist(rows, predictions.SCHEMA)
     pyarrow.parquet.write_table(table, folder / predictions.FILE_NAME)
     metrics = {"example_count": float(_TEST), "accuracy": np.trace(matrix) / _TEST}
+    scores = (_TEST // _CLASSES, 0.1, 0.1, 0.1, 0.5)
     card = scorecard.Scorecard(
         blessed=True,
         failed=(),
         metrics=metrics,
         production=metrics,
-        classes=tuple(
-            scorecard.ClassScore(f"class {number}", _TEST // _CLASSES, 0.1, 0.1, 0.1, 0.5)
-            for number in range(_CLASSES)
-        ),
+        classes=tuple(scorecard.ClassScore(f"class {n}", *scores) for n in range(_CLASSES)),
         slices={},
         confusion=tuple(tuple(row) for row in matrix.tolist()),
     )

@@ -11,11 +11,9 @@ from typing import BinaryIO, cast
 
 
 def shares(counts: Mapping[str, int], wanted: int) -> dict[str, int]:
-    """Says how many records of each split to take, in proportion.
+    """Says how many of each split's records to take, in proportion, for so many in all.
 
-    Args:
-        counts: how many each split has.
-        wanted: how many to take in all. A split whose share is 0 gives 1 in addition.
+    A split whose share is 0 gives 1 in addition.
     """
     total = sum(counts.values())
     wanted = min(wanted, total)
@@ -34,21 +32,13 @@ def is_taken(index: int, count: int, taken: int) -> bool:
 
 
 def copy(span: Path, target: Path, wanted: int | None) -> dict[str, int]:
-    """Copies records into a new span of one file for each split.
-
-    Args:
-        span: folder of split folders.
-        target: the new span's folder.
-        wanted: how many images to take in all; None for all there are.
+    """Copies so many records, or all, into a new span of one file for each split.
 
     Returns:
         How many records each split has.
     """
-    files = {
-        folder.name: sorted(folder.glob("*.tfrecord*"))
-        for folder in sorted(span.iterdir())
-        if folder.is_dir()
-    }
+    folders = sorted(folder for folder in span.iterdir() if folder.is_dir())
+    files = {folder.name: sorted(folder.glob("*.tfrecord*")) for folder in folders}
     counts = {split: sum(1 for _ in _records(paths)) for split, paths in files.items()}
     taken = shares(counts, wanted or sum(counts.values()))
     for split, paths in files.items():

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import base64
 import concurrent.futures
+import functools
 import http.client
 import json
+import operator
 import os
 import shutil
 import statistics
@@ -93,10 +95,8 @@ def _measure(options: argparse.Namespace, served: Path, ready: Mapping[str, Any]
             if number == options.rounds // 2:
                 threading.Timer(options.seconds / 4, _arrive, [served]).start()
             for name, call in loads.items():
-                jobs = [
-                    clients.submit(_calls, call, options.seconds) for _ in range(options.clients)
-                ]
-                count = sum(job.result() for job in jobs)
+                work = functools.partial(_calls, call)
+                count = sum(clients.map(work, [options.seconds] * options.clients))
                 rates[name].append(count * sent / options.seconds)
             for _ in range(_SINGLES):
                 for name, call in singles.items():
@@ -104,14 +104,13 @@ def _measure(options: argparse.Namespace, served: Path, ready: Mapping[str, Any]
                     call()
                     times[name].append((time.perf_counter() - started) * 1000)
     p50 = {name: statistics.median(found) for name, found in times.items()}
+    bare_rates = rates["bare"]
     return {
         "clients": options.clients,
         "images_a_request": sent,
         "images_a_second": {name: statistics.median(found) for name, found in rates.items()},
         "served_to_bare": {
-            name: statistics.median(
-                served / bare for served, bare in zip(rates[name], rates["bare"], strict=True)
-            )
+            name: statistics.median(map(operator.truediv, rates[name], bare_rates))
             for name in loads
         },
         "p50_ms": p50,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
@@ -28,15 +28,11 @@ def components_table(sides: Sequence[Side]) -> Table:
 def totals_table(sides: Sequence[Side]) -> Table:
     """Lays out the time, memory and bytes that each side took in all."""
     table = _table("In all", "", [side.name for side in sides])
-    rows: dict[str, Callable[[Side], str]] = {
-        "seconds, end to end": lambda side: f"{side.seconds:.1f}",
-        "seconds of CPU": lambda side: f"{side.cpu_seconds:.1f}",
-        "images/s, end to end": lambda side: f"{side.images_per_second:.1f}",
-        "MB written": lambda side: f"{side.written_bytes / 1e6:.1f}",
-        "peak memory, GB": lambda side: f"{side.peak_bytes / GB:.2f}",
-    }
-    for name, cell in rows.items():
-        table.add_row(name, *(cell(side) for side in sides))
+    table.add_row("seconds, end to end", *(f"{side.seconds:.1f}" for side in sides))
+    table.add_row("seconds of CPU", *(f"{side.cpu_seconds:.1f}" for side in sides))
+    table.add_row("images/s, end to end", *(f"{side.images_per_second:.1f}" for side in sides))
+    table.add_row("MB written", *(f"{side.written_bytes / 1e6:.1f}" for side in sides))
+    table.add_row("peak memory, GB", *(f"{side.peak_bytes / GB:.2f}" for side in sides))
     return table
 
 
@@ -45,13 +41,9 @@ def goals_table(goals: Sequence[Goal]) -> Table:
     table = _table("Goals", "", ["measured", "goal"])
     table.add_column("verdict")
     for goal in goals:
-        relation = "at least" if goal.at_least else "at most"
-        table.add_row(
-            goal.name,
-            f"{goal.measured:.2f} {goal.unit}",
-            f"{relation} {goal.bound:.2f} {goal.unit}",
-            goal.verdict,
-        )
+        measured = f"{goal.measured:.2f} {goal.unit}"
+        bound = f"{'at least' if goal.at_least else 'at most'} {goal.bound:.2f} {goal.unit}"
+        table.add_row(goal.name, measured, bound, goal.verdict)
     return table
 
 
@@ -71,17 +63,11 @@ def as_dict(
         "image_size": size,
         "cores": os.cpu_count(),
         "load_average": os.getloadavg(),
-        "sides": [
-            {
-                **dataclasses.asdict(side),
-                "rest": side.rest,
-                "images_per_second": side.images_per_second,
-            }
-            for side in sides
-        ],
-        "goals": [
-            {**dataclasses.asdict(goal), "missed_by": goal.missed_by, "verdict": goal.verdict}
-            for goal in goals
-        ],
+        "sides": [_values(side, "rest", "images_per_second") for side in sides],
+        "goals": [_values(goal, "missed_by", "verdict") for goal in goals],
         "notes": list(notes),
     }
+
+
+def _values(measured: Side | Goal, *derived: str) -> dict[str, Any]:
+    return {**dataclasses.asdict(measured), **{key: getattr(measured, key) for key in derived}}

@@ -5,6 +5,7 @@ Evaluation and serving see images as they are.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,11 @@ import tensorflow as tf
 from trainer import rand_augment
 from trainer.options.augmentation import Augmentation
 
+# From images, soft labels and a seed to changed images and soft labels.
+Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
-def build(
-    options: Augmentation, seed: int
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+
+def build(options: Augmentation, seed: int) -> Augment:
     """Builds the function that augments a batch in a tf.data pipeline.
 
     Args:
@@ -42,43 +44,35 @@ def build(
                 images, options.rand_augment_layers, options.rand_augment_magnitude, batch_seed
             )
         images = tf.clip_by_value(tf.ensure_shape(images, shape), 0.0, 255.0)
-        if options.mixup and options.cutmix:
+        mixes = [
+            functools.partial(mix, images, soft_labels, alpha, batch_seed)
+            for mix, alpha in ((mixup, options.mixup), (cutmix, options.cutmix))
+            if alpha
+        ]
+        if len(mixes) == 1:
+            return mixes[0]()
+        if mixes:
             chance = tf.random.stateless_uniform([], batch_seed + 5)
-            mixed, mixed_labels = tf.cond(
-                chance < 0.5,
-                lambda: mixup(images, soft_labels, options.mixup, batch_seed),
-                lambda: cutmix(images, soft_labels, options.cutmix, batch_seed),
-            )
-            return mixed, mixed_labels
-        if options.mixup:
-            return mixup(images, soft_labels, options.mixup, batch_seed)
-        if options.cutmix:
-            return cutmix(images, soft_labels, options.cutmix, batch_seed)
+            images, soft_labels = tf.cond(chance < 0.5, *mixes)
         return images, soft_labels
 
     return augment
 
 
 def _layers(options: Augmentation, seed: int) -> list[keras.Layer]:
-    wanted: list[tuple[type[keras.Layer], tuple[Any, ...]]] = []
-    # A layer for each axis, as Keras tosses a single coin for both.
-    wanted += [
-        (keras.layers.RandomFlip, (axis,))
-        for axis in ("horizontal", "vertical")
-        if options.flip in (axis, "both")
-    ]
-    if options.rotation:
+    layers, fill, shift = keras.layers, options.fill, options.translation
+    kinds: list[tuple[Any, type[keras.Layer], tuple[Any, ...]]] = [
+        # A layer for each axis, as Keras tosses a single coin for both.
+        (options.flip in ("horizontal", "both"), layers.RandomFlip, ("horizontal",)),
+        (options.flip in ("vertical", "both"), layers.RandomFlip, ("vertical",)),
         # The config counts degrees, Keras whole turns.
-        wanted.append((keras.layers.RandomRotation, (options.rotation / 360, options.fill)))
-    if options.zoom:
-        wanted.append((keras.layers.RandomZoom, (options.zoom, None, options.fill)))
-    if options.translation:
-        share = options.translation
-        wanted.append((keras.layers.RandomTranslation, (share, share, options.fill)))
-    if options.brightness:
-        wanted.append((keras.layers.RandomBrightness, (options.brightness, (0, 255))))
-    if options.contrast:
-        wanted.append((keras.layers.RandomContrast, (options.contrast,)))
+        (options.rotation, layers.RandomRotation, (options.rotation / 360, fill)),
+        (options.zoom, layers.RandomZoom, (options.zoom, None, fill)),
+        (shift, layers.RandomTranslation, (shift, shift, fill)),
+        (options.brightness, layers.RandomBrightness, (options.brightness, (0, 255))),
+        (options.contrast, layers.RandomContrast, (options.contrast,)),
+    ]
+    wanted = [(kind, arguments) for chosen, kind, arguments in kinds if chosen]
     # Layers of one seed would draw the same numbers and so tie each angle to a zoom. Pixels stay
     # float32 at any precision of training.
     return [
@@ -119,16 +113,8 @@ def cutmix(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Puts a rectangle of another image of the batch into each image; labels count by area.
 
-    CutMix as in Yun et al., arXiv:1905.04899.
-
-    Args:
-        images: float32 [batch, height, width, 3].
-        soft_labels: float32 [batch, classes].
-        alpha: parameter of the Beta distribution of the areas; above 0.
-        seed: int [2].
-
-    Returns:
-        Images and soft labels of the same shapes.
+    CutMix as in Yun et al., arXiv:1905.04899. Arguments and results are those of `mixup`, but
+    `alpha` is about the areas.
     """
     count, height, width = tf.unstack(tf.shape(images)[:3])
     side = tf.sqrt(1 - _beta(count, alpha, seed))

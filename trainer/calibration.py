@@ -43,9 +43,7 @@ def expected_calibration_error(
 ) -> float:
     """Measures the mean gap between the confidence in the predicted class and the accuracy.
 
-    Args:
-        probabilities: float [rows, classes].
-        labels: int64 [rows], class ids.
+    Takes probabilities, float [rows, classes], and class ids, int64 [rows].
 
     Returns:
         The mean over 15 equal bins of |accuracy - confidence|, weighted by the bins' rows; in

@@ -14,11 +14,6 @@ _MOMENTUM = 0.9
 def build(image_size: int, classes: int, options: Cnn) -> keras.Sequential:
     """Builds an untrained network; seed Keras first.
 
-    Args:
-        image_size: side of the square input, in pixels.
-        classes: number of classes.
-        options: its shape.
-
     Returns:
         A model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to logits, float32
         [batch, classes].
@@ -52,10 +47,7 @@ def build(image_size: int, classes: int, options: Cnn) -> keras.Sequential:
     }
     model.add(flatten[options.flatten](name="flatten"))
     for number, dense in enumerate(options.dense, start=1):
-        model.add(
-            keras.layers.Dense(dense.units, use_bias=not dense.batch_norm, name=f"dense{number}")
-        )
-        for layer in _finish(dense, f"dense{number}"):
+        for layer in _dense(dense, f"dense{number}"):
             model.add(layer)
     # Float32 at any precision, as a loss needs the digits.
     model.add(keras.layers.Dense(classes, name="logits", dtype="float32"))
@@ -65,28 +57,28 @@ def build(image_size: int, classes: int, options: Cnn) -> keras.Sequential:
 def _block(block: Block, prefix: str) -> list[keras.Layer]:
     layers: list[keras.Layer] = []
     for number in range(1, block.convolutions + 1):
-        layers.append(
-            keras.layers.Conv2D(
-                block.filters,
-                block.kernel_size,
-                padding=block.padding,
-                use_bias=not block.batch_norm,
-                kernel_initializer="he_normal",
-                name=f"{prefix}_conv{number}",
-            )
+        convolution = keras.layers.Conv2D(
+            block.filters,
+            block.kernel_size,
+            padding=block.padding,
+            use_bias=not block.batch_norm,
+            kernel_initializer="he_normal",
+            name=f"{prefix}_conv{number}",
         )
-        layers += _activated(block, f"{prefix}_conv{number}")
+        layers += [convolution, *_activated(block, convolution.name)]
     pooling = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
     if block.pooling in pooling:
         layers.append(pooling[block.pooling](block.pool_size, name=f"{prefix}_pool"))
-    if block.dropout:
-        layers.append(keras.layers.Dropout(block.dropout, name=f"{prefix}_dropout"))
-    return layers
+    return layers + _dropout(block, prefix)
 
 
-def _finish(dense: Dense, prefix: str) -> list[keras.Layer]:
-    dropout = [keras.layers.Dropout(dense.dropout, name=f"{prefix}_dropout")]
-    return _activated(dense, prefix) + (dropout if dense.dropout else [])
+def _dense(dense: Dense, prefix: str) -> list[keras.Layer]:
+    layer = keras.layers.Dense(dense.units, use_bias=not dense.batch_norm, name=prefix)
+    return [layer, *_activated(dense, prefix), *_dropout(dense, prefix)]
+
+
+def _dropout(part: Block | Dense, prefix: str) -> list[keras.Layer]:
+    return [keras.layers.Dropout(part.dropout, name=f"{prefix}_dropout")] if part.dropout else []
 
 
 def _activated(part: Block | Dense, prefix: str) -> list[keras.Layer]:

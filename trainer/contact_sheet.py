@@ -13,17 +13,14 @@ _GAP = 2
 
 
 def write(images: npt.NDArray[np.float32], path: str) -> None:
-    """Puts images side by side and writes them as a PNG.
+    """Puts images side by side and writes them as a PNG, to any file system that TensorFlow knows.
 
-    Args:
-        images: float32 [count, height, width, 3] in [0, 255], at least one.
-        path: where to write, local or on any file system that TensorFlow knows.
+    Takes at least one image: float32 [count, height, width, 3] in [0, 255].
     """
     count, height, width, _ = images.shape
     columns = math.ceil(math.sqrt(count))
-    sheet = np.full(
-        (math.ceil(count / columns) * (height + _GAP), columns * (width + _GAP), 3), 255, np.uint8
-    )
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * (height + _GAP), columns * (width + _GAP), 3), 255, np.uint8)
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
         top, left = row * (height + _GAP), column * (width + _GAP)

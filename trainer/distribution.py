@@ -16,17 +16,11 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Place:
-    """This process among the workers that train one model.
+    """This process among the workers that train one model."""
 
-    Attributes:
-        strategy: TensorFlow's; the model is made in its scope.
-        index: number of this worker, from 0; worker 0 exports the model.
-        workers: number of workers.
-    """
-
-    strategy: tf.distribute.Strategy
-    index: int
-    workers: int
+    strategy: tf.distribute.Strategy  # the model is made in its scope
+    index: int  # of this worker, from 0; worker 0 exports the model
+    workers: int  # how many there are
 
     @property
     def several(self) -> bool:

@@ -76,17 +76,9 @@ def convert(
     sample: Sequence[tf.Tensor],
     float_share: float,
 ) -> bytes:
-    """Converts a model to TensorFlow Lite, with softmax at the end.
+    """Returns a model as a TensorFlow Lite file, with softmax at the end.
 
-    Args:
-        model: see `save`.
-        temperature: see `save`.
-        kind: see `save`.
-        sample: float32 [size, size, 3] each, in [0, 255].
-        float_share: see `save`.
-
-    Returns:
-        The file's content.
+    The sample holds float32 [size, size, 3] in [0, 255]; `save` explains the other arguments.
     """
     # The converter aborts the process on variables of some Keras 3 layers; a frozen model has none.
     score = freezing.freeze(model)
@@ -104,14 +96,10 @@ def convert(
 
 
 def predict(content: bytes, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Runs a converted model on one image after the other, as a device would.
+    """Runs the content of a file on one image after the other, as a device would.
 
-    Args:
-        content: the file's content.
-        pixels: float32 [count, size, size, 3] in [0, 255].
-
-    Returns:
-        float32 [count, classes], probabilities.
+    Takes float32 [count, size, size, 3] in [0, 255]; returns probabilities, float32
+    [count, classes].
     """
     interpreter = tf.lite.Interpreter(model_content=content)
     interpreter.allocate_tensors()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_log_pb2
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from trainer import features
 from trainer.scoring import Scorer, graph_function, parse_images
@@ -19,11 +19,8 @@ class ImageClassifier(tf.Module):
     def __init__(self, scorer: Scorer, temperature: float, labels_file: str, classes: int) -> None:
         """Puts the parts together.
 
-        Args:
-            scorer: turns images and examples into logits.
-            temperature: divides logits; see `calibration.temperature`.
-            labels_file: class names, one a line; the file travels inside the SavedModel.
-            classes: number of classes.
+        The temperature divides logits; see `calibration.temperature`. The labels file has the name
+        of one class a line, and travels inside the SavedModel.
         """
         super().__init__()
         self._scorer = scorer
@@ -45,10 +42,7 @@ class ImageClassifier(tf.Module):
 
     @graph_function(tf.TensorSpec([None], tf.string, name=features.IMAGE_BYTES))
     def predict(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies encoded images.
-
-        Args:
-            image_bytes: string [batch].
+        """Classifies encoded images, string [batch].
 
         Returns:
             `probabilities` float32 [batch, classes]; `label` string [batch], the most probable
@@ -69,10 +63,7 @@ class ImageClassifier(tf.Module):
 
     @graph_function(tf.TensorSpec([None], tf.string, name=features.INPUTS))
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answers TF Serving's Classify API.
-
-        Args:
-            inputs: string [batch], serialized tf.Examples.
+        """Answers TF Serving's Classify API about serialized tf.Examples, string [batch].
 
         Returns:
             `classes` string and `scores` float32, both [batch, classes], in label order.
@@ -86,14 +77,10 @@ class ImageClassifier(tf.Module):
 
     @graph_function(tf.TensorSpec([None], tf.string, name=features.EXAMPLES))
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies transformed examples, for the Evaluator.
+        """Classifies serialized examples as Transform writes them, string [batch].
 
-        Args:
-            examples: string [batch], serialized examples as Transform writes them.
-
-        Returns:
-            `probabilities` float32 [batch, classes]; `uncalibrated`, the same at a temperature
-            of 1.
+        The Evaluator asks for this. Returns `probabilities` float32 [batch, classes], and
+        `uncalibrated`, the same at a temperature of 1.
         """
         logits = self._scorer.examples(examples)
         return {
@@ -112,29 +99,26 @@ def save(
 ) -> None:
     """Writes the SavedModel with its signatures, label asset and warm-up requests.
 
-    Args:
-        scorer: see `ImageClassifier`.
-        temperature: see `ImageClassifier`.
-        labels: class names; the index in this list is the class id.
-        warmup_images: encoded images; TF Serving answers each once before a version is available.
-        directory: the SavedModel's folder, local or on any file system that TensorFlow knows.
+    A label's index is its class id. TF Serving classifies the encoded images once before a version
+    is available. The directory may be on any file system that TensorFlow knows.
     """
     with tempfile.TemporaryDirectory() as scratch:
         labels_file = Path(scratch) / "labels.txt"
         labels_file.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         classifier = ImageClassifier(scorer, temperature, str(labels_file), len(labels))
-        tf.saved_model.save(
-            classifier,
-            directory,
-            signatures={
-                features.SERVING_DEFAULT: classifier.predict,
-                features.SERVING_EXAMPLES: classifier.predict_examples,
-                features.CLASSIFY: classifier.classify,
-                features.EVALUATION: classifier.evaluate,
-            },
-        )
+        signatures = {
+            features.SERVING_DEFAULT: classifier.predict,
+            features.SERVING_EXAMPLES: classifier.predict_examples,
+            features.CLASSIFY: classifier.classify,
+            features.EVALUATION: classifier.evaluate,
+        }
+        tf.saved_model.save(classifier, directory, signatures=signatures)
     _name_classify_method(directory)
-    _write_warmup(directory, warmup_images)
+    folder = f"{directory}/assets.extra"
+    tf.io.gfile.makedirs(folder)
+    with tf.io.TFRecordWriter(f"{folder}/tf_serving_warmup_requests") as writer:
+        for request in _warmup_requests(warmup_images):
+            writer.write(request.SerializeToString())
 
 
 def _name_classify_method(directory: str) -> None:
@@ -149,41 +133,24 @@ def _name_classify_method(directory: str) -> None:
     updater.save()
 
 
-def _write_warmup(directory: str, images: Sequence[bytes]) -> None:
-    folder = f"{directory}/assets.extra"
-    tf.io.gfile.makedirs(folder)
-    with tf.io.TFRecordWriter(f"{folder}/tf_serving_warmup_requests") as writer:
-        for request in _warmup_requests(images):
-            writer.write(request.SerializeToString())
-
-
-def _warmup_requests(images: Sequence[bytes]) -> list[prediction_log_pb2.PredictionLog]:
+def _warmup_requests(images: Sequence[bytes]) -> Iterator[PredictionLog]:
     """Builds requests for the serving signatures, with batches of one image and of all."""
-    examples = [
-        tf.train.Example(
-            features=tf.train.Features(
-                feature={
-                    features.IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image]))
-                }
-            )
-        )
-        for image in images
-    ]
+    examples = [tf.train.Example() for _ in images]
+    for example, image in zip(examples, images, strict=True):
+        example.features.feature[features.IMAGE].bytes_list.value.append(image)
     serialized = [example.SerializeToString() for example in examples]
-    requests = []
     for signature, name, values in (
         (features.SERVING_DEFAULT, features.IMAGE_BYTES, list(images)),
         (features.SERVING_EXAMPLES, features.EXAMPLES, serialized),
     ):
         for batch in (values[:1], values):
-            predict = predict_pb2.PredictRequest()
+            log = PredictionLog()
+            predict = log.predict_log.request
             predict.model_spec.signature_name = signature
             predict.inputs[name].CopyFrom(tf.make_tensor_proto(batch, tf.string))
-            predict_log = prediction_log_pb2.PredictLog(request=predict)
-            requests.append(prediction_log_pb2.PredictionLog(predict_log=predict_log))
-    classify = classification_pb2.ClassificationRequest()
+            yield log
+    log = PredictionLog()
+    classify = log.classify_log.request
     classify.model_spec.signature_name = features.CLASSIFY
     classify.input.example_list.examples.extend(examples[:1])
-    classify_log = prediction_log_pb2.ClassifyLog(request=classify)
-    requests.append(prediction_log_pb2.PredictionLog(classify_log=classify_log))
-    return requests
+    yield log

@@ -6,17 +6,11 @@ import keras
 
 
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
-    """Puts a head on a backbone; both keep their weights.
+    """Puts a head on a backbone, as a model from images to logits; both keep their weights.
 
-    The backbone always runs in inference mode: its batch normalisation keeps the mean and variance
-    of its own training, as those of small batches would undo what it learnt.
-
-    Args:
-        backbone: float32 [batch, size, size, 3] in [0, 255] to float32 [batch, dimension].
-        head: float32 [batch, dimension] to logits [batch, classes].
-
-    Returns:
-        A model from images to logits.
+    The backbone leads from float32 [batch, size, size, 3] in [0, 255] to embeddings. It always runs
+    in inference mode: its batch normalisation keeps the mean and variance of its own training, as
+    those of small batches would undo what it learnt.
     """
     images = keras.Input(backbone.input_shape[1:], dtype="float32", name="images")
     return keras.Model(images, head(backbone(images, training=False)), name="classifier")

@@ -86,25 +86,18 @@ def fit(
 ) -> None:
     """Trains a model until its last epoch, or until it stops getting better on `validation`.
 
-    Args:
-        model: from whatever `data` holds to logits; it ends with the weights of its best epoch.
-        data: from the first epoch to batches for `Model.fit`: inputs, soft labels and how much
-            each row counts.
-        validation: the same of the validation split, which ends by itself.
-        steps_per_epoch: batches in an epoch.
-        options: how to train.
-        task: what is trained, for messages.
-        logs: where TensorBoard's event files go; None for nowhere.
-        checkpoint: folder of the state that an interrupted training resumes from; it stays until
-            `resuming.forget`. None to begin anew in any case.
+    `data` leads from the first epoch to batches for `Model.fit`: inputs, soft labels and how much
+    each row counts. `validation` holds the same of the validation split, and ends by itself. The
+    model gives logits, and ends with the weights of its best epoch.
+
+    `task` names what is trained, in messages. TensorBoard's event files go to the folder `logs`. An
+    interrupted training resumes from the folder `checkpoint`, which stays until `resuming.forget`.
 
     Raises:
         TrainingFailedError: the loss is no longer a number, or memory is exhausted.
         ValueError: the state in `checkpoint` is of another model.
     """
-    stopping = EarlyStopping(
-        monitor="val_loss", mode="min", patience=options.patience, restore_best_weights=True
-    )
+    stopping = EarlyStopping(mode="min", patience=options.patience, restore_best_weights=True)
     callbacks: list[keras.callbacks.Callback] = [stopping]
     first_epoch = 0
     with model.distribute_strategy.scope():
@@ -119,7 +112,19 @@ def fit(
     if logs is not None:
         callbacks.append(keras.callbacks.TensorBoard(log_dir=logs, write_graph=False))
     try:
-        _run(model, data(first_epoch), validation, steps_per_epoch, options, first_epoch, callbacks)
+        batches = data(first_epoch)
+        # Keras asks a PyDataset for its length and tells it when an epoch ends.
+        steps = None if isinstance(batches, keras.utils.PyDataset) else steps_per_epoch
+        model.fit(
+            batches,
+            validation_data=validation,
+            epochs=options.epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=steps,
+            shuffle=False,  # the data is shuffled by the seed
+            callbacks=callbacks,
+            verbose=2,
+        )
     except tf.errors.ResourceExhaustedError as error:
         raise TrainingFailedError(
             f"{task}: out of memory with a batch_size of {options.batch_size}; try"
@@ -138,29 +143,6 @@ def _compile(model: keras.Model, options: Trainer, steps_per_epoch: int) -> None
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         steps_per_execution=_at_once(steps_per_epoch, options.steps_per_execution),
         jit_compile=options.jit_compile,
-    )
-
-
-def _run(
-    model: keras.Model,
-    batches: Any,
-    validation: Any,
-    steps_per_epoch: int,
-    options: Trainer,
-    first_epoch: int,
-    callbacks: list[keras.callbacks.Callback],
-) -> None:
-    # Keras asks a PyDataset for its length and tells it when an epoch ends; all else needs a count.
-    knows_its_length = isinstance(batches, keras.utils.PyDataset)
-    model.fit(
-        batches,
-        validation_data=validation,
-        epochs=options.epochs,
-        initial_epoch=first_epoch,
-        steps_per_epoch=None if knows_its_length else steps_per_epoch,
-        shuffle=False,  # the data is shuffled by the seed
-        callbacks=callbacks,
-        verbose=2,
     )
 
 

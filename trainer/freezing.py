@@ -24,12 +24,8 @@ from tensorflow.python.grappler import tf_optimizer
 def freeze(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """Turns a model of one input and one output into a graph function without variables.
 
-    Args:
-        model: the model; it is called with `training=False`.
-
-    Returns:
-        The function. Its results are the model's up to rounding, as folding a normalisation into a
-        convolution reorders a multiplication.
+    Its results are those of the model with `training=False` up to rounding, as folding a
+    normalisation into a convolution reorders a multiplication.
     """
     specification = tf.TensorSpec(model.input_shape, model.inputs[0].dtype)
     call = tf.function(lambda batch: model(batch, training=False), autograph=False)

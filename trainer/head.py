@@ -14,15 +14,9 @@ NORMALIZATION_ROWS = 10_000  # a sample; mean and variance settle with far fewer
 
 
 def build(embeddings: npt.NDArray[np.float32], classes: int, options: Trainer) -> keras.Sequential:
-    """Builds an untrained head.
+    """Builds an untrained head: float32 [batch, dimension] to logits, float32 [batch, classes].
 
-    Args:
-        embeddings: float32 [rows, dimension] of the training split; the normalisation is theirs.
-        classes: number of classes.
-        options: its shape.
-
-    Returns:
-        A model from float32 [batch, dimension] to logits, float32 [batch, classes].
+    The normalisation is that of the embeddings, float32 [rows, dimension] of the training split.
     """
     layers: list[keras.Layer] = [keras.Input((embeddings.shape[1],), name="embedding")]
     if options.normalize:

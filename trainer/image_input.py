@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from trainer import images
+from trainer.augmentation import Augment
 from trainer.features import IMAGE, LABEL
 from trainer.input import digest, parsed
-
-# From images, soft labels and a seed to changed images and soft labels.
-Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 # Encoded images stay in memory if they take no more of it than this.
 _MEMORY_SHARE = 0.125
@@ -39,11 +37,9 @@ class ImageTable:
     """
 
     def __init__(self, patterns: Sequence[str], directory: Path) -> None:
-        """Copies images out of transformed examples.
+        """Copies images out of transformed examples; `input.parsed` explains the patterns.
 
-        Args:
-            patterns: globs of gzipped TFRecord files that Transform wrote.
-            directory: an existing folder for the table's file, which the table never deletes.
+        The table's file stays in the directory.
 
         Raises:
             ValueError: there is no example.
@@ -97,7 +93,7 @@ def batches(
         table: where images come from.
         size: side in pixels to which images are scaled.
         crop: see `images.crop_and_resize`.
-        batch_size: images in a batch; the last may be smaller.
+        batch_size: images in a batch; the last of an epoch may be smaller.
         weights: float32 [classes], how much an image of each class counts.
         drop_remainder: leaves out a smaller last batch. Replicas share each batch, and one that got
             nothing would have a loss of 0/0.
@@ -135,23 +131,10 @@ def training_batches(
     """Returns the epochs of a training one after the other, each in an order of its own.
 
     Order and augmentation follow from the seed, whatever the number of threads. After an
-    interruption the order is still the same.
-
-    Args:
-        table: where images come from.
-        size: see `batches`.
-        crop: see `batches`.
-        area: see `images.load_random_part`; 1 for the central square, as serving sees it.
-        batch_size: images in a batch; the last of an epoch may be smaller.
-        weights: see `batches`.
-        augment: changes the images and soft labels of a batch.
-        seed: of order and augmentation.
-        epochs: numbers of the epochs, from 0.
-        drop_remainder: see `batches`.
-        shard: index and number of the parts of the table, of which one is read.
-
-    Returns:
-        Batches as those of `batches`.
+    interruption the order is still the same. `batches` explains the results, and the arguments that
+    it takes too. `images.load_random_part` explains `area`, which is 1 for the central square, as
+    serving sees it. `epochs` holds their numbers, from 0, and `shard` the index and the number of
+    the parts of the table, of which one is read.
     """
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:

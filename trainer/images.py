@@ -10,10 +10,7 @@ import tensorflow as tf
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes one encoded image.
-
-    Args:
-        encoded: scalar string; the bytes of a JPEG, PNG, GIF (its first frame) or BMP.
+    """Decodes one image: the bytes of a JPEG, PNG, GIF (its first frame) or BMP, scalar string.
 
     Returns:
         uint8 [height, width, 3], RGB. Grey images are repeated over the channels, an alpha channel
@@ -39,15 +36,11 @@ def crop_and_resize(image: tf.Tensor, size: int, crop: float) -> tf.Tensor:
         float32 [size, size, 3] in [0, 255]; bicubic overshoot is clipped.
     """
     shape = tf.shape(image)
-    return _resize(tf.image.crop_to_bounding_box(image, *_central(shape, crop)), size)
-
-
-def _central(shape: tf.Tensor, crop: float) -> tuple[tf.Tensor, ...]:
-    """Returns top, left, height and width of the central square of an image of that shape."""
     height, width = shape[0], shape[1]
     shorter = tf.cast(tf.minimum(height, width), tf.float32)
     side = tf.maximum(tf.cast(tf.round(shorter * crop), tf.int32), 1)
-    return (height - side) // 2, (width - side) // 2, side, side
+    top, left = (height - side) // 2, (width - side) // 2
+    return _resize(tf.image.crop_to_bounding_box(image, top, left, side, side), size)
 
 
 def _resize(image: tf.Tensor, size: int) -> tf.Tensor:
@@ -99,16 +92,10 @@ def load_random_part(encoded: tf.Tensor, size: int, area: float, seed: tf.Tensor
 def load(encoded: tf.Tensor, size: int, crop: float) -> tf.Tensor:
     """Decodes, crops and resizes a batch, one image at a time so that sizes may differ.
 
-    Args:
-        encoded: string [batch]; see `decode`.
-        size: side of the result in pixels.
-        crop: see `crop_and_resize`.
-
-    Returns:
-        float32 [batch, size, size, 3] in [0, 255].
+    From string [batch] to float32 [batch, size, size, 3] in [0, 255]; see `decode` and
+    `crop_and_resize`.
     """
+    result = tf.TensorSpec([size, size, 3], tf.float32)
     return tf.map_fn(
-        lambda one: crop_and_resize(decode(one), size, crop),
-        encoded,
-        fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32),
+        lambda one: crop_and_resize(decode(one), size, crop), encoded, fn_output_signature=result
     )

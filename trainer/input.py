@@ -35,28 +35,32 @@ class EmbeddingTable:
     """
 
     def __init__(self, patterns: Sequence[str], embedding: str, directory: Path) -> None:
-        """Copies embeddings out of transformed examples.
+        """Copies embeddings out of transformed examples, from the feature of that name.
 
-        Args:
-            patterns: globs of gzipped TFRecord files that Transform wrote.
-            embedding: name of the feature that holds them.
-            directory: an existing folder for the temporary file.
+        `parsed` explains the patterns. The temporary file lies in the directory.
 
         Raises:
             ValueError: there is no example, or one lacks its embedding.
         """
         digests: list[bytes] = []
         labels: list[npt.NDArray[np.int64]] = []
+        lengths: set[int] = set()
         # The file lives as long as the table, so no block closes it.
         self._file = tempfile.SpooledTemporaryFile(_MEMORY, dir=str(directory))  # noqa: SIM115
         self._lock = threading.Lock()  # reading takes two calls, and Keras reads in a thread
-        for batch in _examples(patterns, embedding):
-            digests += map(digest, batch["image"], batch["label"])
-            labels.append(batch["label"])
-            self._file.write(batch["embedding"].tobytes())
-            self.dimension: int = batch["embedding"].shape[1]
+        for batch in parsed(patterns, {embedding: tf.io.RaggedFeature(tf.float32)}):
+            lengths |= set(batch[embedding].row_lengths().numpy().tolist())
+            if len(lengths) > 1 or 0 in lengths:
+                found = ", ".join(map(str, sorted(lengths)))
+                raise ValueError(
+                    f"{embedding}: found {found} values; allowed: equally many in every example"
+                )
+            labels.append(batch[LABEL].numpy())
+            digests += map(digest, batch[IMAGE].numpy(), labels[-1])
+            self._file.write(batch[embedding].to_tensor().numpy().tobytes())
         if not digests:
             raise ValueError(f"no examples in {', '.join(patterns)}")
+        (self.dimension,) = lengths
         self._order = np.argsort(np.array(digests), kind="stable")
         self.labels = np.concatenate(labels)[self._order]
 
@@ -90,34 +94,14 @@ def parsed(patterns: Sequence[str], features: Mapping[str, Any]) -> Iterator[dic
     Yields:
         Tensors by the features' names.
     """
-    features = {
+    files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
+    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
+    given = {
         IMAGE: tf.io.FixedLenFeature([], tf.string),
         LABEL: tf.io.FixedLenFeature([], tf.int64),
-        **features,
     }
-    for serialized in _records(patterns).batch(_READ_BATCH):
-        yield tf.io.parse_example(serialized, features)
-
-
-def _records(patterns: Sequence[str]) -> tf.data.Dataset:
-    files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
-    return tf.data.TFRecordDataset(files, compression_type="GZIP")
-
-
-def _examples(patterns: Sequence[str], embedding: str) -> Iterator[dict[str, Any]]:
-    lengths = set()
-    for batch in parsed(patterns, {embedding: tf.io.RaggedFeature(tf.float32)}):
-        lengths |= set(batch[embedding].row_lengths().numpy().tolist())
-        if len(lengths) > 1 or 0 in lengths:
-            found = ", ".join(str(length) for length in sorted(lengths))
-            raise ValueError(
-                f"{embedding}: found {found} values; allowed: equally many in every example"
-            )
-        yield {
-            "image": batch[IMAGE].numpy(),
-            "label": batch[LABEL].numpy(),
-            "embedding": batch[embedding].to_tensor().numpy(),
-        }
+    for serialized in records.batch(_READ_BATCH):
+        yield tf.io.parse_example(serialized, {**given, **features})
 
 
 class Batches(keras.utils.PyDataset):
@@ -134,13 +118,10 @@ class Batches(keras.utils.PyDataset):
         seed: int | None,
         weights: npt.NDArray[np.float32],
     ) -> None:
-        """Prepares the first epoch.
+        """Prepares the first epoch, whose last batch may be smaller.
 
-        Args:
-            table: where rows come from.
-            batch_size: rows in a batch; the last may be smaller.
-            seed: of the order, which changes every epoch; None keeps the table's order.
-            weights: float32 [classes], how much a row of each class counts.
+        The order follows from the seed and changes every epoch; without a seed it is the table's.
+        `weights` says how much a row of each class counts, float32 [classes].
         """
         super().__init__()
         self._table = table
@@ -170,11 +151,7 @@ class Batches(keras.utils.PyDataset):
 def sample_images(patterns: Sequence[str], count: int) -> list[bytes]:
     """Reads at most `count` encoded images, always the same ones, whatever order Beam left.
 
-    Args:
-        patterns: globs of gzipped TFRecord files that Transform wrote.
-        count: how many images are held in memory at most.
+    `parsed` explains the patterns. Memory holds these images and a batch of others.
     """
-    features = {IMAGE: tf.io.FixedLenFeature([], tf.string)}
-    dataset = _records(patterns).map(lambda one: tf.io.parse_single_example(one, features))
-    found = (example[IMAGE].numpy() for example in dataset)
+    found = (image for batch in parsed(patterns, {}) for image in batch[IMAGE].numpy())
     return heapq.nsmallest(count, found, key=lambda image: digest(image, np.int64(0)))

@@ -20,21 +20,13 @@ from trainer.section import Section
 
 
 class Job(Section):
-    """What the Trainer and the Tuner do; it travels as TFX's `custom_config`.
-
-    Attributes:
-        recipe: how Transform made the examples.
-        trainer: the config's section.
-        export: the config's section.
-        tuner: the config's section; the Trainer needs none.
-        fingerprint: digest of code and options; `custom_config` fills it in.
-    """
+    """What the Trainer and the Tuner do; it travels as TFX's `custom_config`."""
 
     recipe: Recipe
     trainer: Trainer
     export: Export
-    tuner: Tuner | None = None
-    fingerprint: str = ""
+    tuner: Tuner | None = None  # the Trainer needs none
+    fingerprint: str = ""  # of code and options; `custom_config` fills it in
 
     def custom_config(self) -> dict[str, Any]:
         """Returns the job as JSON holds it, with its fingerprint.
@@ -56,37 +48,27 @@ class Job(Section):
 class Files:
     """What a training reads and where it writes.
 
-    Attributes:
-        train: globs of the transformed examples to learn from.
-        val: globs of those that early stopping watches. The training never sees `test`, on which
-            the Evaluator judges.
-        scratch: an existing folder for tables of examples.
-        logs: where TensorBoard's event files and the contact sheet go.
-        checkpoints: folder for the state of trainings under way.
+    It learns from the transformed examples in `train`; early stopping watches those in `val`. It
+    never sees `test`, on which the Evaluator judges.
     """
 
-    train: list[str]
-    val: list[str]
-    scratch: Path
-    logs: str
-    checkpoints: str
+    train: list[str]  # globs
+    val: list[str]  # globs
+    scratch: Path  # an existing folder for tables of examples
+    logs: str  # where TensorBoard's event files and the contact sheet go
+    checkpoints: str  # folder for the state of trainings under way
 
 
 @dataclass(frozen=True)
 class Trained:
     """What a training returns.
 
-    Attributes:
-        model: float32 embeddings or images to logits.
-        sees_pixels: whether it takes images.
-        logits: float32 [rows, classes], its answers on the validation split.
-        labels: int64 [rows], the classes of the validation split.
-        checkpoint: folder of the training's last state, for `resuming.forget` once the model is
-            written; None where no state was saved.
+    The last state of the training lies in the folder `checkpoint`, for `resuming.forget` once the
+    model is written; it is None where no state was saved.
     """
 
-    model: keras.Model
-    sees_pixels: bool
-    logits: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
+    model: keras.Model  # float32 embeddings or images to logits
+    sees_pixels: bool  # whether it takes images
+    logits: npt.NDArray[np.float32]  # [rows, classes], its answers on the validation split
+    labels: npt.NDArray[np.int64]  # [rows], the classes of the validation split
     checkpoint: str | None = None

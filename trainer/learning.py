@@ -39,12 +39,7 @@ def check(job: Job) -> None:
 
 
 def learn(job: Job, files: Files) -> Trained:
-    """Trains a classifier in the mode that the config asks for.
-
-    Args:
-        job: what to do.
-        files: what to learn from, and where to write.
-    """
+    """Trains a classifier in the mode that the config asks for."""
     options = job.trainer
     keras.utils.set_random_seed(options.seed)
     if options.mode == "scratch":
@@ -69,17 +64,10 @@ def fit_head(
     job: Job,
     logs: str | None,
 ) -> keras.Sequential:
-    """Trains a head until it stops getting better on `val`.
+    """Trains a head until it stops getting better on `val`, and returns it as it was best there.
 
-    Args:
-        train: what to learn from.
-        val: what early stopping watches.
-        weights: float32 [classes], how much a row of each class counts.
-        job: the head and how to train it.
-        logs: where TensorBoard's event files go; None for nowhere.
-
-    Returns:
-        The head with the weights of its best epoch on `val`.
+    `weights` says how much a row of each class counts, float32 [classes]. TensorBoard's event files
+    go to the folder `logs`, or nowhere.
     """
     options = job.trainer
     rows = np.random.default_rng(options.seed).permutation(len(train))

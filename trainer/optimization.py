@@ -16,24 +16,17 @@ _MOMENTUM = 0.9
 def learning_rate(
     options: Trainer, steps_per_epoch: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Returns the learning rate of each step: a linear warm-up, then the schedule.
-
-    Args:
-        options: rate, schedule and length of training.
-        steps_per_epoch: training steps in an epoch.
-    """
+    """Returns the learning rate of each step: a linear warm-up, then the schedule."""
     rate = options.learning_rate
     warmup = round(options.warmup_epochs * steps_per_epoch)
     steps = max(1, options.epochs * steps_per_epoch - warmup)
-    if options.schedule == "cosine":
-        if not warmup:
-            return keras.optimizers.schedules.CosineDecay(rate, steps)
-        return keras.optimizers.schedules.CosineDecay(
-            0.0, steps, warmup_target=rate, warmup_steps=warmup
-        )
+    cosine = options.schedule == "cosine"
+    schedules = keras.optimizers.schedules
     if not warmup:
-        return rate
-    return keras.optimizers.schedules.PolynomialDecay(rate / warmup, warmup, rate)
+        return schedules.CosineDecay(rate, steps) if cosine else rate
+    if cosine:
+        return schedules.CosineDecay(0.0, steps, warmup_target=rate, warmup_steps=warmup)
+    return schedules.PolynomialDecay(rate / warmup, warmup, rate)
 
 
 def optimizer(options: Trainer, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -52,22 +45,15 @@ def loss(options: Trainer) -> keras.losses.Loss:
     The focal loss is that of Lin et al., arXiv:1708.02002, without its class weights, as
     `class_weights` gives them.
     """
+    common = {"from_logits": True, "label_smoothing": options.label_smoothing}
     if options.loss == "focal":
-        return keras.losses.CategoricalFocalCrossentropy(
-            alpha=1.0,
-            gamma=options.focal_gamma,
-            from_logits=True,
-            label_smoothing=options.label_smoothing,
-        )
-    return keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=options.label_smoothing
-    )
+        gamma = options.focal_gamma
+        return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=gamma, **common)
+    return keras.losses.CategoricalCrossentropy(**common)
 
 
 def class_weights(
-    wanted: str | Mapping[str, float] | None,
-    labels: Sequence[str],
-    examples: npt.NDArray[np.int64],
+    wanted: str | Mapping[str, float] | None, labels: Sequence[str], examples: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
     """Returns how much an example of each class counts.
 
@@ -88,11 +74,9 @@ def class_weights(
         return np.ones(len(labels), np.float32)
     if wanted == "balanced":
         counts = np.bincount(examples, minlength=len(labels))
-        present = np.count_nonzero(counts)
+        balanced = len(examples) / (np.count_nonzero(counts) * np.maximum(counts, 1))
         # A class without examples gets 1, as there is nothing to weigh.
-        return np.where(counts, len(examples) / (present * np.maximum(counts, 1)), 1.0).astype(
-            np.float32
-        )
+        return np.where(counts, balanced, 1.0).astype(np.float32)
     assert not isinstance(wanted, str)
     unknown = sorted(set(wanted) - set(labels))
     if unknown:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -30,12 +30,7 @@ _SHEET_IMAGES = 64
 
 
 def learn(job: Job, files: Files, head: keras.Model | None) -> Trained:
-    """Trains a network from pixels.
-
-    Args:
-        job: what to do.
-        files: what to learn from, and where to write.
-        head: the trained head that the backbone gets; None for a CNN.
+    """Trains a network from pixels: the backbone under the trained head, or without one a CNN.
 
     Raises:
         ValueError: a worker would get less than one batch.
@@ -50,19 +45,17 @@ def learn(job: Job, files: Files, head: keras.Model | None) -> Trained:
     with place.strategy.scope(), distribution.precision(options.precision):
         model = network(job, head)
     steps = _steps_per_epoch(len(train_table), options.batch_size, place)
-    training = _training_data(job, options, train_table, weights, place)
+    training = functools.partial(_training_data, job, options, train_table, weights, place)
     _write_contact_sheet(training(0), files.logs)
 
-    def validation(drop_remainder: bool) -> tf.data.Dataset:
-        return image_input.batches(
-            val_table,
-            size=recipe.size,
-            crop=recipe.crop,
-            batch_size=min(options.batch_size, len(val_table)),
-            weights=weights,
-            drop_remainder=drop_remainder,
-        )
-
+    validation = functools.partial(
+        image_input.batches,
+        val_table,
+        size=recipe.size,
+        crop=recipe.crop,
+        batch_size=min(options.batch_size, len(val_table)),
+        weights=weights,
+    )
     # A lost worker takes the others with it, and they begin anew together.
     checkpoint = _checkpoint(job, files) if place.workers == 1 else None
     fit(
@@ -81,7 +74,7 @@ def learn(job: Job, files: Files, head: keras.Model | None) -> Trained:
         served.set_weights(model.get_weights())
         model = served
     score = tf.function(lambda pixels: model(pixels, training=False), autograph=False)
-    logits = [score(pixels).numpy() for pixels, _, _ in validation(drop_remainder=False)]
+    logits = [score(pixels).numpy() for pixels, _, _ in validation()]
     return Trained(model, True, np.concatenate(logits), val_table.labels, checkpoint)
 
 
@@ -121,27 +114,23 @@ def _training_data(
     table: ImageTable,
     weights: npt.NDArray[np.float32],
     place: distribution.Place,
-) -> Callable[[int], tf.data.Dataset]:
-    """Returns a function from the first epoch to the batches of the training."""
-
-    def training(first_epoch: int) -> tf.data.Dataset:
-        batches = image_input.training_batches(
-            table,
-            size=job.recipe.size,
-            crop=job.recipe.crop,
-            area=options.augmentation.crop,
-            batch_size=options.batch_size,
-            weights=weights,
-            augment=augmentation.build(options.augmentation, options.seed),
-            seed=options.seed,
-            # Shares of workers may differ by a row; the extra epoch keeps each of them supplied.
-            epochs=range(first_epoch, options.epochs + (place.workers > 1)),
-            drop_remainder=place.several,
-            shard=place.shard,
-        )
-        return distribution.unsharded(batches)
-
-    return training
+    first_epoch: int,
+) -> tf.data.Dataset:
+    batches = image_input.training_batches(
+        table,
+        size=job.recipe.size,
+        crop=job.recipe.crop,
+        area=options.augmentation.crop,
+        batch_size=options.batch_size,
+        weights=weights,
+        augment=augmentation.build(options.augmentation, options.seed),
+        seed=options.seed,
+        # Shares of workers may differ by a row; the extra epoch keeps each of them supplied.
+        epochs=range(first_epoch, options.epochs + (place.workers > 1)),
+        drop_remainder=place.several,
+        shard=place.shard,
+    )
+    return distribution.unsharded(batches)
 
 
 def _write_contact_sheet(batches: tf.data.Dataset, folder: str) -> None:

@@ -34,25 +34,15 @@ CHUNK = 8
 
 
 class Recipe(Section):
-    """Everything that decides what Transform writes; it travels as TFX's `custom_config`.
+    """Everything that decides what Transform writes; it travels as TFX's `custom_config`."""
 
-    Attributes:
-        size: side in pixels to which images are scaled.
-        crop: side of the central square that is kept, as a share of the shorter side.
-        backbone: the backbone's name in the registry; None if nothing is embedded.
-        weights: which weights it gets; see `registry.build`.
-        labels: class names; the index in this list is the class id.
-        slices: names of further features that pass through to the Evaluator.
-        fingerprint: digest of the code and weights; see `recipe`.
-    """
-
-    size: int
-    crop: float
-    backbone: str | None
-    weights: str
-    labels: Texts
-    slices: Texts
-    fingerprint: str
+    size: int  # side in pixels to which images are scaled
+    crop: float  # side of the central square that is kept, as a share of the shorter side
+    backbone: str | None  # its name in the registry; None if nothing is embedded
+    weights: str  # see `registry.Backbone.build`
+    labels: Texts  # class names; the index in this list is the class id
+    slices: Texts  # names of further features that pass through to the Evaluator
+    fingerprint: str  # of the code and weights; see `recipe`
 
     @property
     def embedding(self) -> str:
@@ -84,12 +74,8 @@ def recipe(
     network = None if backbone is None else registry.get(backbone)
     if size is None:
         size = DEFAULT_SIZE if network is None else network.input_size(weights)
-    parameters = {
-        "size": size,
-        "crop": crop,
-        "backbone": backbone,
-        "weights": network and network.checksum(weights),
-    }
+    checksum = network and network.checksum(weights)
+    parameters = {"size": size, "crop": crop, "backbone": backbone, "weights": checksum}
     sources = ("features.py", "images.py", "freezing.py", "preprocessing.py", "backbones")
     return Recipe(
         size=size,
@@ -122,12 +108,8 @@ def embedder(
     bounds the memory. Two chunks are under way at any moment, so that the decoding of one, which
     runs on a single core, overlaps with the convolutions of the other.
 
-    Args:
-        model: float32 [batch, size, size, 3] in [0, 255] to float32 [batch, dimension].
-        dimension: length of an embedding.
-        size: side in pixels that the model takes.
-        crop: see `images.crop_and_resize`.
-        chunk: how many images go through the model together.
+    The model leads from float32 [batch, size, size, 3] in [0, 255] to float32 [batch, dimension].
+    `images.crop_and_resize` explains the crop.
 
     Returns:
         A function from string [batch] to float32 [batch, dimension].
@@ -137,12 +119,9 @@ def embedder(
         count = tf.size(encoded)
         chunks = (count + chunk - 1) // chunk
 
-        def embed_chunk(index: tf.Tensor) -> tf.Tensor:
-            part = encoded[index * chunk : (index + 1) * chunk]
-            return model(images.load(part, size, crop))
-
         def step(index: tf.Tensor, done: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            return index + 1, done.write(index, embed_chunk(index))
+            part = encoded[index * chunk : (index + 1) * chunk]
+            return index + 1, done.write(index, model(images.load(part, size, crop)))
 
         done = tf.TensorArray(
             tf.float32, size=chunks, element_shape=[None, dimension], infer_shape=False

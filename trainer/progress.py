@@ -12,23 +12,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training has come.
+    """How far a training has come."""
 
-    Attributes:
-        task: what is trained, such as "head".
-        epoch: the running epoch, from 1.
-        epochs: epochs in all.
-        done: share of the steps that are over, in [0, 1].
-        seconds_left: an estimate, from the pace so far; None before the first step.
-        metrics: the latest metrics by name.
-    """
-
-    task: str
-    epoch: int
-    epochs: int
-    done: float
-    seconds_left: float | None
-    metrics: dict[str, float]
+    task: str  # what is trained, such as "head"
+    epoch: int  # the running one, from 1
+    epochs: int  # in all
+    done: float  # share of the steps that are over, in [0, 1]
+    seconds_left: float | None  # an estimate, from the pace so far; None before the first step
+    metrics: dict[str, float]  # the latest, by name
 
     def line(self) -> str:
         """Returns the progress in words, such as "finetune: epoch 3/9, 28 %, about 6 min left"."""
@@ -73,12 +64,7 @@ _counts: collections.Counter[str] = collections.Counter()
 
 
 def count(what: str, images: int) -> None:
-    """Tells that so many more images are done.
-
-    Args:
-        what: `CHECKED`, `TRANSFORMED` or `EVALUATED`: what is done to them.
-        images: how many.
-    """
+    """Tells that so many more images are `CHECKED`, `TRANSFORMED` or `EVALUATED`."""
     with _lock:
         _counts[what] += images
 

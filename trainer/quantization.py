@@ -37,37 +37,27 @@ _LARGEST = 127  # of int8 weights, which are symmetric around 0
 class _Layer:
     """An operation with weights and bias.
 
-    Attributes:
-        operator: the operation in the file.
-        code: its kind, one of `schema.BuiltinOperator`.
-        rounding: what rounding adds to its weights, in their shape: [out, height, width, in] of a
-            convolution, [1, height, width, out] of a depthwise one, [out, in] of a dense layer.
-        bias: float32 [out].
+    Rounding adds `rounding` to its weights, in their shape: [out, height, width, in] of a
+    convolution, [1, height, width, out] of a depthwise one, [out, in] of a dense layer.
     """
 
     operator: Any
-    code: int
+    code: int  # one of `schema.BuiltinOperator`
     rounding: _Array
-    bias: _Array
+    bias: _Array  # [out]
 
 
 def quantize(
     converter: tf.lite.TFLiteConverter, sample: Sequence[_Array], float_share: float
 ) -> bytes:
-    """Converts a network to int8; pixels and probabilities stay float32.
+    """Converts a network to int8, the content of a file; pixels and probabilities stay float32.
 
-    The first operations may stay float32 too. On smooth images, such as enlarged small ones, they
-    detect differences of about one step of a pixel, which rounding would hide. See "Selective
-    quantization" in TensorFlow Lite's guide to its quantization debugger.
+    The first operations, which together hold at most `float_share` of the weights, stay float32
+    too. On smooth images, such as enlarged small ones, they detect differences of about one step of
+    a pixel, which rounding would hide. See "Selective quantization" in TensorFlow Lite's guide to
+    its quantization debugger.
 
-    Args:
-        converter: holds a network of one input and one output.
-        sample: float32 [1, size, size, 3] each, from which the range of each activation is learnt.
-        float_share: the first operations that together hold at most this share of the weights
-            stay float32.
-
-    Returns:
-        The file's content.
+    The range of each activation is learnt from the sample, float32 [1, size, size, 3] each.
     """
 
     def inputs() -> Iterator[list[_Array]]:

@@ -7,6 +7,7 @@ left out, as a histogram of each image would cost more than all other operations
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -28,7 +29,7 @@ def apply(images: tf.Tensor, layers: int, magnitude: float, seed: tf.Tensor) -> 
 
     Args:
         images: float32 [batch, height, width, 3] in [0, 255].
-        layers: how many operations each image gets.
+        layers: how many operations.
         magnitude: their strength, in [0, 1]; the direction is random.
         seed: int [2].
 
@@ -47,20 +48,14 @@ def apply(images: tf.Tensor, layers: int, magnitude: float, seed: tf.Tensor) -> 
             image = _chosen(image, operations[layer], magnitude * signs[layer])
         return image
 
-    return tf.map_fn(
-        one,
-        (images, chosen, sign),
-        fn_output_signature=tf.TensorSpec(images.shape[1:], tf.float32),
-    )
+    specification = tf.TensorSpec(images.shape[1:], tf.float32)
+    return tf.map_fn(one, (images, chosen, sign), fn_output_signature=specification)
 
 
 def _chosen(image: tf.Tensor, index: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    def branch(operation: _Operation) -> Callable[[], tf.Tensor]:
-        return lambda: tf.ensure_shape(
-            tf.clip_by_value(operation(image, strength), 0.0, 255.0), image.shape
-        )
-
-    return tf.switch_case(index, [branch(operation) for operation in _OPERATIONS])
+    results = [functools.partial(operation, image, strength) for operation in _OPERATIONS]
+    changed = tf.clip_by_value(tf.switch_case(index, results), 0.0, 255.0)
+    return tf.ensure_shape(changed, image.shape)
 
 
 def _affine(image: tf.Tensor, x: list[tf.Tensor], y: list[tf.Tensor]) -> tf.Tensor:
@@ -86,36 +81,14 @@ def _rotate(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
     return _affine(image, [cosine, -sine, 0.0], [sine, cosine, 0.0])
 
 
-def _shear_x(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    return _affine(image, [1.0, strength * _SHEAR, 0.0], [0.0, 1.0, 0.0])
-
-
-def _shear_y(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    return _affine(image, [1.0, 0.0, 0.0], [strength * _SHEAR, 1.0, 0.0])
-
-
-def _translate_x(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    shift = strength * _TRANSLATION * image.shape[1]
-    return _affine(image, [1.0, 0.0, shift], [0.0, 1.0, 0.0])
-
-
-def _translate_y(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    shift = strength * _TRANSLATION * image.shape[0]
-    return _affine(image, [1.0, 0.0, 0.0], [0.0, 1.0, shift])
-
-
-def _brightness(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    return image * (1 + strength * _ENHANCEMENT)
+def _enhanced(dull: tf.Tensor | float, image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+    """Moves an image away from its dull version, or towards it."""
+    return dull + (image - dull) * (1 + strength * _ENHANCEMENT)
 
 
 def _contrast(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
     mean = tf.reduce_mean(tf.image.rgb_to_grayscale(image))
-    return mean + (image - mean) * (1 + strength * _ENHANCEMENT)
-
-
-def _colour(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    grey = tf.image.rgb_to_grayscale(image)
-    return grey + (image - grey) * (1 + strength * _ENHANCEMENT)
+    return _enhanced(mean, image, strength)
 
 
 def _sharpness(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
@@ -123,7 +96,7 @@ def _sharpness(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
     smooth = tf.nn.depthwise_conv2d(
         image[tf.newaxis], tf.tile(kernel, [1, 1, 3, 1]), [1, 1, 1, 1], "SAME"
     )[0]
-    return smooth + (image - smooth) * (1 + strength * _ENHANCEMENT)
+    return _enhanced(smooth, image, strength)
 
 
 def _posterize(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
@@ -141,22 +114,23 @@ def _autocontrast(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
     return tf.where(high > low, (image - low) * 255 / tf.maximum(high - low, 1.0), image)
 
 
-def _identity(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    return image
-
-
 _OPERATIONS: tuple[_Operation, ...] = (
-    _identity,
+    lambda image, _: image,
     _autocontrast,
     _rotate,
     _solarize,
-    _colour,
+    lambda image, strength: _enhanced(tf.image.rgb_to_grayscale(image), image, strength),
     _posterize,
     _contrast,
-    _brightness,
+    lambda image, strength: _enhanced(0.0, image, strength),
     _sharpness,
-    _shear_x,
-    _shear_y,
-    _translate_x,
-    _translate_y,
+    # Shear, then translate, along x and along y.
+    lambda image, strength: _affine(image, [1, strength * _SHEAR, 0], [0, 1, 0]),
+    lambda image, strength: _affine(image, [1, 0, 0], [strength * _SHEAR, 1, 0]),
+    lambda image, strength: _affine(
+        image, [1, 0, strength * _TRANSLATION * image.shape[1]], [0, 1, 0]
+    ),
+    lambda image, strength: _affine(
+        image, [1, 0, 0], [0, 1, strength * _TRANSLATION * image.shape[0]]
+    ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-_FILE = "state.npz"
+# What early stopping knows beside the best weights, and of which kind each value is.
+_STOPPING = {"best": float, "wait": int, "best_epoch": int}
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
@@ -37,22 +38,14 @@ class Checkpoint(keras.callbacks.Callback):
     """Saves the whole state of a training after each epoch, atomically."""
 
     def __init__(self, folder: str, stopping: EarlyStopping) -> None:
-        """Names the place.
-
-        Args:
-            folder: where the state lies, local or on any file system that TensorFlow knows.
-            stopping: the callback whose state is a part of it.
-        """
+        """Names the folder of the state, on any file system of TensorFlow, and what it includes."""
         super().__init__()
         self._folder = folder
-        self._path = f"{folder}/{_FILE}"
+        self._path = f"{folder}/state.npz"
         self._stopping = stopping
 
     def restore(self, model: keras.Model) -> int:
-        """Restores the last state, if there is one; each variable by its name.
-
-        Args:
-            model: the compiled model, as it was when its training began.
+        """Restores the last state of a compiled model, if there is one; each variable by its name.
 
         Returns:
             The epoch to resume with; 0 where there is no state.
@@ -74,9 +67,7 @@ class Checkpoint(keras.callbacks.Callback):
         for name, variable in variables.items():
             variable.assign(state[name])
         self._stopping.restored = {
-            "best": float(state["best"]),
-            "wait": int(state["wait"]),
-            "best_epoch": int(state["best_epoch"]),
+            **{name: kind(state[name]) for name, kind in _STOPPING.items()},
             "best_weights": [state[name] for name in weights],
         }
         return int(state["epoch"])
@@ -87,9 +78,7 @@ class Checkpoint(keras.callbacks.Callback):
         best = zip(_named("best", self.model.weights), stopping.best_weights, strict=True)
         state: dict[str, npt.ArrayLike] = {
             "epoch": epoch + 1,
-            "best": stopping.best,
-            "wait": stopping.wait,
-            "best_epoch": stopping.best_epoch,
+            **{name: getattr(stopping, name) for name in _STOPPING},
             **{name: variable.numpy() for name, variable in _variables(self.model).items()},
             **dict(best),
         }
@@ -107,12 +96,9 @@ def forget(folder: str) -> None:
         tf.io.gfile.rmtree(folder)
 
 
-def _variables(model: keras.Model) -> Mapping[str, keras.Variable]:
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     model.optimizer.build(model.trainable_variables)
-    return {
-        **_named("model", model.variables),
-        **_named("optimizer", model.optimizer.variables),
-    }
+    return _named("model", model.variables) | _named("optimizer", model.optimizer.variables)
 
 
 def _named(prefix: str, variables: Iterable[keras.Variable]) -> dict[str, keras.Variable]:

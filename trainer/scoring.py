@@ -38,13 +38,7 @@ class PixelScorer(tf.Module):
     """A network that sees pixels."""
 
     def __init__(self, model: keras.Model, size: int, crop: float) -> None:
-        """Freezes the network.
-
-        Args:
-            model: float32 [batch, size, size, 3] in [0, 255] to logits [batch, classes].
-            size: side in pixels to which images are scaled.
-            crop: see `images.crop_and_resize`.
-        """
+        """Freezes the network: float32 [batch, size, size, 3] in [0, 255] to logits."""
         super().__init__()
         score = preprocessing.embedder(freezing.freeze(model), model.output_shape[-1], size, crop)
         # A graph function, so that the signatures share one trace.
@@ -63,13 +57,7 @@ class EmbeddingScorer(tf.Module):
     """The transform graph, which embeds, and a head on it."""
 
     def __init__(self, head: keras.Model, transform: tft.TFTransformOutput, embedding: str) -> None:
-        """Puts the parts together.
-
-        Args:
-            head: float32 [batch, dimension] to logits [batch, classes].
-            transform: the graph that makes embeddings.
-            embedding: name under which the transform graph puts embeddings out.
-        """
+        """Puts a head on the embeddings that the graph puts out under a name."""
         super().__init__()
         # The head's TensorFlow variables become an attribute, the head itself does not. Keras would
         # save its variables as copies, and only the copies would be restored, while the functions
@@ -92,21 +80,15 @@ class EmbeddingScorer(tf.Module):
         the fingerprint of its maker. Such a batch is embedded from its image bytes. This happens
         when a production model is compared with a candidate on a new backbone.
         """
-        parsed = tf.io.parse_example(
-            examples,
-            {
-                IMAGE: tf.io.FixedLenFeature([], tf.string),
-                self._embedding: tf.io.RaggedFeature(tf.float32),
-            },
-        )
+        image, embedding = tf.io.FixedLenFeature([], tf.string), tf.io.RaggedFeature(tf.float32)
+        parsed = tf.io.parse_example(examples, {IMAGE: image, self._embedding: embedding})
         rows = parsed[self._embedding]
         embedding = tf.cond(
             tf.reduce_all(rows.row_lengths() == self._dimension),
             lambda: rows.to_tensor(shape=[None, self._dimension]),
             lambda: self._embed(parsed[IMAGE]),
         )
-        embedding = tf.ensure_shape(embedding, [None, self._dimension])
-        return self._logits(embedding)
+        return self._logits(tf.ensure_shape(embedding, [None, self._dimension]))
 
 
 def _embedder(transform: tft.TFTransformOutput, embedding: str) -> Callable[[tf.Tensor], tf.Tensor]:

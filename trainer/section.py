@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -65,17 +65,31 @@ def _check_location(value: str) -> str:
 
 
 Location = Annotated[
-    str,
-    AfterValidator(_check_location),
-    Field(json_schema_extra={"allowed": _LOCATIONS}),
+    str, AfterValidator(_check_location), Field(json_schema_extra={"allowed": _LOCATIONS})
 ]
 # YAML knows lists only; the models hold tuples so that a config cannot change.
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 
 
+def _join_lines(schema: dict[str, Any]) -> None:
+    """Joins the lines of the keys' descriptions, which are docstrings in the source."""
+    for key in schema.get("properties", {}).values():
+        if "description" in key:
+            key["description"] = " ".join(key["description"].split())
+
+
 class Section(BaseModel):
-    """The base of all sections: no unknown keys, no silent conversions, no changes."""
+    """The base of all sections: no unknown keys, no silent conversions, no changes.
+
+    The string below a key is its description.
+    """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        json_schema_extra=_join_lines,
     )

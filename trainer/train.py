@@ -36,9 +36,8 @@ SUMMARY = "training.json"
 def run_fn(fn_args: FnArgs) -> None:
     """Trains a classifier in the mode that the config asks for, and exports it.
 
-    Args:
-        fn_args: TFX's arguments. Its `custom_config` is a `Job`. The Tuner's `hyperparameters`, if
-            there are any, replace keys of the section `trainer`.
+    TFX's `custom_config` is a `Job`. The Tuner's `hyperparameters`, if there are any, replace keys
+    of the section `trainer`.
 
     Raises:
         ValueError: a split is empty, or options do not fit the data.
@@ -60,9 +59,8 @@ def run_fn(fn_args: FnArgs) -> None:
         trained = learning.learn(job, files)
     if place.index:
         return  # all workers have the same model, and the first one exports it
-    temperature = 1.0
-    if job.trainer.calibrate:
-        temperature = calibration.temperature(trained.logits, trained.labels)
+    answers = trained.logits, trained.labels
+    temperature = calibration.temperature(*answers) if job.trainer.calibrate else 1.0
     _write_summary(trained, temperature, f"{logs}/{SUMMARY}")
     export.save(
         scorer=_scorer(job, trained, fn_args.transform_output),
@@ -112,18 +110,18 @@ def _export_to_edge(job: Job, trained: Trained, temperature: float, fn_args: FnA
 
 def _write_summary(trained: Trained, temperature: float, path: str) -> None:
     """Writes accuracy and calibration error on `val` as JSON."""
-    before, after = (
-        calibration.expected_calibration_error(
-            np.asarray(keras.ops.softmax(trained.logits / divisor)), trained.labels
-        )
-        for divisor in (1.0, temperature)
-    )
+    logits, labels = trained.logits, trained.labels
+
+    def error(divisor: float) -> float:
+        probabilities = np.asarray(keras.ops.softmax(logits / divisor))
+        return calibration.expected_calibration_error(probabilities, labels)
+
     summary = {
         "temperature": temperature,
         "val": {
-            "accuracy": float((trained.logits.argmax(axis=1) == trained.labels).mean()),
-            "expected_calibration_error_uncalibrated": before,
-            "expected_calibration_error": after,
+            "accuracy": float((logits.argmax(axis=1) == labels).mean()),
+            "expected_calibration_error_uncalibrated": error(1.0),
+            "expected_calibration_error": error(temperature),
         },
     }
     tf.io.gfile.makedirs(path.rpartition("/")[0])

@@ -37,32 +37,21 @@ class HeadTuner(keras_tuner.Tuner):
         weights: npt.NDArray[np.float32],
         directory: str,
     ) -> None:
-        """Takes what trials have in common.
+        """Takes what trials have in common; `directory` is for KerasTuner's records.
 
-        Args:
-            oracle: draws hyperparameters.
-            job: the head and how to train it; each trial changes what is searched.
-            train: what to learn from.
-            val: what trials are rated on.
-            weights: float32 [classes], how much a row of each class counts.
-            directory: where KerasTuner keeps its records.
+        The oracle draws hyperparameters, which replace the job's. Trials learn from `train` and
+        are rated on `val`; `weights` says how much a row of each class counts, float32 [classes].
         """
         super().__init__(oracle, directory=directory, project_name="tuner", overwrite=True)
         self._job = job
-        self._train = train
-        self._val = val
-        self._weights = weights
+        self._data = (train, val, weights)
 
     def run_trial(self, trial: Any, *args: Any, **options: Any) -> dict[str, float]:
-        """Trains one head.
-
-        Returns:
-            The loss and the accuracy on `val` in the epoch with the lowest loss.
-        """
+        """Trains one head; returns loss and accuracy on `val` in the epoch with the lowest loss."""
         job = self._job.changed(trial.hyperparameters.values)
         keras.utils.set_random_seed(job.trainer.seed)
         try:
-            model = fit_head(self._train, self._val, self._weights, job, None)
+            model = fit_head(*self._data, job, None)
         except TrainingFailedError as error:
             print(f"trial {trial.trial_id}: {error}", flush=True)
             return dict(_FAILED)
@@ -78,11 +67,7 @@ class HeadTuner(keras_tuner.Tuner):
 
 
 def space(search: Search) -> keras_tuner.HyperParameters:
-    """Builds KerasTuner's search space.
-
-    Args:
-        search: the config's section; a key that is None is not searched.
-    """
+    """Builds KerasTuner's search space; a key that is None is not searched."""
     parameters = keras_tuner.HyperParameters()
     for name, wanted in search:
         if isinstance(wanted, Range):
@@ -93,23 +78,20 @@ def space(search: Search) -> keras_tuner.HyperParameters:
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
-    """Prepares the search.
-
-    Args:
-        fn_args: TFX's arguments. Its `custom_config` is a `Job` with the section `tuner`.
-    """
+    """Prepares the search; TFX's `custom_config` is a `Job` with the section `tuner`."""
     from tfx.components.tuner.component import TunerFnResult  # heavy, and only the Tuner needs it
 
     job = Job.model_validate(fn_args.custom_config)
     section = job.tuner
     assert section is not None
     job = job.changed({"epochs": min(section.epochs, job.trainer.epochs)})
-    embedding, labels = job.recipe.embedding, job.recipe.labels
     folder = Path(fn_args.working_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    train = EmbeddingTable(fn_args.train_files, embedding, folder)
-    val = EmbeddingTable(fn_args.eval_files, embedding, folder)
-    weights = optimization.class_weights(job.trainer.class_weights, labels, train.labels)
+    train, val = (
+        EmbeddingTable(files, job.recipe.embedding, folder)
+        for files in (fn_args.train_files, fn_args.eval_files)
+    )
+    weights = optimization.class_weights(job.trainer.class_weights, job.recipe.labels, train.labels)
     oracles = {
         "random": keras_tuner.oracles.RandomSearchOracle,
         "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,

@@ -22,12 +22,7 @@ _BATCH = 64
 def preprocessing_fn(
     inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str, Any]
 ) -> dict[str, tf.Tensor]:
-    """Decodes and resizes; Transform writes the pixels out as float32.
-
-    Args:
-        inputs: features as the inferred schema has them: dense [batch, 1].
-        custom_config: `size`, the side of the square in pixels.
-    """
+    """Decodes and resizes dense features, [batch, 1]; Transform writes pixels out as float32."""
     size = custom_config["size"]
 
     def pixels(encoded: tf.Tensor) -> tf.Tensor:
@@ -35,20 +30,13 @@ def preprocessing_fn(
         resized = tf.image.resize(image, (size, size))
         return keras.applications.mobilenet.preprocess_input(resized)
 
-    images = tf.map_fn(
-        pixels,
-        tf.reshape(inputs[IMAGE], [-1]),
-        fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32),
-    )
+    result = tf.TensorSpec([size, size, 3], tf.float32)
+    images = tf.map_fn(pixels, tf.reshape(inputs[IMAGE], [-1]), fn_output_signature=result)
     return {_PIXELS: images, _LABEL: inputs[LABEL]}
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains a dense layer on a frozen MobileNet for one epoch and exports the whole.
-
-    Args:
-        fn_args: TFX's arguments; `custom_config` holds `size` and `classes`.
-    """
+    """Trains a dense layer on a frozen MobileNet for one epoch and exports the whole."""
     size, classes = fn_args.custom_config["size"], fn_args.custom_config["classes"]
     transform = tft.TFTransformOutput(fn_args.transform_output)
 
@@ -63,17 +51,12 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     backbone.trainable = False
     images = keras.Input((size, size, 3), name=_PIXELS)
-    probabilities = keras.layers.Dense(classes, activation="softmax")(
-        backbone(images, training=False)
-    )
+    embeddings = backbone(images, training=False)
+    probabilities = keras.layers.Dense(classes, activation="softmax")(embeddings)
     model = keras.Model({_PIXELS: images}, probabilities)
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(
-        batches(fn_args.train_files),
-        validation_data=batches(fn_args.eval_files),
-        epochs=1,
-        verbose=2,
-    )
+    train, val = batches(fn_args.train_files), batches(fn_args.eval_files)
+    model.fit(train, validation_data=val, epochs=1, verbose=2)
 
     model.transform = transform.transform_features_layer()
     specification = transform.raw_feature_spec()

@@ -37,14 +37,7 @@ _SPLITS = ("train", "val", "test")
 
 
 def create_pipeline(span: Path, size: int, classes: int, output: Path) -> Pipeline:
-    """Wires the components.
-
-    Args:
-        span: folder of the split folders.
-        size: side in pixels to which images are scaled.
-        classes: number of classes.
-        output: folder for all that the run makes.
-    """
+    """Wires the components; the output folder gets all that the run makes."""
     custom_config = {"size": size, "classes": classes}
     splits = [example_gen_pb2.Input.Split(name=name, pattern=f"{name}/*") for name in _SPLITS]
     example_gen = ImportExampleGen(
@@ -85,19 +78,11 @@ def create_pipeline(span: Path, size: int, classes: int, output: Path) -> Pipeli
         model_blessing=evaluator.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(filesystem=folder),
     ).with_id("pusher")
+    checks = [statistics_gen, schema_gen, example_validator]
     return Pipeline(
         pipeline_name=_NAME,
         pipeline_root=str(output / "artifacts"),
-        components=[
-            example_gen,
-            statistics_gen,
-            schema_gen,
-            example_validator,
-            transform,
-            trainer,
-            evaluator,
-            pusher,
-        ],
+        components=[example_gen, *checks, transform, trainer, evaluator, pusher],
         metadata_connection_config=sqlite_metadata_connection_config(_database(output)),
     )
 

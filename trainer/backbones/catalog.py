@@ -12,19 +12,12 @@ from trainer.backbones.efficientnet_lite_variants import VARIANTS
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a backbone before it is built.
+    """What is known of a backbone before it is built."""
 
-    Attributes:
-        name: the name that configs use.
-        family: the family of architectures that builds it, a key of the registry's table.
-        input_size: default side of the square input, in pixels; None where the family knows it.
-        weights: the symbolic names of its weights; a path is always allowed too.
-    """
-
-    name: str
-    family: str
-    input_size: int | None
-    weights: tuple[str, ...]
+    name: str  # which configs use
+    family: str  # of architectures that builds it, a key of the registry's table
+    input_size: int | None  # default side of the square input, in pixels; None: the family knows
+    weights: tuple[str, ...]  # their symbolic names; a path is always allowed too
 
 
 _KERAS_APPLICATIONS = (

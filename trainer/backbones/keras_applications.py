@@ -48,20 +48,9 @@ class Preprocessing(keras.layers.Layer):
 def build(name: str, image_size: int, weights: str) -> keras.Model:
     """Builds an application up to the mean of its last feature map over positions.
 
-    Args:
-        name: its name in `keras.applications`.
-        image_size: side of the square input in pixels.
-        weights: "imagenet" (Keras downloads them once), "none" (random: seed Keras first) or the
-            path or URI of a weights file that Keras saved for the application without its top.
-
-    Returns:
-        A trainable model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to
-        float32 [batch, dim].
-
-    Raises:
-        ValueError: the image is too small for the application, weights is none of the above, or
-            the file is of another network.
-        FileNotFoundError: there is no such file, or it cannot be downloaded.
+    It does what `registry.Backbone.build` promises. `weights` is "imagenet" (Keras downloads them
+    once), "none" (random: seed Keras first) or the path or URI of a weights file that Keras saved
+    for the application without its top.
     """
     _check(name, weights)
     images = keras.Input((image_size, image_size, 3), dtype="float32", name="images")
@@ -100,12 +89,7 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
 
 
 def checksum(name: str, weights: str) -> str:
-    """Identifies the weights: sha256 of a file, or the symbol with the version of Keras.
-
-    Raises:
-        ValueError: weights is not what `build` allows.
-        FileNotFoundError: there is no such file.
-    """
+    """Identifies the weights: sha256 of a file, or the symbol with the version of Keras."""
     _check(name, weights)
     if weights == "none":
         return "none"
@@ -118,7 +102,6 @@ def checksum(name: str, weights: str) -> str:
 @functools.lru_cache
 def input_size(name: str, weights: str) -> int:
     """Returns the side in pixels of the images that the application takes by default."""
-    del weights  # whatever they are
     # In this scope Keras only notes which variables there would be, which costs no memory.
     with keras.StatelessScope():
         side = _application(name)(weights=None).input_shape[1]
@@ -138,8 +121,7 @@ def _copied(layer: keras.Layer) -> keras.Layer:
     options = layer.get_config()
     if not _is_depthwise(layer):
         return type(layer).from_config(options)
-    for name in ("filters", "groups"):
-        del options[name]
+    del options["filters"], options["groups"]
     for part in ("initializer", "regularizer", "constraint"):
         options[f"depthwise_{part}"] = options.pop(f"kernel_{part}")
     return keras.layers.DepthwiseConv2D.from_config(options)
@@ -154,9 +136,9 @@ def _check(name: str, weights: str) -> None:
     if weights in symbols:
         return
     if "/" not in weights:
-        allowed = ", ".join(symbols)
         raise ValueError(
-            f"weights {weights!r} are not known for {name}; allowed: {allowed}, or a path or URI"
+            f"weights {weights!r} are not known for {name};"
+            f" allowed: {', '.join(symbols)}, or a path or URI"
         )
     if not tf.io.gfile.exists(weights) or tf.io.gfile.isdir(weights):
         raise FileNotFoundError(f"{weights}: no such weights file")
@@ -171,4 +153,4 @@ def _load(application: keras.Model, name: str, weights: str) -> None:
             application.load_weights(str(copy))
         except (ValueError, OSError, KeyError) as error:
             reason = str(error).partition("\n")[0]
-            raise ValueError(f"{weights}: not the weights of {name}: {reason}") from (error)
+            raise ValueError(f"{weights}: not the weights of {name}: {reason}") from error

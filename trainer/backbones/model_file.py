@@ -17,26 +17,22 @@ _KERAS = ".keras"
 def build(name: str, image_size: int, weights: str) -> keras.Model:
     """Loads a model and checks that it turns images into embeddings.
 
-    Args:
-        name: not used, as the path identifies the model.
-        image_size: side of the square input in pixels.
-        weights: path or URI of a `.keras` file, or of the folder of a SavedModel whose signature
-            `serving_default` has one input and one output.
-
-    Returns:
-        A model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to float32
-        [batch, dim]. Feature maps are averaged over positions. The model in the file scales pixels
-        by itself. A SavedModel cannot be trained.
+    It does what `registry.Backbone.build` promises. `weights` is the path or URI of a `.keras`
+    file, or of the folder of a SavedModel whose signature `serving_default` has one input and one
+    output. Feature maps are averaged over positions. The model in the file scales pixels by itself.
+    A SavedModel cannot be trained.
 
     Raises:
         ValueError: the file cannot be loaded, or takes or gives other shapes.
         FileNotFoundError: there is no such file or folder.
     """
-    del name
     _check(weights)
     images = keras.Input((image_size, image_size, 3), dtype="float32", name="images")
     try:
-        model = _load_keras(weights) if weights.endswith(_KERAS) else _saved_model(weights)
+        if weights.endswith(_KERAS):
+            model = _load_keras(weights)
+        else:
+            model = keras.layers.TFSMLayer(weights, call_endpoint=SERVING_DEFAULT, name="saved")
         features = keras.tree.flatten(model(images))
     except (ValueError, TypeError, OSError, tf.errors.OpError) as error:
         reason = " ".join(str(error).split())[:300]
@@ -57,12 +53,7 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
 
 
 def checksum(name: str, weights: str) -> str:
-    """Returns the sha256 of the file, or of all files of the folder, as 64 hex digits.
-
-    Raises:
-        FileNotFoundError: there is no such file or folder.
-    """
-    del name
+    """Returns the sha256 of the file, or of all files of the folder, as 64 hex digits."""
     _check(weights)
     hasher = hashlib.sha256()
     paths = [weights]
@@ -85,7 +76,6 @@ def input_size(name: str, weights: str) -> int:
         ValueError: it takes any size, so the config must set one.
         FileNotFoundError: there is no such file or folder.
     """
-    del name
     _check(weights)
     if weights.endswith(_KERAS):
         shape = _load_keras(weights).input_shape
@@ -117,7 +107,3 @@ def _signature(path: str) -> tf.types.experimental.ConcreteFunction:
     if SERVING_DEFAULT not in signatures:
         raise ValueError(f"{path}: has no signature {SERVING_DEFAULT}")
     return signatures[SERVING_DEFAULT]
-
-
-def _saved_model(path: str) -> keras.Layer:
-    return keras.layers.TFSMLayer(path, call_endpoint=SERVING_DEFAULT, name="saved")

@@ -1,8 +1,6 @@
 """The registry of backbones: from a name to an object that builds the Keras model."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Protocol
 
 import keras
@@ -11,26 +9,21 @@ from trainer.backbones import catalog, efficientnet_lite, keras_applications, mo
 
 
 class Family(Protocol):
-    """The functions of a module that builds a family of backbones."""
+    """The functions of a module that builds backbones; `Backbone` says what each promises."""
 
     def build(self, name: str, image_size: int, weights: str) -> keras.Model:
-        """Builds the model, as `Backbone.build` promises it."""
+        """Builds the model."""
 
     def checksum(self, name: str, weights: str) -> str:
-        """Identifies the weights, as `Backbone.checksum` promises it."""
+        """Identifies the weights."""
 
     def input_size(self, name: str, weights: str) -> int:
-        """Returns the default side of the input, in pixels."""
+        """Returns the default side of the input."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network that turns images into embeddings.
-
-    Attributes:
-        name: its name in the catalog.
-        family: the module that builds it.
-    """
+    """A network that turns images into embeddings, and the module that builds it."""
 
     name: str
     family: Family
@@ -55,7 +48,8 @@ class Backbone:
         Raises:
             ValueError: the image size or the weights are not allowed, or the weights file is
                 damaged or made for another network.
-            FileNotFoundError: there is no such weights file, or its package is not installed.
+            FileNotFoundError: there is no such weights file, its package is not installed, or it
+                cannot be downloaded.
         """
         return self.family.build(self.name, image_size, weights)
 
@@ -72,18 +66,11 @@ class Backbone:
         return self.family.checksum(self.name, weights)
 
 
-_FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {
-        "efficientnet_lite": efficientnet_lite,
-        "keras_applications": keras_applications,
-        "model_file": model_file,
-    }
-)
-
-
-def names() -> tuple[str, ...]:
-    """Lists the names of all backbones, in the order of the catalog."""
-    return catalog.names()
+_FAMILIES: dict[str, Family] = {
+    "efficientnet_lite": efficientnet_lite,
+    "keras_applications": keras_applications,
+    "model_file": model_file,
+}
 
 
 def get(name: str) -> Backbone:

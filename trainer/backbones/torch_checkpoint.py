@@ -147,12 +147,8 @@ class _Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError("a tensor whose shape or strides are not tuples")
         if len(shape) != len(strides):
             raise pickle.UnpicklingError("a tensor with more or fewer strides than dimensions")
-        return _Tensor(
-            storage,
-            _natural(offset),
-            tuple(_natural(side) for side in shape),
-            tuple(_natural(stride) for stride in strides),
-        )
+        sides, steps = tuple(map(_natural, shape)), tuple(map(_natural, strides))
+        return _Tensor(storage, _natural(offset), sides, steps)
 
 
 def _natural(value: Any) -> int:
@@ -223,10 +219,6 @@ def _materialise(name: str, tensor: _Tensor, storages: dict[str, NDArray[Any]]) 
         stride * storage.itemsize if side > 1 else 0
         for side, stride in zip(tensor.shape, tensor.strides, strict=True)
     ]
-    window = np.lib.stride_tricks.as_strided(
-        storage[tensor.offset :],
-        tensor.shape,
-        strides,
-        writeable=False,
-    )
+    start = storage[tensor.offset :]
+    window = np.lib.stride_tricks.as_strided(start, tensor.shape, strides, writeable=False)
     return np.array(window, order="C")

@@ -9,24 +9,17 @@ from trainer.section import Location, Section, did_you_mean, shown
 class Backbone(Section):
     """The network that turns an image into an embedding."""
 
-    name: str = Field(
-        "efficientnet_lite0",
-        description="Which network embeds the images.",
-        json_schema_extra={"enum": list(catalog.names())},
-    )
+    name: str = Field("efficientnet_lite0", json_schema_extra={"enum": list(catalog.names())})
+    """Which network embeds the images."""
     weights: Location = Field(
         "bundled",
-        description="Where its weights come from: bundled (installed with the package), imagenet"
-        " (downloaded by Keras, once), none (random, for tests) or the path of a weights file,"
-        " written with a / in it.",
         json_schema_extra={"allowed": "bundled, imagenet, none, or a path with a / in it"},
     )
-    path: Location | None = Field(
-        None,
-        description="A .keras file or the folder of a SavedModel that is used in place of a named"
-        " network: float32 images in 0 to 255 in, one embedding or feature map out.",
-        examples=["models/backbone.keras"],
-    )
+    """Where its weights come from: bundled (installed with the package), imagenet (downloaded by
+    Keras, once), none (random, for tests) or the path of a weights file, written with a / in it."""
+    path: Location | None = Field(None, examples=["models/backbone.keras"])
+    """A .keras file or the folder of a SavedModel that is used in place of a named network: float32
+    images in 0 to 255 in, one embedding or feature map out."""
 
     @field_validator("name")
     @classmethod

@@ -10,16 +10,16 @@ from trainer.section import Section
 class Range(Section):
     """Numbers to search between."""
 
-    min: float = Field(ge=0, description="Lowest value.")
-    max: float = Field(gt=0, description="Highest value.")
-    scale: Literal["linear", "log"] = Field(
-        "linear", description="Whether values are spread evenly, or their logarithms are."
-    )
+    min: float = Field(ge=0)
+    """Lowest value."""
+    max: float = Field(gt=0)
+    """Highest value."""
+    scale: Literal["linear", "log"] = "linear"
+    """Whether values are spread evenly, or their logarithms are."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "Range":
-        lowest_log = self.min <= 0 and self.scale == "log"
-        if self.min >= self.max or lowest_log:
+        if self.min >= self.max or (self.min <= 0 and self.scale == "log"):
             raise ValueError(
                 f"found min {self.min:g} and max {self.max:g}; allowed: a min below max, and above"
                 " 0 on a log scale"
@@ -36,28 +36,20 @@ _Optimizers = Annotated[
 class Search(Section):
     """What is searched; null leaves a key of the section trainer as it is."""
 
-    learning_rate: Range | None = Field(
-        Range(min=3e-4, max=3e-3, scale="log"), description="Learning rates to search between."
-    )
-    dropout: Range | None = Field(Range(min=0.3, max=0.6), description="Shares to search between.")
-    hidden_units: _Integers | None = Field((256, 512), description="Widths to choose from.")
-    batch_size: _Integers | None = Field(
-        None, description="Batch sizes to choose from.", examples=[[128, 256, 512]]
-    )
-    optimizer: _Optimizers | None = Field(
-        None, description="Optimizers to choose from.", examples=[["adam", "sgd"]]
-    )
-    weight_decay: Range | None = Field(
-        None,
-        description="Weight decays to search between.",
-        examples=[{"min": 1e-6, "max": 1e-3, "scale": "log"}],
-    )
-    label_smoothing: Range | None = Field(
-        None,
-        description="Label smoothing to search between; rate it by val_accuracy, as the loss"
-        " changes with it.",
-        examples=[{"min": 0.0, "max": 0.2}],
-    )
+    learning_rate: Range | None = Range(min=3e-4, max=3e-3, scale="log")
+    """Learning rates to search between."""
+    dropout: Range | None = Range(min=0.3, max=0.6)
+    """Shares to search between."""
+    hidden_units: _Integers | None = (256, 512)
+    """Widths to choose from."""
+    batch_size: _Integers | None = Field(None, examples=[[128, 256, 512]])
+    """Batch sizes to choose from."""
+    optimizer: _Optimizers | None = Field(None, examples=[["adam", "sgd"]])
+    """Optimizers to choose from."""
+    weight_decay: Range | None = Field(None, examples=[{"min": 1e-6, "max": 1e-3, "scale": "log"}])
+    """Weight decays to search between."""
+    label_smoothing: Range | None = Field(None, examples=[{"min": 0.0, "max": 0.2}])
+    """Label smoothing to search between; rate it by val_accuracy, as the loss changes with it."""
 
     @field_validator("dropout", "label_smoothing")
     @classmethod
@@ -70,18 +62,14 @@ class Search(Section):
 class Tuner(Section):
     """How better hyperparameters of the head are searched for."""
 
-    trials: int = Field(30, ge=1, le=10_000, description="How many heads are trained.")
-    epochs: int = Field(
-        6,
-        ge=1,
-        le=10_000,
-        description="Passes over the training data in each trial, at most; the Trainer takes"
-        " trainer.epochs of them with what was found.",
-    )
-    algorithm: Literal["random", "bayesian"] = Field(
-        "random", description="How the next trial is chosen."
-    )
-    objective: Literal["val_loss", "val_accuracy"] = Field(
-        "val_loss", description="What trials are rated by, on val."
-    )
-    search: Search = Field(Search(), description="What is searched.")
+    trials: int = Field(30, ge=1, le=10_000)
+    """How many heads are trained."""
+    epochs: int = Field(6, ge=1, le=10_000)
+    """Passes over the training data in each trial, at most; the Trainer takes trainer.epochs of
+    them with what was found."""
+    algorithm: Literal["random", "bayesian"] = "random"
+    """How the next trial is chosen."""
+    objective: Literal["val_loss", "val_accuracy"] = "val_loss"
+    """What trials are rated by, on val."""
+    search: Search = Search()
+    """What is searched."""

@@ -24,7 +24,7 @@ def _prose(text: str) -> str:
 def _fields(model: object) -> Iterator[tuple[str, str]]:
     """Yields key and description of every field, from the models and not from their schema."""
     for key, field in model.model_fields.items():
-        yield key, field.description
+        yield key, " ".join(field.description.split())  # the source wraps lines
         annotations = [field.annotation, *getattr(field.annotation, "__args__", ())]
         for annotation in annotations:
             if hasattr(annotation, "model_fields"):

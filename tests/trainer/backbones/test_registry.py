@@ -10,8 +10,7 @@ from trainer.backbones import catalog, registry
 
 
 def test_every_entry_of_the_catalog_can_be_had() -> None:
-    assert registry.names() == catalog.names()
-    for name in registry.names():
+    for name in catalog.names():
         backbone = registry.get(name)
         assert backbone.name == name
         assert backbone.checksum("none") == "none"
