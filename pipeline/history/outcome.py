@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.edge_gate.component import PARITY_FILE, PARITY_KEY, Parity
+from components.edge_gate.component import PARITY_FILE, Parity
 from components.evaluator.scorecard import FILE_NAME, Scorecard
 from components.image_example_gen import intake
 from components.pusher import component as pusher
@@ -92,7 +92,7 @@ def read(
         reasons += _serving_sentences(history, run)
     data = _written(history, run, graph.EXAMPLE_GEN, "examples", intake.FILE_NAME)
     drift = _written(history, run, graph.SPAN_DRIFT, "drift", span_drift.FILE_NAME)
-    parity = _written(history, run, graph.EDGE_GATE, PARITY_KEY, PARITY_FILE)
+    parity = _written(history, run, graph.EDGE_GATE, "parity", PARITY_FILE)
     return Outcome(
         verdict,
         run,
