@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pydantic
-from tfx.dsl.io import fileio
+from tfx.utils import io_utils
 
 from components.image_example_gen.quarantine import LEAKED
 
@@ -125,17 +125,13 @@ _JSON = pydantic.TypeAdapter(Intake)
 
 def read(examples: str) -> Intake:
     """Reads what came in with an `Examples` artifact, given its folder."""
-    with fileio.open(os.path.join(examples, FILE_NAME), "rb") as file:
-        return Intake.from_json(file.read().decode("utf-8"))
+    return Intake.from_json(io_utils.read_string_file(os.path.join(examples, FILE_NAME)))
 
 
 def findings(intake: Intake, max_quarantined: float, min_class_images: int) -> list[str]:
     """Returns a sentence for each reason to refuse a span; none if it may be used.
 
-    Args:
-        intake: what came in.
-        max_quarantined: highest share of records in quarantine, in [0, 1].
-        min_class_images: fewest images of train that each class must have.
+    `max_quarantined` is a share in [0, 1]; each class needs `min_class_images` in train.
     """
     found = []
     if intake.quarantined_share > max_quarantined:
@@ -144,13 +140,12 @@ def findings(intake: Intake, max_quarantined: float, min_class_images: int) -> l
             f" ({intake.quarantined_share:.1%}) are in quarantine: {intake.reasons}; data.checks."
             f"max_quarantined allows {max_quarantined:.1%}."
         )
-    for name, count in intake.classes.get("train", {}).items():
-        if count < min_class_images:
-            found.append(
-                f"Class {name} has {count} images in train; data.checks.min_class_images asks for"
-                f" {min_class_images}."
-            )
-    return found
+    return found + [
+        f"Class {name} has {count} images in train; data.checks.min_class_images asks for"
+        f" {min_class_images}."
+        for name, count in intake.classes.get("train", {}).items()
+        if count < min_class_images
+    ]
 
 
 def assemble(

@@ -1,7 +1,5 @@
 """Compares the statistics of two spans."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 

@@ -51,12 +51,7 @@ def write(
 ) -> None:
     """Writes a part's images into `folder/{split}/images-{number}.tfrecord`, and its note.
 
-    Args:
-        number: the part's number.
-        images: returns the part's images.
-        folder: the span's folder, which is not published yet.
-        labels: class names; the index in this list is the class id.
-        max_side: see `transcode.prepare`.
+    The folder is the span's, which is not published yet.
     """
     root = Path(folder)
     drafts: dict[Path, _Draft] = {}
