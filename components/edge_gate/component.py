@@ -68,11 +68,9 @@ class Parity:
 
 
 def measure(model: str, examples: str) -> Parity:
-    """Compares the two models of a Trainer.
+    """Compares the SavedModel in a folder with the TensorFlow Lite model in it.
 
-    Args:
-        model: folder of the SavedModel, with the TensorFlow Lite model in it.
-        examples: folder of transformed examples as gzipped TFRecords.
+    The examples are a folder of transformed ones as gzipped TFRecords.
     """
     evaluate = tf.saved_model.load(model).signatures[EVALUATION]
     with fileio.open(os.path.join(model, edge.FILE), "rb") as file:

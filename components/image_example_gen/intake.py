@@ -18,13 +18,7 @@ FILE_NAME = "intake.json"
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that could be read in part only.
-
-    Attributes:
-        file: its path.
-        records: number of records before the damage; these come in.
-        reason: what is wrong with the file.
-    """
+    """A file that could be read in part only: its records before the damage come in."""
 
     file: str
     records: int
@@ -46,14 +40,9 @@ class Copies:
 
 @dataclass(frozen=True)
 class Copy:
-    """One copy, as an example for people.
+    """One copy, as an example for people: where it and its original lie, and its `Flag`s' names.
 
-    Attributes:
-        file: the file that holds the copy.
-        record: the copy's number in the file, from 0.
-        other_file: the file that holds the original.
-        other_record: the original's number in its file.
-        found: names of the flags that it has; see `duplicates`.
+    Records are numbered in their files, from 0.
     """
 
     file: str
@@ -160,14 +149,8 @@ def assemble(
 ) -> Intake:
     """Sums up the counts of a span.
 
-    Args:
-        span: the span's number.
-        labels: class names; the index in this list is the class id.
-        splits: names of all splits.
-        counts: (split, "", class id) -> clean records; (split, reason, -1) -> quarantined records.
-        flags: name of a flag -> copies that have it.
-        damaged: files that could be read in part only.
-        examples: some copies.
+    The counts map (split, "", class id) to the number of clean records, and (split, reason, -1) to
+    that of quarantined ones. The flags map a flag's name to the number of copies that have it.
     """
     classes = {
         split: {label: counts.get((split, "", i), 0) for i, label in enumerate(labels)}

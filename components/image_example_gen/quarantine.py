@@ -25,12 +25,7 @@ LEAKED = "leaked"
 
 
 class QuarantineError(ValueError):
-    """A record belongs in quarantine.
-
-    Attributes:
-        reason: one of those above.
-        detail: the finding, in words.
-    """
+    """A record belongs in quarantine: for one of the reasons above, with the finding in words."""
 
     def __init__(self, reason: str, detail: str) -> None:
         """Keeps reason and detail."""
@@ -41,15 +36,7 @@ class QuarantineError(ValueError):
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A record in quarantine.
-
-    Attributes:
-        record: its bytes, unchanged.
-        reason: one of those above.
-        detail: the finding, in words.
-        file: the file that held it.
-        number: its number in that file, from 0.
-    """
+    """A record in quarantine, unchanged: why, which file held it, and its number there, from 0."""
 
     record: bytes
     reason: str

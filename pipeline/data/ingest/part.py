@@ -30,12 +30,7 @@ _NOTE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Note:
-    """The progress of a part.
-
-    Attributes:
-        written: number of images in its files.
-        rejects: path and reason of each rejected image.
-    """
+    """The progress of a part: how many images are written, and path and reason of each reject."""
 
     written: int
     rejects: tuple[tuple[str, str], ...]
