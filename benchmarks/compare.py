@@ -27,6 +27,7 @@ from benchmarks import launch, sample, tables
 from benchmarks.goals import Side, judge
 from pipeline import config as configs
 from pipeline.data import spans
+from trainer.options.backbone import Backbone
 
 _ROOT = Path(__file__).parents[1]
 _GOAL_IMAGES, _GOAL_SIZE = 6000, 224
@@ -105,9 +106,7 @@ def _measure(
     return plain, ours, loop
 
 
-def commands(
-    backbone: configs.Backbone, work: Path, classes: int, size: int
-) -> dict[str, tuple[str, ...]]:
+def commands(backbone: Backbone, work: Path, classes: int, size: int) -> dict[str, tuple[str, ...]]:
     """Returns the module and the arguments of each side.
 
     The folder `work` holds `config.yaml` and `data`, and gets the output. The backbone is for the

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from tfx.dsl.component.experimental import decorators
 from tfx.dsl.components.base import base_driver
 
+from components import refusal
 from trainer import fingerprint
 
 
@@ -24,7 +25,7 @@ def component(
     The function declares its artifacts and parameters by TFX's annotations `InputArtifact`,
     `OutputArtifact` and `Parameter`. Its last parameter, `code`, gets the fingerprint of the code,
     so that a change of the code changes the cache key. The component is made with keywords only;
-    sections and lists travel as JSON.
+    sections and lists travel as JSON. A function that raises `RefusedError` is a gate.
 
     Args:
         sources: files and folders in `components` that make up the code.
@@ -34,6 +35,8 @@ def component(
 
     def declare(function: Callable[..., None]) -> Any:
         base = decorators.component(function)
+        executor = base.EXECUTOR_SPEC.executor_class
+        executor.Do = refusal.as_result(executor.Do)
         parameters = inspect.signature(function).parameters.values()
         defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
 

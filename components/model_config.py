@@ -6,8 +6,6 @@ People may add models, labels and policies, so a change touches the store's own 
 are lost, as protobuf does not keep them.
 """
 
-from __future__ import annotations
-
 import os
 
 import tensorflow as tf

@@ -9,8 +9,6 @@ Publishers wait for each other. An object store has no locks, so there only one 
 time.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib

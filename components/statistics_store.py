@@ -4,8 +4,6 @@ It outlives runs, so that a scheduled run can compare its span with the span bef
 whole or not at all: it is written under a hidden name, then renamed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """The base of drivers that look at a store before their component runs."""
 
-from __future__ import annotations
-
 from tfx.dsl.components.base import base_driver
 from tfx.orchestration import metadata
 from tfx.orchestration.portable import base_driver as portable_driver

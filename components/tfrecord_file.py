@@ -8,8 +8,6 @@ Sources:
     TFRecord framing: https://www.tensorflow.org/tutorials/load_data/tfrecord
 """
 
-from __future__ import annotations
-
 import gzip
 import struct
 import zlib

@@ -5,60 +5,24 @@ component of its own, because TFX deletes what a failed component wrote, and the
 quarantined images must stay.
 """
 
-from __future__ import annotations
-
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx import types
 from tfx.components.example_validator.executor import DEFAULT_FILE_NAME
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.component.experimental.annotations import InputArtifact, Parameter
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils, component_spec, standard_artifacts
-from tfx.types.channel import BaseChannel
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.utils import io_utils
 
-from components import refusal, statistics_store
+from components import statistics_store as accepted
+from components.function_component import component
 from components.image_example_gen import intake
-from components.span_drift.component import (
-    DRIFT_KEY,
-    STATISTICS_KEY,
-    STORE_KEY,
-    statistics_file,
-)
+from components.refusal import refuse
+from components.span_drift.component import statistics_file
 from components.span_drift.report import FILE_NAME, DriftReport
-from trainer import fingerprint
-
-ANOMALIES_KEY = "anomalies"
-EXAMPLES_KEY = "examples"
-MAX_QUARANTINED_KEY = "max_quarantined"
-MIN_CLASS_IMAGES_KEY = "min_class_images"
-DRIFT_ACTION_KEY = "drift_action"
-CODE_KEY = "code"
-STOP = "stop"
 
 # Features that the schema does not name are never read, so they can do no harm.
 _HARMLESS = frozenset({anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN})
-
-
-class DataGateSpec(component_spec.ComponentSpec):
-    """What goes into the component."""
-
-    PARAMETERS = {
-        MAX_QUARANTINED_KEY: component_spec.ExecutionParameter(type=float),
-        MIN_CLASS_IMAGES_KEY: component_spec.ExecutionParameter(type=int),
-        DRIFT_ACTION_KEY: component_spec.ExecutionParameter(type=str),
-        STORE_KEY: component_spec.ExecutionParameter(type=str),
-        CODE_KEY: component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS = {
-        EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
-        ANOMALIES_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
-        STATISTICS_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
-        DRIFT_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
-    }
-    OUTPUTS: dict[str, component_spec.ChannelParameter] = {}
 
 
 def sentences(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
@@ -74,83 +38,46 @@ def sentences(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
     return found
 
 
-class Executor(refusal.Gate):
-    """Judges a span by its intake, the anomalies of each split, and the drift report."""
+@component("data_gate", "refusal.py", "statistics_store.py")
+def DataGate(  # noqa: N802, a component's name
+    examples: InputArtifact[standard_artifacts.Examples],
+    anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
+    statistics: InputArtifact[standard_artifacts.ExampleStatistics],
+    drift: InputArtifact[standard_artifacts.ExampleAnomalies],
+    statistics_store: Parameter[str],
+    max_quarantined: Parameter[float],
+    min_class_images: Parameter[int],
+    drift_action: Parameter[str],
+    code: Parameter[str] = "",
+) -> None:
+    """Refuses a span that is not fit; keeps the statistics of a fit one for the next span.
 
-    def judge(
-        self,
-        inputs: Mapping[str, list[types.Artifact]],
-        outputs: Mapping[str, list[types.Artifact]],
-        parameters: Mapping[str, Any],
-    ) -> list[str]:
-        """Says what is wrong with a span; keeps the statistics of a clean one for the next span."""
-        examples = artifact_utils.get_single_instance(inputs[EXAMPLES_KEY])
-        came_in = intake.read(examples.uri)
-        found = intake.findings(
-            came_in, parameters[MAX_QUARANTINED_KEY], parameters[MIN_CLASS_IMAGES_KEY]
-        )
-        artifact = artifact_utils.get_single_instance(inputs[ANOMALIES_KEY])
-        for split in artifact_utils.decode_split_names(artifact.split_names):
-            folder = artifact_utils.get_split_uri([artifact], split)
-            with fileio.open(os.path.join(folder, DEFAULT_FILE_NAME), "rb") as file:
-                anomalies = anomalies_pb2.Anomalies.FromString(file.read())
-            found += sentences(split, anomalies)
-        if parameters[DRIFT_ACTION_KEY] == STOP:
-            drift = artifact_utils.get_single_instance(inputs[DRIFT_KEY])
-            with fileio.open(os.path.join(drift.uri, FILE_NAME), "rb") as file:
-                drifted = DriftReport.from_json(file.read().decode("utf-8"))
-            found += [
-                f"Drift from span {drifted.previous}: {change.sentence()}."
-                for change in drifted.changes
-            ]
-        if not found:
-            statistics = statistics_file(inputs[STATISTICS_KEY])
-            statistics_store.publish(statistics, parameters[STORE_KEY], came_in.span)
-        return found
+    Args:
+        examples: from ImageExampleGen; their intake is judged.
+        anomalies: from ExampleValidator.
+        statistics: of the span.
+        drift: SpanDrift's report.
+        statistics_store: folder of the statistics of accepted spans.
+        max_quarantined: highest share of records in quarantine, in [0, 1].
+        min_class_images: fewest images of train that each class must have.
+        drift_action: "stop" refuses a span that drifted; "warn" does not.
+        code: fingerprint of the code, for the cache key.
 
-
-class DataGate(base_component.BaseComponent):
-    """Refuses a span that is not fit for training, so that nothing after it runs."""
-
-    SPEC_CLASS = DataGateSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-    def __init__(
-        self,
-        examples: BaseChannel,
-        anomalies: BaseChannel,
-        statistics: BaseChannel,
-        drift: BaseChannel,
-        statistics_store: str,
-        max_quarantined: float,
-        min_class_images: int,
-        drift_action: str,
-    ) -> None:
-        """Declares the component.
-
-        Args:
-            examples: channel of `Examples`, from ImageExampleGen, whose intake is read.
-            anomalies: channel of `ExampleAnomalies`, from ExampleValidator.
-            statistics: channel of `ExampleStatistics`, kept when the span passes.
-            drift: channel of SpanDrift's report.
-            statistics_store: where statistics are kept.
-            max_quarantined: highest share of records in quarantine, in [0, 1].
-            min_class_images: fewest images of train that each class must have.
-            drift_action: "stop" if a span that drifted does not pass; "warn" otherwise.
-        """
-        super().__init__(
-            DataGateSpec(
-                examples=examples,
-                anomalies=anomalies,
-                statistics=statistics,
-                drift=drift,
-                statistics_store=statistics_store,
-                max_quarantined=max_quarantined,
-                min_class_images=min_class_images,
-                drift_action=drift_action,
-                # No code reads it; it makes a change of the gate's code miss the cache.
-                code=fingerprint.digest(
-                    ("data_gate", "refusal.py", "statistics_store.py"), {}, "components"
-                ),
-            )
-        )
+    Raises:
+        RefusedError: the span is not fit.
+    """
+    came_in = intake.read(examples.uri)
+    found = intake.findings(came_in, max_quarantined, min_class_images)
+    for split in artifact_utils.decode_split_names(anomalies.split_names):
+        folder = artifact_utils.get_split_uri([anomalies], split)
+        with fileio.open(os.path.join(folder, DEFAULT_FILE_NAME), "rb") as file:
+            found += sentences(split, anomalies_pb2.Anomalies.FromString(file.read()))
+    if drift_action == "stop":
+        text = io_utils.read_string_file(os.path.join(drift.uri, FILE_NAME))
+        drifted = DriftReport.from_json(text)
+        found += [
+            f"Drift from span {drifted.previous}: {change.sentence()}."
+            for change in drifted.changes
+        ]
+    refuse(found)
+    accepted.publish(statistics_file([statistics]), statistics_store, came_in.span)

@@ -1,31 +1,23 @@
 """The EdgeGate component: it compares the TensorFlow Lite model with the SavedModel, on `test`."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils, component_spec, standard_artifacts
-from tfx.types.channel import BaseChannel, Channel
+from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-from components import refusal
-from trainer import edge, fingerprint, images
+from components.function_component import component
+from components.refusal import refuse
+from trainer import edge, images
 from trainer.features import EVALUATION, IMAGE, LABEL, PROBABILITIES
 
-PARITY_FILE, PARITY_KEY = "parity.json", "parity"
-_EXAMPLES, _MODEL = "examples", "model"
-_MIN_AGREEMENT, _MAX_DROP = "min_agreement", "max_accuracy_drop"
-_CODE = "code"
+PARITY_FILE = "parity.json"
 _SPLIT = "test"
 _BATCH = 64
 
@@ -76,11 +68,9 @@ class Parity:
 
 
 def measure(model: str, examples: str) -> Parity:
-    """Compares the two models of a Trainer.
+    """Compares the SavedModel in a folder with the TensorFlow Lite model in it.
 
-    Args:
-        model: folder of the SavedModel, with the TensorFlow Lite model in it.
-        examples: folder of transformed examples as gzipped TFRecords.
+    The examples are a folder of transformed ones as gzipped TFRecords.
     """
     evaluate = tf.saved_model.load(model).signatures[EVALUATION]
     with fileio.open(os.path.join(model, edge.FILE), "rb") as file:
@@ -118,73 +108,32 @@ def _size(folder: str) -> int:
     )
 
 
-class EdgeGateSpec(component_spec.ComponentSpec):
-    """What goes into the component and comes out of it."""
+@component("edge_gate", "refusal.py")
+def EdgeGate(  # noqa: N802, a component's name
+    examples: InputArtifact[standard_artifacts.Examples],
+    model: InputArtifact[standard_artifacts.Model],
+    parity: OutputArtifact[standard_artifacts.ModelEvaluation],
+    min_agreement: Parameter[float],
+    max_accuracy_drop: Parameter[float],
+    code: Parameter[str] = "",
+) -> None:
+    """Refuses a TensorFlow Lite model that answers otherwise than the SavedModel.
 
-    PARAMETERS = {
-        _MIN_AGREEMENT: component_spec.ExecutionParameter(type=float),
-        _MAX_DROP: component_spec.ExecutionParameter(type=float),
-        _CODE: component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS = {
-        _EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
-        _MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model),
-    }
-    OUTPUTS = {PARITY_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation)}
+    Args:
+        examples: the transformed examples.
+        model: from the Trainer.
+        parity: gets the `Parity`.
+        min_agreement: least share of images that both models give the same class.
+        max_accuracy_drop: by how much the converted model's accuracy may be lower.
+        code: fingerprint of the code, for the cache key.
 
-
-class Executor(refusal.Gate):
-    """Measures the parity and judges it by the bounds."""
-
-    def judge(
-        self,
-        inputs: Mapping[str, list[types.Artifact]],
-        outputs: Mapping[str, list[types.Artifact]],
-        parameters: Mapping[str, Any],
-    ) -> list[str]:
-        """Writes the parity, and says which bounds it misses."""
-        model = artifact_utils.get_single_instance(inputs[_MODEL])
-        parity = measure(
-            path_utils.serving_model_path(model.uri),
-            artifact_utils.get_split_uri(inputs[_EXAMPLES], _SPLIT),
-        )
-        folder = artifact_utils.get_single_uri(outputs[PARITY_KEY])
-        io_utils.write_string_file(
-            os.path.join(folder, PARITY_FILE), json.dumps(dataclasses.asdict(parity), indent=1)
-        )
-        return parity.misses(parameters[_MIN_AGREEMENT], parameters[_MAX_DROP])
-
-
-class EdgeGate(base_component.BaseComponent):
-    """Refuses a TensorFlow Lite model that answers otherwise than the SavedModel."""
-
-    SPEC_CLASS = EdgeGateSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-    def __init__(
-        self,
-        *,
-        examples: BaseChannel,
-        model: BaseChannel,
-        min_agreement: float,
-        max_accuracy_drop: float,
-    ) -> None:
-        """Declares the component.
-
-        Args:
-            examples: channel of transformed `Examples`.
-            model: channel of `Model`, from the Trainer.
-            min_agreement: least share of images that both models give the same class.
-            max_accuracy_drop: by how much the converted model's accuracy may be lower.
-        """
-        super().__init__(
-            EdgeGateSpec(
-                examples=examples,
-                model=model,
-                min_agreement=float(min_agreement),
-                max_accuracy_drop=float(max_accuracy_drop),
-                # No code reads it; it makes a change of the gate's code miss the cache.
-                code=fingerprint.digest(("edge_gate", "refusal.py"), {}, "components"),
-                parity=Channel(type=standard_artifacts.ModelEvaluation),
-            )
-        )
+    Raises:
+        RefusedError: a bound is missed.
+    """
+    found = measure(
+        path_utils.serving_model_path(model.uri), artifact_utils.get_split_uri([examples], _SPLIT)
+    )
+    io_utils.write_string_file(
+        os.path.join(parity.uri, PARITY_FILE), json.dumps(dataclasses.asdict(found), indent=1)
+    )
+    refuse(found.misses(min_agreement, max_accuracy_drop))

@@ -15,7 +15,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.io.fileio import EmptyMatchTreatment, MatchAll
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
-from tfx.dsl.io import fileio
+from tfx.utils import io_utils
 
 from components.image_example_gen import duplicates, intake, quarantine, source
 from components.image_example_gen.options import Rules
@@ -151,8 +151,7 @@ def _write_intake(
         damaged=[intake.Damage(*one) for one in damaged],
         examples=[_example(copy, paths) for copy in examples],
     )
-    with fileio.open(target, "w") as file:
-        file.write(came_in.as_json())
+    io_utils.write_string_file(target, came_in.as_json())
 
 
 def _example(copy: tuple[duplicates.Id, Any], paths: Mapping[bytes, str]) -> intake.Copy:

@@ -1,8 +1,6 @@
 """The ImageExampleGen component: TFX's file-based ExampleGen with its own driver and executor."""
 
-from __future__ import annotations
-
-from google.protobuf import any_pb2, struct_pb2
+from google.protobuf import struct_pb2
 from tfx.components.example_gen import component as tfx_example_gen
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2, range_config_pb2
@@ -36,7 +34,7 @@ class ImageExampleGen(tfx_example_gen.FileBasedExampleGen):
         Args:
             input_base: folder that holds the spans.
             input_config: pattern of each split's files, which may have TFX's `{SPAN}`.
-            rules: what decides where a record goes.
+            rules: see `Rules`.
             output_config: hash buckets of each split, where the data has no splits; `rules` says
                 which feature is hashed.
             range_config: which spans; None takes the latest.
@@ -59,6 +57,6 @@ def _custom_config(rules: Rules) -> example_gen_pb2.CustomConfig:
     struct = struct_pb2.Struct()
     # As text, since a Struct takes every number for a float.
     struct.update({RULES: rules.model_dump_json(), "fingerprint": "-".join(parts)})
-    packed = any_pb2.Any()
-    packed.Pack(struct)
-    return example_gen_pb2.CustomConfig(custom_config=packed)
+    config = example_gen_pb2.CustomConfig()
+    config.custom_config.Pack(struct)
+    return config

@@ -21,7 +21,6 @@ import numpy as np
 from components.image_example_gen import similarity
 from components.image_example_gen.options import Leaks
 
-TRAIN = "train"
 _PRECEDENCE = ("test", "val")
 _EXACT = b"exact"
 # A bucket with more leaders than this tells nothing: the rest is counted and not compared.
@@ -85,9 +84,8 @@ def related(
 ) -> Iterator[tuple[Id, Relation]]:
     """Compares the records of a bucket and yields the copies.
 
-    Args:
-        bucket: its name, and its `Print`s, which may be plain tuples; iterated over three times.
-        similarity_bound: cosine from which two sketches are near duplicates.
+    The bucket is its name and its `Print`s, which may be plain tuples and are iterated over three
+    times. From the bound on, the cosine of two sketches makes them near duplicates.
     """
     name, prints = bucket
     if name.startswith(_EXACT):
@@ -133,24 +131,20 @@ def _near(prints: Iterable[Any], bound: float) -> Iterator[tuple[Id, Relation]]:
 
 def _relation(one: Print, leader: Print, *, exact: bool) -> Relation:
     across = one.split != leader.split
-    if exact:
-        flags = Flag.EXACT_ACROSS if across else Flag.EXACT_WITHIN
-    else:
-        flags = Flag.NEAR_ACROSS if across else Flag.NEAR_WITHIN
+    kinds = (
+        (Flag.EXACT_WITHIN, Flag.EXACT_ACROSS) if exact else (Flag.NEAR_WITHIN, Flag.NEAR_ACROSS)
+    )
+    flags = kinds[across]
     if one.label != leader.label:
         flags |= Flag.CONFLICTING
-    if across and one.split == TRAIN:
+    if across and one.split == "train":
         flags |= Flag.LEAKED_EXACT if exact else Flag.LEAKED_NEAR
     # A plain number: of a member of `Flag`, Beam's coder makes a long pickle.
     return Relation(int(flags), leader.id)
 
 
 def merge(relations: Iterable[Any]) -> Relation:
-    """Joins what several buckets say of one record; associative and commutative.
-
-    Args:
-        relations: `Relation`s, which may be plain tuples.
-    """
+    """Joins the `Relation`s, or plain tuples, of one record; associative and commutative."""
     found = [Relation._make(one) for one in relations]
     flags = functools.reduce(operator.or_, (one.flags for one in found), 0)
     # A record left uncompared in one bucket may be a copy in another, which says more.
@@ -175,16 +169,9 @@ def is_leaked(relation: tuple[int, Id], leaks: Leaks) -> bool:
 def FindCopies(  # noqa: N802, named as Beam names transforms
     prints: beam.PCollection, similarity_bound: float
 ) -> beam.PCollection:
-    """Finds the records that are copies.
+    """Finds the copies, as pairs of `Id` and `Relation`, from what `buckets` yields.
 
     Everything is a plain tuple, which Beam's own coder writes in few bytes.
-
-    Args:
-        prints: pairs of a bucket's name and a `Print`; see `buckets`.
-        similarity_bound: cosine from which two sketches are near duplicates.
-
-    Returns:
-        Pairs of an `Id` and a `Relation`, one for each copy.
     """
     return (
         prints

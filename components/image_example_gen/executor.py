@@ -32,14 +32,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Brings the spans in.
-
-        Args:
-            input_dict: empty.
-            output_dict: `examples`, one artifact. Beside its splits it gets `quarantine` and
-                `intake.json`.
-            exec_properties: the component's parameters, with the driver's findings.
-        """
+        """Fills the artifact `examples`: its splits, and `quarantine` and `intake.json` beside."""
         self._log_startup(input_dict, output_dict, exec_properties)
         inputs, outputs = example_gen_pb2.Input(), example_gen_pb2.Output()
         proto_utils.json_to_proto(exec_properties[specs.INPUT_CONFIG_KEY], inputs)

@@ -15,19 +15,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from PIL import Image
 
-from components.image_example_gen import labels, measures, similarity
+from components.image_example_gen import labels, measures, quarantine, similarity
 from components.image_example_gen.options import RecordChecks, Rules
-from components.image_example_gen.quarantine import (
-    NEAR_CONSTANT,
-    NO_EXAMPLE,
-    NO_IMAGE,
-    TOO_LARGE,
-    TOO_SMALL,
-    TRUNCATED,
-    UNDECODABLE,
-    WRONG_CHANNELS,
-    QuarantineError,
-)
+from components.image_example_gen.quarantine import QuarantineError
 from trainer import images
 from trainer.features import IMAGE
 
@@ -35,19 +25,6 @@ from trainer.features import IMAGE
 _PIXELS_AT_ONCE = 1 << 20
 # How a file of each kind starts and ends, apart from padding zeros. A BMP has no mark at its end.
 _ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND\xaeB`\x82", b"GIF8": b";"}
-
-
-@dataclass(frozen=True)
-class Flawed:
-    """A record that goes into quarantine.
-
-    Attributes:
-        reason: one of `quarantine.REASONS`.
-        detail: the finding, in words.
-    """
-
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True)
@@ -79,12 +56,10 @@ class _Decoded(NamedTuple):
     pixels: npt.NDArray[np.uint8]
 
 
-def inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | Flawed]:
+def inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | QuarantineError]:
     """Returns the finding about each record, in the records' order.
 
-    Args:
-        records: serialised tf.Examples, or any other bytes.
-        rules: what decides where a record goes.
+    A record should be a serialised tf.Example, and may be any bytes.
     """
     with warnings.catch_warnings():
         # A record that protobuf or Pillow warns about goes into quarantine, with its reason.
@@ -93,15 +68,15 @@ def inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | Flawed]:
         return _inspect(records, rules)
 
 
-def _inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | Flawed]:
-    found: list[Clean | Flawed | None] = [None] * len(records)
+def _inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | QuarantineError]:
+    found: list[Clean | QuarantineError | None] = [None] * len(records)
 
     def decoded() -> Iterator[_Decoded]:
         for position, record in enumerate(records):
             try:
                 yield _read(position, record, rules)
             except QuarantineError as error:
-                found[position] = Flawed(error.reason, error.detail)
+                found[position] = error
 
     for batch in _alike(decoded()):
         arrays = [one.pixels for one in batch]
@@ -114,7 +89,9 @@ def _inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | Flawed]:
         for index, one in enumerate(batch):
             contrast = numbers[index].contrast
             if contrast < rules.checks.min_contrast:
-                found[one.position] = Flawed(NEAR_CONSTANT, f"its contrast is {contrast:.5f}")
+                found[one.position] = QuarantineError(
+                    quarantine.NEAR_CONSTANT, f"its contrast is {contrast:.5f}"
+                )
                 continue
             found[one.position] = Clean(
                 label=one.label,
@@ -147,14 +124,14 @@ def _read(position: int, record: bytes, rules: Rules) -> _Decoded:
     except DecodeError:
         parsed = -1
     if parsed != len(record):
-        raise QuarantineError(NO_EXAMPLE, "the bytes are no tf.Example")
+        raise QuarantineError(quarantine.NO_EXAMPLE, "the bytes are no tf.Example")
     features = example.features.feature
     values: Sequence[bytes] = ()
     if IMAGE in features:
         values = features[IMAGE].bytes_list.value
     if len(values) != 1 or not values[0]:
         raise QuarantineError(
-            NO_IMAGE, f"{IMAGE} has {len(values)} values; allowed: one that has bytes"
+            quarantine.NO_IMAGE, f"{IMAGE} has {len(values)} values; allowed: one that has bytes"
         )
     label = labels.settle(example, rules.labels)
     pixels = decode(values[0], rules.checks)
@@ -167,11 +144,7 @@ def _read(position: int, record: bytes, rules: Rules) -> _Decoded:
 
 
 def decode(encoded: bytes, checks: RecordChecks) -> npt.NDArray[np.uint8]:
-    """Decodes an image by the function that the model uses.
-
-    Args:
-        encoded: the bytes of an image file.
-        checks: what an image must be like.
+    """Decodes the bytes of an image file by the function that the model uses.
 
     Returns:
         uint8 [height, width, 3], RGB.
@@ -185,27 +158,27 @@ def decode(encoded: bytes, checks: RecordChecks) -> npt.NDArray[np.uint8]:
         width, height = header.size
         channels = 3 if header.mode == "P" else len(header.getbands())
         if width * height > checks.max_pixels:
-            raise QuarantineError(TOO_LARGE, f"{width} x {height} pixels")
+            raise QuarantineError(quarantine.TOO_LARGE, f"{width} x {height} pixels")
         if min(width, height) < checks.min_side:
-            raise QuarantineError(TOO_SMALL, f"{width} x {height} pixels")
+            raise QuarantineError(quarantine.TOO_SMALL, f"{width} x {height} pixels")
         if channels not in checks.channels:
-            raise QuarantineError(WRONG_CHANNELS, f"{channels} channels ({header.mode})")
+            raise QuarantineError(quarantine.WRONG_CHANNELS, f"{channels} channels ({header.mode})")
     cut = _is_cut(encoded)
     try:
         pixels: npt.NDArray[np.uint8] = images.decode(tf.constant(encoded)).numpy()
     except (tf.errors.OpError, ValueError) as error:
         message = str(getattr(error, "message", error))
         if cut:
-            raise QuarantineError(TRUNCATED, "the end of the file is missing") from error
+            raise QuarantineError(quarantine.TRUNCATED, "the end of the file is missing") from error
         if "channels" in message:
-            raise QuarantineError(WRONG_CHANNELS, _one_line(message)) from error
+            raise QuarantineError(quarantine.WRONG_CHANNELS, _one_line(message)) from error
         kind = header.format if header is not None else "of no known format"
-        raise QuarantineError(UNDECODABLE, f"{kind}: {_one_line(message)}") from error
+        raise QuarantineError(quarantine.UNDECODABLE, f"{kind}: {_one_line(message)}") from error
     # TensorFlow invents the missing rest of a GIF, and the model would learn it.
     if cut and encoded.startswith(b"GIF8"):
-        raise QuarantineError(TRUNCATED, "the end of the file is missing")
+        raise QuarantineError(quarantine.TRUNCATED, "the end of the file is missing")
     if min(pixels.shape[:2]) < checks.min_side:
-        raise QuarantineError(TOO_SMALL, f"{pixels.shape[1]} x {pixels.shape[0]} pixels")
+        raise QuarantineError(quarantine.TOO_SMALL, f"{pixels.shape[1]} x {pixels.shape[0]} pixels")
     return pixels
 
 
@@ -214,7 +187,7 @@ def _header(encoded: bytes) -> Image.Image | None:
     try:
         return Image.open(io.BytesIO(encoded))
     except Image.DecompressionBombError as error:
-        raise QuarantineError(TOO_LARGE, _one_line(str(error))) from error
+        raise QuarantineError(quarantine.TOO_LARGE, _one_line(str(error))) from error
     except Exception:  # damaged files make Pillow's plug-ins raise anything
         return None
 

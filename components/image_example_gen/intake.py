@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pydantic
-from tfx.dsl.io import fileio
+from tfx.utils import io_utils
 
 from components.image_example_gen.quarantine import LEAKED
 
@@ -18,13 +18,7 @@ FILE_NAME = "intake.json"
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that could be read in part only.
-
-    Attributes:
-        file: its path.
-        records: number of records before the damage; these come in.
-        reason: what is wrong with the file.
-    """
+    """A file that could be read in part only: its records before the damage come in."""
 
     file: str
     records: int
@@ -46,14 +40,9 @@ class Copies:
 
 @dataclass(frozen=True)
 class Copy:
-    """One copy, as an example for people.
+    """One copy, as an example for people: where it and its original lie, and its `Flag`s' names.
 
-    Attributes:
-        file: the file that holds the copy.
-        record: the copy's number in the file, from 0.
-        other_file: the file that holds the original.
-        other_record: the original's number in its file.
-        found: names of the flags that it has; see `duplicates`.
+    Records are numbered in their files, from 0.
     """
 
     file: str
@@ -125,17 +114,13 @@ _JSON = pydantic.TypeAdapter(Intake)
 
 def read(examples: str) -> Intake:
     """Reads what came in with an `Examples` artifact, given its folder."""
-    with fileio.open(os.path.join(examples, FILE_NAME), "rb") as file:
-        return Intake.from_json(file.read().decode("utf-8"))
+    return Intake.from_json(io_utils.read_string_file(os.path.join(examples, FILE_NAME)))
 
 
 def findings(intake: Intake, max_quarantined: float, min_class_images: int) -> list[str]:
     """Returns a sentence for each reason to refuse a span; none if it may be used.
 
-    Args:
-        intake: what came in.
-        max_quarantined: highest share of records in quarantine, in [0, 1].
-        min_class_images: fewest images of train that each class must have.
+    `max_quarantined` is a share in [0, 1]; each class needs `min_class_images` in train.
     """
     found = []
     if intake.quarantined_share > max_quarantined:
@@ -144,13 +129,12 @@ def findings(intake: Intake, max_quarantined: float, min_class_images: int) -> l
             f" ({intake.quarantined_share:.1%}) are in quarantine: {intake.reasons}; data.checks."
             f"max_quarantined allows {max_quarantined:.1%}."
         )
-    for name, count in intake.classes.get("train", {}).items():
-        if count < min_class_images:
-            found.append(
-                f"Class {name} has {count} images in train; data.checks.min_class_images asks for"
-                f" {min_class_images}."
-            )
-    return found
+    return found + [
+        f"Class {name} has {count} images in train; data.checks.min_class_images asks for"
+        f" {min_class_images}."
+        for name, count in intake.classes.get("train", {}).items()
+        if count < min_class_images
+    ]
 
 
 def assemble(
@@ -165,14 +149,8 @@ def assemble(
 ) -> Intake:
     """Sums up the counts of a span.
 
-    Args:
-        span: the span's number.
-        labels: class names; the index in this list is the class id.
-        splits: names of all splits.
-        counts: (split, "", class id) -> clean records; (split, reason, -1) -> quarantined records.
-        flags: name of a flag -> copies that have it.
-        damaged: files that could be read in part only.
-        examples: some copies.
+    The counts map (split, "", class id) to the number of clean records, and (split, reason, -1) to
+    that of quarantined ones. The flags map a flag's name to the number of copies that have it.
     """
     classes = {
         split: {label: counts.get((split, "", i), 0) for i, label in enumerate(labels)}

@@ -1,27 +1,17 @@
 """The label of a record: two features, of which one may be missing and both must agree."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from components.image_example_gen.quarantine import (
-    DISAGREEING_LABELS,
-    MISSING_LABEL,
-    UNKNOWN_LABEL,
-    QuarantineError,
-)
+from components.image_example_gen import quarantine
+from components.image_example_gen.quarantine import UNKNOWN_LABEL, QuarantineError
 from trainer.features import LABEL, TEXT
 
 
 def settle(example: tf.train.Example, labels: Sequence[str]) -> int:
-    """Returns the class id that a record's label features name.
-
-    Args:
-        example: a record of the data contract.
-        labels: class names; the index in this list is the class id.
+    """Returns the class id that a record's label features name: the index in the class names.
 
     Raises:
         QuarantineError: there is no label, it is not in the list or of the wrong type, or the two
@@ -31,7 +21,7 @@ def settle(example: tf.train.Example, labels: Sequence[str]) -> int:
     number = _number(features[LABEL]) if LABEL in features else None
     name = _name(features[TEXT]) if TEXT in features else None
     if number is None and name is None:
-        raise QuarantineError(MISSING_LABEL, f"neither {LABEL} nor {TEXT} has a value")
+        raise QuarantineError(quarantine.MISSING_LABEL, f"neither {LABEL} nor {TEXT} has a value")
     if number is not None and not 0 <= number < len(labels):
         raise QuarantineError(UNKNOWN_LABEL, f"{LABEL} is {number} of {len(labels)} classes")
     if name is not None and name not in labels:
@@ -39,7 +29,7 @@ def settle(example: tf.train.Example, labels: Sequence[str]) -> int:
     by_name = labels.index(name) if name is not None else number
     if number is not None and by_name != number:
         raise QuarantineError(
-            DISAGREEING_LABELS,
+            quarantine.DISAGREEING_LABELS,
             f"{LABEL} is {number}, {labels[number]!r}, but {TEXT} is {name!r}",
         )
     assert by_name is not None

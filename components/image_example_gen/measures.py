@@ -1,7 +1,5 @@
 """Measures images, for statistics and drift."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
@@ -44,13 +42,9 @@ class Measures(NamedTuple):
 
 
 def luma(pixels: npt.NDArray[np.uint8]) -> Floats:
-    """Returns the luma in [0, 1], weighted as in ITU-R BT.601.
+    """Returns the luma in [0, 1], weighted as in ITU-R BT.601, float32 [batch, height, width].
 
-    Args:
-        pixels: uint8 [batch, height, width, 3], RGB.
-
-    Returns:
-        float32 [batch, height, width]; large images are thinned, see `measure`.
+    The pixels are uint8 [batch, height, width, 3], RGB; large images are thinned, see `measure`.
     """
     weighted: Floats = _thinned(pixels) @ (_LUMA / np.float32(255))
     return weighted
@@ -67,9 +61,6 @@ def measure(pixels: npt.NDArray[np.uint8], lumas: Floats, sizes: list[int]) -> l
         pixels: uint8 [batch, height, width, 3], RGB.
         lumas: their luma, from `luma`.
         sizes: bytes of each encoded image.
-
-    Returns:
-        One `Measures` for each image.
 
     Sources:
         Sharpness: J. L. Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy: a

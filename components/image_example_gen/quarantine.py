@@ -23,29 +23,9 @@ UNDECODABLE = "undecodable"
 NEAR_CONSTANT = "near-constant"
 LEAKED = "leaked"
 
-REASONS = (
-    NO_EXAMPLE,
-    NO_IMAGE,
-    MISSING_LABEL,
-    UNKNOWN_LABEL,
-    DISAGREEING_LABELS,
-    TOO_LARGE,
-    TOO_SMALL,
-    WRONG_CHANNELS,
-    TRUNCATED,
-    UNDECODABLE,
-    NEAR_CONSTANT,
-    LEAKED,
-)
-
 
 class QuarantineError(ValueError):
-    """A record belongs in quarantine.
-
-    Attributes:
-        reason: one of `REASONS`.
-        detail: the finding, in words.
-    """
+    """A record belongs in quarantine: for one of the reasons above, with the finding in words."""
 
     def __init__(self, reason: str, detail: str) -> None:
         """Keeps reason and detail."""
@@ -56,15 +36,7 @@ class QuarantineError(ValueError):
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A record in quarantine.
-
-    Attributes:
-        record: its bytes, unchanged.
-        reason: one of `REASONS`.
-        detail: the finding, in words.
-        file: the file that held it.
-        number: its number in that file, from 0.
-    """
+    """A record in quarantine, unchanged: why, which file held it, and its number there, from 0."""
 
     record: bytes
     reason: str
@@ -80,12 +52,11 @@ class Quarantined:
                 "quarantine/reason": _bytes(self.reason.encode()),
                 "quarantine/detail": _bytes(self.detail.encode("utf-8", "replace")),
                 "quarantine/file": _bytes(self.file.encode("utf-8", "surrogateescape")),
-                "quarantine/number": tf.train.Feature(
-                    int64_list=tf.train.Int64List(value=[self.number])
-                ),
             }
         )
-        serialized: bytes = tf.train.Example(features=features).SerializeToString()
+        example = tf.train.Example(features=features)
+        example.features.feature["quarantine/number"].int64_list.value.append(self.number)
+        serialized: bytes = example.SerializeToString()
         return serialized
 
     @classmethod

@@ -62,7 +62,7 @@ class Inspect(beam.DoFn):
         for batch in source.batches(source.records(path, damage)):
             for record, found in zip(batch, inspection.inspect(batch, self._rules), strict=True):
                 which = (number, tfrecord_file.masked_checksum(record))
-                if isinstance(found, inspection.Flawed):
+                if isinstance(found, quarantine.QuarantineError):
                     yield key, (*which, given, found.reason, found.detail, -1, ())
                 else:
                     split = self._cut.split(found.key) if self._cut else given
@@ -92,9 +92,7 @@ class Deliver(beam.DoFn):
     ) -> Iterator[Any]:
         """Yields serialised records by split or to quarantine, and counts at the end.
 
-        Args:
-            element: a file's key, with the file, its verdicts, and the copies to remove from it.
-            paths: the path of each file's key.
+        The element is a file's key, with the file, its verdicts, and the copies to remove from it.
 
         Raises:
             RuntimeError: the file is not the one that was inspected.

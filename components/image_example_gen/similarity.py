@@ -18,8 +18,6 @@ Sources:
         STOC 2002.
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np
@@ -37,10 +35,9 @@ _SCALE = 127.0
 
 
 def sketch(lumas: Floats) -> Floats:
-    """Returns the sketches of lumas, float32 [batch, height, width], in [0, 1].
+    """Returns sketches, float32 [batch, LENGTH], each row of length 1.
 
-    Returns:
-        float32 [batch, LENGTH], each row of length 1.
+    The lumas are float32 [batch, height, width], in [0, 1].
     """
     _, height, width = lumas.shape
     frequencies = _basis(height) @ lumas @ _basis(width).T

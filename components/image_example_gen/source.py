@@ -30,12 +30,7 @@ def path(one: File) -> tuple[bytes, str]:
 
 
 def records(name: str, damage: list[str]) -> Iterator[bytes]:
-    """Yields the records of a file up to its first damage.
-
-    Args:
-        name: the file's path.
-        damage: gets the reason why the rest is unreadable.
-    """
+    """Yields the records of a file up to its first damage; `damage` gets the reason for it."""
     try:
         with fileio.open(name, "rb") as opened:
             yield from tfrecord_file.records(cast(BinaryIO, opened))

@@ -10,12 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cut:
-    """The share of each split.
-
-    Attributes:
-        names: the splits.
-        buckets: number of hash buckets of each, in the same order.
-    """
+    """The number of hash buckets of each split, in the order of the names."""
 
     names: tuple[str, ...]
     buckets: tuple[int, ...]

@@ -4,8 +4,6 @@ TFX's own executor copies file by file under the version's final name, and gives
 new version each time. Its cached result claims a push even after the store has lost the model.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +15,8 @@ from tfx.dsl.components.base import executor_spec
 from tfx.orchestration.portable import data_types
 from tfx.proto import pusher_pb2
 from tfx.proto.orchestration import driver_output_pb2
-from tfx.types import artifact_utils, standard_component_specs
+from tfx.types import artifact_utils
+from tfx.types import standard_component_specs as specs
 from tfx.types.channel import BaseChannel
 from tfx.utils import json_utils, path_utils, proto_utils
 
@@ -37,15 +36,15 @@ class Driver(StoreDriver):
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Returns the custom config with the version that holds this model, for the cache key."""
         properties = execution_info.exec_properties
-        (model,) = execution_info.input_dict[standard_component_specs.MODEL_KEY]
+        (model,) = execution_info.input_dict[specs.MODEL_KEY]
         standing = model_store.standing(
             path_utils.serving_model_path(model.uri), _destination(properties)
         )
-        options = json_utils.loads(properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        options = json_utils.loads(properties[specs.CUSTOM_CONFIG_KEY])
         # The time is no cache key, so a model that is not in the store is always pushed.
         options[_STANDING] = time.time_ns() if standing is None else standing
         output = driver_output_pb2.DriverOutput()
-        found = output.exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY]
+        found = output.exec_properties[specs.CUSTOM_CONFIG_KEY]
         found.string_value = json_utils.dumps(options)
         return output
 
@@ -60,14 +59,12 @@ class Executor(tfx_executor.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Publishes the model if every blessing allows it."""
-        pushed = artifact_utils.get_single_instance(
-            output_dict[standard_component_specs.PUSHED_MODEL_KEY]
-        )
+        pushed = artifact_utils.get_single_instance(output_dict[specs.PUSHED_MODEL_KEY])
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
         store = _destination(exec_properties)
-        options = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        options = json_utils.loads(exec_properties[specs.CUSTOM_CONFIG_KEY])
         version = model_store.publish(
             self.GetModelPath(input_dict),
             store,
@@ -75,18 +72,12 @@ class Executor(tfx_executor.Executor):
             needed=lambda: model_config.pinned(store),
         )
         model_config.ensure(store)
-        self._MarkPushed(
-            pushed,
-            pushed_destination=model_store.path(store, version),
-            pushed_version=str(version),
-        )
+        self._MarkPushed(pushed, model_store.path(store, version), str(version))
 
 
 def _destination(exec_properties: Mapping[str, Any]) -> str:
     destination = pusher_pb2.PushDestination()
-    proto_utils.json_to_proto(
-        exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
-    )
+    proto_utils.json_to_proto(exec_properties[specs.PUSH_DESTINATION_KEY], destination)
     store: str = destination.filesystem.base_directory
     return store
 
@@ -106,15 +97,7 @@ class Pusher(tfx_pusher.Pusher):
         model_store: str,
         keep: int,
     ) -> None:
-        """Declares the component.
-
-        Args:
-            model: channel of `Model`, from Trainer.
-            model_blessing: channel of `ModelBlessing`, from Evaluator.
-            infra_blessing: channel of `InfraBlessing`, from ServingValidator.
-            model_store: the model store's folder.
-            keep: how many versions stay in the store.
-        """
+        """Takes the blessings of Evaluator and ServingValidator; `keep` versions stay."""
         super().__init__(
             model=model,
             model_blessing=model_blessing,

@@ -1,7 +1,5 @@
 """Compares the statistics of two spans."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -12,6 +10,7 @@ from components.span_drift.report import Change
 from trainer.features import TEXT
 
 Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
+_Feature: TypeAlias = statistics_pb2.FeatureNameStatistics
 
 
 def changes(
@@ -38,7 +37,8 @@ def changes(
     both = earlier.keys() & later.keys()
     schema = schema_pb2.Schema()
     for name in sorted(both & set(features)):
-        comparator = schema.feature.add(name=name, type=_type(later[name])).drift_comparator
+        kind = schema_pb2.FLOAT if later[name].type == _Feature.FLOAT else schema_pb2.INT
+        comparator = schema.feature.add(name=name, type=kind).drift_comparator
         comparator.jensen_shannon_divergence.threshold = max_divergence
     if TEXT in both:
         label = schema.feature.add(name=TEXT, type=schema_pb2.BYTES)
@@ -57,32 +57,22 @@ def changes(
     return sorted(found, key=lambda change: (-change.value / change.threshold, change.feature))
 
 
-def _by_name(statistics: Statistics) -> Mapping[str, statistics_pb2.FeatureNameStatistics]:
+def _by_name(statistics: Statistics) -> Mapping[str, _Feature]:
     (dataset,) = statistics.datasets
     return {feature.path.step[0]: feature for feature in dataset.features}
 
 
-def _type(feature: statistics_pb2.FeatureNameStatistics) -> int:
-    is_float = feature.type == statistics_pb2.FeatureNameStatistics.FLOAT
-    kind: int = schema_pb2.FLOAT if is_float else schema_pb2.INT
-    return kind
-
-
-def _mean(
-    before: statistics_pb2.FeatureNameStatistics, after: statistics_pb2.FeatureNameStatistics
-) -> tuple[str, float, float]:
+def _mean(before: _Feature, after: _Feature) -> tuple[str, float, float]:
     return "mean", before.num_stats.mean, after.num_stats.mean
 
 
-def _furthest(
-    before: statistics_pb2.FeatureNameStatistics, after: statistics_pb2.FeatureNameStatistics
-) -> tuple[str, float, float]:
+def _furthest(before: _Feature, after: _Feature) -> tuple[str, float, float]:
     was, now = _shares(before), _shares(after)
     name = max(sorted(was | now), key=lambda label: abs(now.get(label, 0) - was.get(label, 0)))
     return f"share of {name}", was.get(name, 0.0), now.get(name, 0.0)
 
 
-def _shares(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:
+def _shares(feature: _Feature) -> dict[str, float]:
     buckets = feature.string_stats.rank_histogram.buckets
     total = sum(bucket.sample_count for bucket in buckets)
     return {bucket.label: bucket.sample_count / total for bucket in buckets}

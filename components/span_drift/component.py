@@ -22,16 +22,13 @@ from components.span_drift.report import FILE_NAME, DriftReport
 from components.store_driver import StoreDriver
 from trainer.features import MEASURED
 
-STATISTICS_KEY = "statistics"
-DRIFT_KEY = "drift"
-STORE_KEY = "statistics_store"
-SPLIT = "train"
+_SPLIT = "train"
 NO_SPAN = -1
 
 
 def statistics_file(statistics: list[types.Artifact]) -> str:
     """Returns the file of the statistics that are compared and kept: those of train."""
-    folder: str = artifact_utils.get_split_uri(statistics, SPLIT)
+    folder: str = artifact_utils.get_split_uri(statistics, _SPLIT)
     return os.path.join(folder, DEFAULT_FILE_NAME)
 
 
@@ -41,14 +38,13 @@ class Driver(StoreDriver):
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Returns the number of the last accepted span before this one, and its digest."""
         examples = artifact_utils.get_single_instance(execution_info.input_dict["examples"])
-        store = execution_info.exec_properties[STORE_KEY]
+        store = execution_info.exec_properties["statistics_store"]
         previous = accepted.before(store, intake.read(examples.uri).span)
         output = driver_output_pb2.DriverOutput()
         found = output.exec_properties
         found["previous"].int_value = NO_SPAN if previous is None else previous
-        found["previous_digest"].string_value = (
-            "" if previous is None else accepted.digest(store, previous)
-        )
+        digest = "" if previous is None else accepted.digest(store, previous)
+        found["previous_digest"].string_value = digest
         return output
 
 
@@ -77,8 +73,9 @@ def SpanDrift(  # noqa: N802, a component's name
         previous_digest: digest of its statistics, for the cache key.
         code: fingerprint of the code, for the cache key.
     """
-    changes = []
+    before, changes = None, []
     if previous != NO_SPAN:
+        before = previous
         changes = comparison.changes(
             tfdv.load_stats_binary(accepted.path(statistics_store, previous)),
             tfdv.load_stats_binary(statistics_file([statistics])),
@@ -86,8 +83,7 @@ def SpanDrift(  # noqa: N802, a component's name
             max_divergence,
             max_label_distance,
         )
-    before = None if previous == NO_SPAN else previous
     found = DriftReport(intake.read(examples.uri).span, before, tuple(changes))
-    drift.split_names = artifact_utils.encode_split_names([SPLIT])
+    drift.split_names = artifact_utils.encode_split_names([_SPLIT])
     with fileio.open(os.path.join(drift.uri, FILE_NAME), "w") as file:
         file.write(found.as_json())

@@ -17,10 +17,7 @@ class Retry(Section):
     times: int = Field(0, ge=0, le=20, description="Further tries after one that failed.")
     wait: int = Field(60, ge=0, description="Seconds before the first further try.")
     factor: int = Field(
-        2,
-        ge=1,
-        le=100,
-        description="How many times longer each wait is than the last.",
+        2, ge=1, le=100, description="How many times longer each wait is than the last."
     )
     longest: int | None = Field(
         None,

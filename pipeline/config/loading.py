@@ -68,17 +68,11 @@ def resolve(config: Config) -> Config:
         backbone = backbone.model_copy(update={"weights": _absolute(backbone.weights)})
     if backbone.path is not None:
         backbone = backbone.model_copy(update={"path": _absolute(backbone.path)})
-    push = config.push
+    push, output = config.push, _absolute(config.output)
     if push.model_store is not None:
         push = push.model_copy(update={"model_store": _absolute(push.model_store)})
-    return config.model_copy(
-        update={
-            "data": data,
-            "backbone": backbone,
-            "push": push,
-            "output": _absolute(config.output),
-        }
-    )
+    sections = {"data": data, "backbone": backbone, "push": push, "output": output}
+    return config.model_copy(update=sections)
 
 
 def check_weights(config: Config) -> None:

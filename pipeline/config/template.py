@@ -11,13 +11,10 @@ _WIDTH = 100
 
 
 def render(name: str) -> str:
-    """Renders a config file of defaults that explains every key.
+    """Renders a config file of defaults that explains every key, for a pipeline of that name.
 
     A key without a default is commented out and shows an example. `data.root` is `data/{name}`,
     for the user to change.
-
-    Args:
-        name: the pipeline's name.
 
     Raises:
         ConfigError: the name is not allowed.

@@ -37,9 +37,7 @@ _Loader.add_implicit_resolver(
 def parse(text: str, origin: str) -> Any:
     """Parses YAML: a key may stand once in a mapping, and 1e-3 is a number.
 
-    Args:
-        text: the YAML.
-        origin: where it comes from, for messages.
+    Messages name the origin of the text.
 
     Raises:
         ConfigError: the text is not YAML, or repeats a key.

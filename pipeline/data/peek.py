@@ -8,8 +8,6 @@ Sources:
     tf.Example: tensorflow/core/example/example.proto and feature.proto
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import warnings
@@ -17,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.message import DecodeError
 
 from components import tfrecord_file
@@ -40,10 +38,6 @@ def examples(path: str | Path, limit: int) -> Iterator[dict[str, Values]]:
     """Yields the first records of a TFRecord file, each as feature name -> values.
 
     A file may be gzipped, whatever its name.
-
-    Args:
-        path: the file.
-        limit: how many records to read at most.
 
     Raises:
         ValueError: the file is truncated, damaged or no TFRecord file of tf.Examples.
@@ -107,10 +101,4 @@ def _example_class() -> Any:
                 field.oneof_index = 0
         if message_name == "Feature":
             message.oneof_decl.add(name="kind")
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    descriptor = pool.FindMessageTypeByName("peek.Example")
-    # The newer protobuf has the function, the older one the class.
-    if hasattr(message_factory, "GetMessageClass"):
-        return message_factory.GetMessageClass(descriptor)
-    return message_factory.MessageFactory(pool).GetPrototype(descriptor)
+    return message_factory.GetMessages([file])["peek.Example"]

@@ -5,7 +5,7 @@ split folders, `{root}/span-{N}/*.tfrecord*`. A root that itself holds split fol
 span 0. Other folders are ignored, so a writer can fill `_span-{N}` and publish it by renaming it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -122,15 +122,14 @@ def check(config: Config) -> Span:
     limit = max(1, min(_RECORDS_PER_FILE, _RECORDS_IN_ALL // total))
     ids = {label: number for number, label in enumerate(labels)}
     for folder, names in files.items():
-        problem: ConfigError | None = None
-        fit = 0
-        for name in names:
-            fit_here, problem_here = _check_file(f"{folder}/{name}", limit, labels, ids)
-            fit += fit_here
-            problem = problem or problem_here
-        if not fit:
+        found = [
+            problem
+            for name in names
+            for problem in _problems(f"{folder}/{name}", limit, labels, ids)
+        ]
+        if None not in found:
             nothing = f"{folder}: found no record in its files; allowed: one or more"
-            raise problem or ConfigError(nothing)
+            raise next(filter(None, found), ConfigError(nothing))
     return span
 
 
@@ -179,25 +178,21 @@ def _splits_in(path: str) -> tuple[str, ...]:
     return splits
 
 
-def _check_file(
+def _problems(
     path: str, limit: int, labels: Sequence[str], ids: Mapping[str, int]
-) -> tuple[int, ConfigError | None]:
-    """Checks the first records of a file; returns the number that fit, and the first problem."""
-    fit = number = 0
-    problem: ConfigError | None = None
+) -> Iterator[ConfigError | None]:
+    """Yields what is wrong with each of the first records of a file; None for one that fits."""
     try:
-        for example in peek.examples(path, limit):
+        for number, example in enumerate(peek.examples(path, limit)):
             try:
                 _check_example(example, f"{path}: record {number}", labels, ids)
-                fit += 1
+                yield None
             except ConfigError as error:
-                problem = problem or error
-            number += 1
+                yield error
     except OSError as error:
         raise ConfigError(str(error)) from error
     except ValueError as error:
-        problem = problem or ConfigError(str(error))
-    return fit, problem
+        yield ConfigError(str(error))
 
 
 def _check_example(

@@ -1,7 +1,5 @@
 """The graph, wired once for every runner: read top to bottom, it is the story of a run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -33,7 +31,7 @@ def create_pipeline(
     Args:
         config: what the user asked for.
         span: where the data lies and whether it comes in split folders.
-        labels: class names; the index in this list is the class id.
+        labels: class names.
         schema_file: the curated schema as text; see `pipeline.graph.schema`.
         commit: the code's, for the report; see `pipeline.history.commit`.
 

@@ -1,7 +1,5 @@
 """What the nodes of the graph are made of: the config in TFX's terms."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +10,10 @@ from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_
 from tfx.types.channel import BaseChannel
 
 from components.image_example_gen.component import ImageExampleGen
-from components.image_example_gen.options import Rules
+from components.image_example_gen.options import Rules, Splits
 from components.transform.component import Transform
-from pipeline.config import Config, ConfigError, Data, Splits
+from pipeline.config import Config, ConfigError
+from pipeline.config.data import Data
 from pipeline.data.spans import SPLITS, Span
 from pipeline.graph.schema import curated
 from trainer import learning, preprocessing
@@ -29,9 +28,7 @@ def sqlite(file: str) -> metadata_store_pb2.ConnectionConfig:
     """
     config = metadata_store_pb2.ConnectionConfig()
     config.sqlite.filename_uri = file
-    config.sqlite.connection_mode = (
-        metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-    )
+    config.sqlite.connection_mode = config.sqlite.READWRITE_OPENCREATE
     return config
 
 
@@ -103,12 +100,9 @@ def _splits(embedded: Transform, schema: BaseChannel) -> dict[str, Any]:
 
 def _patterns(span: Span) -> example_gen_pb2.Input:
     """Returns the files of each split."""
-    return example_gen_pb2.Input(
-        splits=[
-            example_gen_pb2.Input.Split(name=name, pattern=pattern)
-            for name, pattern in span.patterns.items()
-        ]
-    )
+    split = example_gen_pb2.Input.Split
+    found = [split(name=name, pattern=pattern) for name, pattern in span.patterns.items()]
+    return example_gen_pb2.Input(splits=found)
 
 
 def _window(data: Data) -> range_config_pb2.RangeConfig:
@@ -123,15 +117,11 @@ def _window(data: Data) -> range_config_pb2.RangeConfig:
 
 def _cut(splits: Splits) -> example_gen_pb2.Output:
     """Returns how records are cut into splits, where the data lies in no split folders."""
-    shares = [(name, round(10_000 * getattr(splits, name))) for name in SPLITS]
-    return example_gen_pb2.Output(
-        split_config=example_gen_pb2.SplitConfig(
-            splits=[
-                example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=buckets)
-                for name, buckets in shares
-            ]
-        )
-    )
+    output = example_gen_pb2.Output()
+    for name in SPLITS:
+        buckets = round(10_000 * getattr(splits, name))
+        output.split_config.splits.add(name=name, hash_buckets=buckets)
+    return output
 
 
 def recipe(config: Config, labels: Sequence[str]) -> preprocessing.Recipe:

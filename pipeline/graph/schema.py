@@ -1,7 +1,5 @@
 """The curated schema: what an example must look like. It comes from the config, not from data."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 
@@ -23,11 +21,7 @@ from trainer.features import (
 )
 
 # The data contract's optional features (TF-Slim's names for ImageNet records).
-_OPTIONAL = {
-    FILENAME: schema_pb2.BYTES,
-    FORMAT: schema_pb2.BYTES,
-    SOURCE: schema_pb2.BYTES,
-}
+_OPTIONAL = dict.fromkeys((FILENAME, FORMAT, SOURCE), schema_pb2.BYTES)
 # What ImageExampleGen measures.
 _WHOLE = (HEIGHT, WIDTH, BYTES)
 _MEASURED = {name: schema_pb2.INT if name in _WHOLE else schema_pb2.FLOAT for name in MEASURED}
@@ -36,10 +30,7 @@ _MEASURED = {name: schema_pb2.INT if name in _WHOLE else schema_pb2.FLOAT for na
 def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
     """Builds the schema of an example.
 
-    Args:
-        labels: class names; the index in this list is the class id.
-        slices: features to slice by; each must be in the data. A feature that the data contract
-            does not name is text.
+    Each feature to slice by must be in the data; one that the data contract does not name is text.
     """
     image = schema_pb2.Feature(
         name=IMAGE,
@@ -55,10 +46,8 @@ def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
     text = _optional(TEXT, schema_pb2.BYTES)
     text.string_domain.CopyFrom(schema_pb2.StringDomain(name=text.name, value=labels))
     known = {**_OPTIONAL, **_MEASURED}
-    others = {**known, **{name: schema_pb2.BYTES for name in slices if name not in known}}
-    for name in (LABEL, TEXT):
-        others.pop(name, None)
-    optional = [_optional(name, kind) for name, kind in others.items()]
+    kinds = {**known, **{name: schema_pb2.BYTES for name in slices if name not in known}}
+    optional = [_optional(name, kind) for name, kind in kinds.items() if name not in (LABEL, TEXT)]
     for feature in optional:
         # Without it, nobody would notice a misspelt feature.
         if feature.name in slices:

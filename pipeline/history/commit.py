@@ -1,7 +1,5 @@
 """The state of the code that runs: a git commit."""
 
-from __future__ import annotations
-
 import functools
 import subprocess
 from pathlib import Path

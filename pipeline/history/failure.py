@@ -1,7 +1,5 @@
 """The part of a traceback that a person needs: the cause, and where it happened."""
 
-from __future__ import annotations
-
 import re
 
 _SEPARATORS = re.compile(

@@ -1,7 +1,5 @@
 """What a pushed version was made of, and which versions hold a span: `retrain lineage`."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -99,7 +97,8 @@ def _traced(config: Config, history: History, run: str, version: int) -> Origin:
     model = _uri(history.output(run, nodes.TRAINER, "model"))
     examples = history.output(run, nodes.EXAMPLE_GEN, "examples")
     options = history.parameter(run, nodes.REPORT, OPTIONS_KEY) or {}
-    newest = ended.data.span if ended.data else _span(examples)
+    span = _property(examples, SPAN_PROPERTY_NAME)
+    newest = ended.data.span if ended.data else int(span) if span else None
     fingerprint = _property(examples, FINGERPRINT_PROPERTY_NAME)
     window = options.get("config", {}).get("data", {}).get("window", 1)
     return Origin(
@@ -146,15 +145,9 @@ def _uri(artifact: metadata_store_pb2.Artifact | None) -> str | None:
 def _property(artifact: metadata_store_pb2.Artifact | None, name: str) -> str | None:
     if artifact is None or name not in artifact.custom_properties:
         return None
-    value: str = artifact.custom_properties[name].string_value
-    return value or None
-
-
-def _span(examples: metadata_store_pb2.Artifact | None) -> int | None:
-    if examples is None or SPAN_PROPERTY_NAME not in examples.custom_properties:
-        return None
-    value = examples.custom_properties[SPAN_PROPERTY_NAME]
-    return int(value.string_value or value.int_value)
+    value = artifact.custom_properties[name]
+    # TFX writes a span's number as a text or as a number.
+    return str(getattr(value, value.WhichOneof("value"))) or None
 
 
 def _spans(newest: int, window: int, fingerprint: str) -> tuple[int, ...]:

@@ -1,7 +1,5 @@
 """What ran on this machine, as ML Metadata records it."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -62,18 +60,14 @@ class History:
     """The ML Metadata database of one pipeline, for reading."""
 
     def __init__(self, database: str, pipeline: str) -> None:
-        """Opens the database, which must exist.
-
-        Args:
-            database: the sqlite file.
-            pipeline: the pipeline's name.
+        """Opens the sqlite file, which must exist.
 
         Raises:
             ConfigError: the file is not such a database.
         """
         config = metadata_store_pb2.ConnectionConfig()
         config.sqlite.filename_uri = database
-        config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
+        config.sqlite.connection_mode = config.sqlite.READONLY
         try:
             self._store = MetadataStore(config)
         except (RuntimeError, errors.StatusError) as error:
@@ -86,18 +80,12 @@ class History:
             contexts = self._store.get_contexts_by_type("pipeline_run")
         except errors.NotFoundError:
             return []
-        ordered = sorted(contexts, key=lambda context: context.id)
-        return [context.name for context in ordered]
+        return [context.name for context in sorted(contexts, key=lambda context: context.id)]
 
     def components(self, run: str, nodes: Sequence[str]) -> list[ComponentRun]:
         """Returns the state of each node in a run, in the given order."""
         executions = self._executions(run)
-        return [
-            _component_run(node, executions[node])
-            if node in executions
-            else ComponentRun(node, NOT_RUN)
-            for node in nodes
-        ]
+        return [_component_run(node, executions.get(node)) for node in nodes]
 
     def output(self, run: str, node: str, key: str) -> metadata_store_pb2.Artifact | None:
         """Returns an output of a node in a run, made or from the cache; None if there is none."""
@@ -117,13 +105,7 @@ class History:
         return {keys[artifact.id]: artifact for artifact in artifacts}
 
     def parameter(self, run: str, node: str, key: str) -> Any:
-        """Returns a parameter of a node in a run, which TFX keeps as JSON; None if there is none.
-
-        Args:
-            run: the run's id.
-            node: the node's id.
-            key: the parameter's name.
-        """
+        """Returns a parameter of a node in a run, which TFX keeps as JSON, or None."""
         execution = self._executions(run).get(node)
         if execution is None or key not in execution.custom_properties:
             return None
@@ -141,7 +123,9 @@ class History:
         return found
 
 
-def _component_run(node: str, execution: metadata_store_pb2.Execution) -> ComponentRun:
+def _component_run(node: str, execution: metadata_store_pb2.Execution | None) -> ComponentRun:
+    if execution is None:
+        return ComponentRun(node, NOT_RUN)
     started = execution.create_time_since_epoch / 1000
     found = ComponentRun(
         id=node,

@@ -1,13 +1,12 @@
 """How a run ended, as ML Metadata and the components' own files tell."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from components.edge_gate.component import PARITY_FILE, PARITY_KEY, Parity
+from components.edge_gate.component import PARITY_FILE, Parity
 from components.evaluator.scorecard import FILE_NAME, Scorecard
 from components.image_example_gen import intake
 from components.pusher import component as pusher
@@ -19,6 +18,8 @@ from components.span_drift.report import DriftReport
 from pipeline.graph import nodes as graph
 from pipeline.history import failure
 from pipeline.history.metadata import ComponentRun, History
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -63,22 +64,18 @@ def read(
     error: Exception | None = None,
     log: str = "",
 ) -> Outcome:
-    """Reads how a run ended.
+    """Reads how a run ended; for one that just ended, with what the runner raised and its log."""
 
-    Args:
-        history: the pipeline's.
-        run: the run's id.
-        nodes: the graph's node ids, in their order.
-        error: what the runner raised; None for past runs.
-        log: the run's log file.
-    """
+    def found(node: str, key: str, name: str, parse: Callable[[str], _T]) -> _T | None:
+        file = _file(history, run, node, key, name)
+        return parse(file.read_text("utf-8")) if file else None
+
     components = tuple(history.components(run, nodes))
     unreported: tuple[str, ...] = ()
     if error is not None and _is_decided(components):
         # A push stands, even if the report failed.
         unreported, error = (f"the report could not be made: {_message(error)}",), None
-    written = _written(history, run, graph.EVALUATOR, "evaluation", FILE_NAME)
-    scorecard = Scorecard.from_json(written) if written else None
+    scorecard = found(graph.EVALUATOR, "evaluation", FILE_NAME, Scorecard.from_json)
     pushed = history.output(run, graph.PUSHER, "pushed_model")
     version = path = None
     verdict, reasons = _unsuccessful(components, error)
@@ -90,9 +87,7 @@ def read(
         verdict = "refused"
         reasons = scorecard.sentences if scorecard else ()
         reasons += _serving_sentences(history, run)
-    data = _written(history, run, graph.EXAMPLE_GEN, "examples", intake.FILE_NAME)
-    drift = _written(history, run, graph.SPAN_DRIFT, "drift", span_drift.FILE_NAME)
-    parity = _written(history, run, graph.EDGE_GATE, PARITY_KEY, PARITY_FILE)
+    page = _file(history, run, graph.REPORT, REPORT_KEY, PAGE_FILE)
     return Outcome(
         verdict,
         run,
@@ -102,10 +97,10 @@ def read(
         path,
         reasons + unreported,
         log,
-        intake.Intake.from_json(data) if data else None,
-        DriftReport.from_json(drift) if drift else None,
-        _page(history, run),
-        Parity(**json.loads(parity)) if parity else None,
+        data=found(graph.EXAMPLE_GEN, "examples", intake.FILE_NAME, intake.Intake.from_json),
+        drift=found(graph.SPAN_DRIFT, "drift", span_drift.FILE_NAME, DriftReport.from_json),
+        page=str(page) if page else None,
+        edge=found(graph.EDGE_GATE, "parity", PARITY_FILE, lambda text: Parity(**json.loads(text))),
     )
 
 
@@ -118,12 +113,6 @@ def _is_decided(components: Sequence[ComponentRun]) -> bool:
 def _message(error: Exception) -> str:
     # Beam adds where it was; the list of components tells it better.
     return str(error).partition(" [while running ")[0]
-
-
-def _page(history: History, run: str) -> str | None:
-    artifact = history.output(run, graph.REPORT, REPORT_KEY)
-    file = Path(artifact.uri, PAGE_FILE) if artifact is not None else None
-    return str(file) if file is not None and file.exists() else None
 
 
 def _unsuccessful(
@@ -144,11 +133,11 @@ def _unsuccessful(
     return "", ()
 
 
-def _written(history: History, run: str, node: str, key: str, name: str) -> str | None:
+def _file(history: History, run: str, node: str, key: str, name: str) -> Path | None:
     artifact = history.output(run, node, key)
     file = Path(artifact.uri, name) if artifact is not None else None
     # A failed component leaves its artifact in the database, even if its files are gone.
-    return file.read_text("utf-8") if file is not None and file.exists() else None
+    return file if file is not None and file.exists() else None
 
 
 def _serving_sentences(history: History, run: str) -> tuple[str, ...]:

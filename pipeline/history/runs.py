@@ -1,7 +1,5 @@
 """The runs on this machine, a line each: `retrain runs`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,11 +41,7 @@ def open_history(config: Config) -> History:
 
 
 def find(history: History, name: str | None) -> str:
-    """Finds a run by what a person calls it.
-
-    Args:
-        history: the pipeline's.
-        name: a run's id, or how it begins, or a version that it pushed; None for the last run.
+    """Finds a run by its id, or how it begins, or a version that it pushed; None is the last run.
 
     Raises:
         ConfigError: there is no such run, or more than one.

@@ -1,7 +1,5 @@
 """The log of a run: a file that takes all that is printed, by C++ too."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import datetime

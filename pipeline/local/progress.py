@@ -8,15 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rich import progress as bars
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
@@ -54,25 +48,31 @@ def _spinner(text: RenderableType) -> Spinner:
 def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) -> Iterator[None]:
     """Prints a line for each component that finishes; a terminal also shows what runs now.
 
-    Args:
-        console: where to print.
-        components: tells how far each component is; a thread calls it about once a second.
+    A thread asks about once a second how far the components are.
     """
+    printed: set[str] = set()
+
+    def look() -> None:
+        found = components()
+        for component in found:
+            if component.state in _FINISHED and component.id not in printed:
+                printed.add(component.id)
+                console.print(f"  {component.id:<18} {line(component)}", highlight=False)
+        live.update(_spinner(_status(found, time.time())))
+
+    with spinning(console, "starting") as live, _repeated(look):
+        yield
+
+
+@contextlib.contextmanager
+def _repeated(look: Callable[[], None]) -> Iterator[None]:
+    """Calls a function about once a second in a thread, and once more at the end."""
     stop = threading.Event()
 
     def watch() -> None:
-        printed: set[str] = set()
-        with spinning(console, "starting") as live:
-            while True:
-                last = stop.wait(_POLL_SECONDS)
-                found = components()
-                for component in found:
-                    if component.state in _FINISHED and component.id not in printed:
-                        printed.add(component.id)
-                        console.print(f"  {component.id:<18} {line(component)}", highlight=False)
-                live.update(_spinner(_status(found, time.time())))
-                if last:
-                    return
+        while not stop.wait(_POLL_SECONDS):
+            look()
+        look()
 
     thread = threading.Thread(target=watch, name="progress", daemon=True)
     thread.start()
@@ -89,40 +89,25 @@ def counted(
 ) -> Iterator[None]:
     """Shows on a terminal how many things are done, how many a second, and the time left.
 
-    Args:
-        console: where to print.
-        what: what is being done.
-        total: how many there are; None if nobody knows.
-        seen: tells how many are done; a thread calls it about once a second.
+    A thread asks about once a second how many are `seen`; the total may be unknown.
     """
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.0f} a second"),
-        TimeRemainingColumn(),
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[rate]:.0f} a second"),
+        bars.TimeRemainingColumn(),
     )
-    stop = threading.Event()
     started = time.monotonic()
 
-    def watch() -> None:
-        while True:
-            last = stop.wait(_POLL_SECONDS)
-            count = seen()
-            rate = count / (time.monotonic() - started)
-            bar.update(task, completed=count, rate=rate)
-            if last:
-                return
+    def look() -> None:
+        count = seen()
+        bar.update(task, completed=count, rate=count / (time.monotonic() - started))
 
-    with Progress(*columns, console=console, transient=True) as bar:
+    with bars.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total, rate=0.0)
-        thread = threading.Thread(target=watch, name="progress", daemon=True)
-        thread.start()
-        try:
+        with _repeated(look):
             yield
-        finally:
-            stop.set()
-            thread.join()
     console.print(f"{what}: {seen()}, {bar.tasks[0].fields['rate']:.0f} a second", highlight=False)
 
 
@@ -140,15 +125,10 @@ def _status(components: Sequence[ComponentRun], now: float) -> RenderableType:
 
 
 def seconds_left(components: Sequence[ComponentRun], now: float) -> float | None:
-    """Estimates the time left from how long the components usually take.
+    """Estimates the seconds left from how long the components usually take.
 
-    Args:
-        components: all of the run.
-        now: Unix time in seconds.
-
-    Returns:
-        Seconds; None if a component that is still to run has never run here. A component whose
-        outputs will come from the cache counts like one that runs.
+    The result is None if a component that is still to run has never run here. A component whose
+    outputs will come from the cache counts like one that runs.
     """
     ahead = [one for one in components if one.state not in _FINISHED]
     if not ahead or not all(one.usual for one in ahead):

@@ -1,7 +1,5 @@
 """Runs the pipeline on this machine; importing this module loads TFX, Beam and TensorFlow."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import fcntl
@@ -29,6 +27,7 @@ from pipeline.history.metadata import NOT_RUN, RESULT, ComponentRun, History
 
 _REMEMBERED = 10  # runs
 RUNNERS = {"beam": BeamDagRunner, "local": LocalDagRunner}
+_Look = Callable[[], Sequence[ComponentRun]]
 
 
 def run(
@@ -37,19 +36,17 @@ def run(
     labels: Sequence[str],
     runner: str,
     log: str,
-    watch: Callable[
-        [Callable[[], Sequence[ComponentRun]]], contextlib.AbstractContextManager[None]
-    ],
+    watch: Callable[[_Look], contextlib.AbstractContextManager[None]],
 ) -> outcome.Outcome:
     """Runs the pipeline to its end.
 
     Args:
         config: what the user asked for.
         span: see `build.create_pipeline`.
-        labels: class names; the index in this list is the class id.
+        labels: class names.
         runner: a key of `RUNNERS`.
         log: the file that takes all that is printed.
-        watch: makes a context that shows progress; it gets a function that tells how far the
+        watch: makes a context that shows progress, given a function that tells how far the
             components are.
 
     Raises:
@@ -129,7 +126,7 @@ def _page(config: Config, history: History, ended: outcome.Outcome) -> str | Non
 
 def _progress(
     config: Config, nodes: Sequence[str], before: set[str], usual: Mapping[str, float]
-) -> Callable[[], Sequence[ComponentRun]]:
+) -> _Look:
     """Returns a function that tells how far the components are."""
     found: Sequence[ComponentRun] = [ComponentRun(node, NOT_RUN) for node in nodes]
 
@@ -151,9 +148,8 @@ def _usual(config: Config, nodes: Sequence[str]) -> dict[str, float]:
     history = History(config.metadata_file, config.name)
     found: dict[str, float] = {}
     for run in history.runs()[-_REMEMBERED:]:
-        found |= {
-            one.id: one.seconds for one in history.components(run, nodes) if one.state == "done"
-        }
+        components = history.components(run, nodes)
+        found |= {one.id: one.seconds for one in components if one.state == "done"}
     return found
 
 

@@ -19,6 +19,8 @@ from benchmarks import compare, launch, sample, tables
 from benchmarks.goals import Goal, Side, judge
 from pipeline import config as configs
 from tests.conftest import PATIENCE_SECONDS
+from trainer.options.backbone import Backbone
+from trainer.options.training import Trainer
 
 _ROOT = Path(__file__).parents[2]
 PLAIN = Side(
@@ -134,11 +136,11 @@ def test_results_are_json():
 def test_our_config_is_one_that_the_pipeline_takes(tmp_path):
     config = configs.validate(compare.ours_config(tmp_path, ["cat", "dog"], 96), "benchmark")
     assert config.image_size == 96
-    assert config.trainer == configs.Trainer()
+    assert config.trainer == Trainer()
 
 
 def test_each_side_is_a_command_that_is_there(tmp_path):
-    for module, *_ in compare.commands(configs.Backbone(), tmp_path, 2, 96).values():
+    for module, *_ in compare.commands(Backbone(), tmp_path, 2, 96).values():
         found = importlib.util.find_spec(module)
         assert found is not None
         package = found.submodule_search_locations is not None

@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import standard_artifacts
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from components.data_gate.component import Executor, sentences
+from components.data_gate.component import DataGate, sentences
 from components.image_example_gen.intake import FILE_NAME, Intake
 from components.refusal import RefusedError
 from components.span_drift.report import FILE_NAME as DRIFT_FILE
@@ -72,7 +72,7 @@ def _gate(
     statistics.split_names = '["train"]'
     (folder / "statistics" / "Split-train").mkdir(parents=True)
     (folder / "statistics" / "Split-train" / "FeatureStats.pb").write_bytes(b"statistics")
-    Executor().Do(
+    DataGate.EXECUTOR_SPEC.executor_class().Do(
         {
             "anomalies": [artifact],
             "examples": [examples],

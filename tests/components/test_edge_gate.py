@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfx.types import standard_artifacts
 
 from components.edge_gate.component import PARITY_FILE as FILE
-from components.edge_gate.component import Executor, Parity
+from components.edge_gate.component import EdgeGate, Parity
 from components.refusal import RefusedError
 from tests.conftest import Transformed
 from tests.training import run
@@ -51,10 +51,11 @@ def test_a_trained_model_is_measured_on_test(transformed: Transformed, tmp_path:
     parity.uri = str(tmp_path / "parity")
     inputs = {"model": [model], "examples": [examples]}
     bounds = {"min_agreement": 0.9, "max_accuracy_drop": 0.1}
-    Executor().Do(inputs, {"parity": [parity]}, bounds)
+    execute = EdgeGate.EXECUTOR_SPEC.executor_class().Do
+    execute(inputs, {"parity": [parity]}, bounds)
     found = Parity(**json.loads((tmp_path / "parity" / FILE).read_text()))
     assert found.images == len(transformed.images)
     assert found.agreement >= 0.9
     assert 0 < found.edge_bytes < found.bytes
     with pytest.raises(RefusedError, match=r"min_agreement is 1\.1000"):
-        Executor().Do(inputs, {"parity": [parity]}, {**bounds, "min_agreement": 1.1})
+        execute(inputs, {"parity": [parity]}, {**bounds, "min_agreement": 1.1})

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tfx import types
 from tfx.dsl.components.base.base_executor import BaseExecutor
 
-from components.refusal import CODE, Gate, Refusal, RefusedError
+from components.refusal import CODE, Refusal, RefusedError, as_result, refuse
 
 
-class Strict(Gate):
+class Strict(BaseExecutor):
     """Refuses what it is told to."""
 
-    def judge(
-        self,
-        inputs: Mapping[str, list[types.Artifact]],
-        outputs: Mapping[str, list[types.Artifact]],
-        parameters: Mapping[str, Any],
-    ) -> list[str]:
-        return list(parameters["reasons"])
+    @as_result
+    def Do(  # noqa: N802, the name is TFX's
+        self, _inputs: Any, _outputs: Any, parameters: dict[str, Any]
+    ) -> None:
+        refuse(parameters["reasons"])
 
 
 def test_without_a_reason_the_run_goes_on() -> None:

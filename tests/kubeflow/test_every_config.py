@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from kubeflow import compile as compiler
-from pipeline.config import Config, Trainer, load
+from pipeline.config import Config, load
 from pipeline.graph.nodes import EDGE_GATE, NODES, TUNER
 from tests.kubeflow.conftest import LABELS
+from trainer.options.training import Trainer
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 MODES = get_args(Trainer.model_fields["mode"].annotation)

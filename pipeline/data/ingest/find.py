@@ -1,7 +1,5 @@
 """Finds the source that the command line names."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pipeline.data.ingest import sources, tables, tfds

@@ -30,12 +30,7 @@ _NOTE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Note:
-    """The progress of a part.
-
-    Attributes:
-        written: number of images in its files.
-        rejects: path and reason of each rejected image.
-    """
+    """The progress of a part: how many images are written, and path and reason of each reject."""
 
     written: int
     rejects: tuple[tuple[str, str], ...]
@@ -51,12 +46,7 @@ def write(
 ) -> None:
     """Writes a part's images into `folder/{split}/images-{number}.tfrecord`, and its note.
 
-    Args:
-        number: the part's number.
-        images: returns the part's images.
-        folder: the span's folder, which is not published yet.
-        labels: class names; the index in this list is the class id.
-        max_side: see `transcode.prepare`.
+    The folder is the span's, which is not published yet.
     """
     root = Path(folder)
     drafts: dict[Path, _Draft] = {}

@@ -98,9 +98,8 @@ def write(
         source: the images.
         root: the data root, created if missing; every Beam worker must see it.
         number: the span's number.
-        options: how to write the span.
-        watch: returns a context that may show progress, given a function that returns the number of
-            images read so far.
+        options: see `Options`.
+        watch: returns a context that may show progress, given a function that counts read images.
 
     Raises:
         ConfigError: the span exists or is being written, a class is unknown, or no image can be

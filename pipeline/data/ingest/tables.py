@@ -1,7 +1,5 @@
 """Images that a table lists: CSV or JSON lines with a path and a label in each row."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import functools

@@ -3,8 +3,7 @@
 A file that needs no change stays the same, byte for byte.
 """
 
-from __future__ import annotations
-
+import contextlib
 import importlib
 import io
 import warnings
@@ -43,14 +42,7 @@ class RejectedError(ValueError):
 
 
 class Prepared(NamedTuple):
-    """An image file that TensorFlow decodes.
-
-    Attributes:
-        encoded: its bytes.
-        kind: "jpeg", "png" or "gif".
-        height: pixels.
-        width: pixels.
-    """
+    """An image file that TensorFlow decodes; its kind is "jpeg", "png" or "gif"."""
 
     encoded: bytes
     kind: str
@@ -148,13 +140,9 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 
 def _register_heif() -> None:
     """Lets Pillow read HEIC, if the plug-in is installed."""
-    if "HEIF" in Image.OPEN:
-        return
-    try:
-        plugin = importlib.import_module("pillow_heif")
-    except ImportError:
-        return
-    plugin.register_heif_opener()
+    if "HEIF" not in Image.OPEN:
+        with contextlib.suppress(ImportError):
+            importlib.import_module("pillow_heif").register_heif_opener()
 
 
 def _one_line(error: Exception) -> str:
