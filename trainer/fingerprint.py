@@ -20,7 +20,6 @@ from typing import Any
 
 _KINDS = (".py", ".j2", ".css")
 _OPTIONS = ("options", "options.py", "section.py")
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def digest(
@@ -69,15 +68,19 @@ def _meaning(part: Any) -> Any:
     Empty fields are left out, as newer versions of Python add fields.
     """
     if isinstance(part, list):
-        return [_meaning(one) for one in part]
+        return [_meaning(one) for one in part if not _explains(one)]
     if not isinstance(part, ast.AST):
         return part
     if isinstance(part, ast.Constant):
         return repr(part.value)
     fields = dict(ast.iter_fields(part))
-    if isinstance(part, _DOCUMENTED) and ast.get_docstring(part, clean=False) is not None:
-        fields["body"] = fields["body"][1:]
     if isinstance(part, ast.JoinedStr):  # to which Python 3.12.0 adds empty texts
         fields["values"] = [one for one in part.values if getattr(one, "value", None) != ""]
     filled = {name: _meaning(value) for name, value in fields.items() if value not in (None, [])}
     return [type(part).__name__, filled]
+
+
+def _explains(part: Any) -> bool:
+    """Tells whether a part is a docstring, or the string below a field."""
+    constant = isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
+    return constant and isinstance(part.value.value, str)

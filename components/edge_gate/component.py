@@ -50,8 +50,8 @@ class Parity:
             f" {self.bytes / 1e6:.1f} MB"
         )
 
-    def misses(self, min_agreement: float, max_accuracy_drop: float) -> list[str]:
-        """Says which bounds are missed, a sentence for each."""
+    def failed(self, min_agreement: float, max_accuracy_drop: float) -> list[str]:
+        """Returns a sentence for each bound that the converted model does not meet."""
         found = []
         if self.agreement < min_agreement:
             found.append(
@@ -136,4 +136,4 @@ def EdgeGate(  # noqa: N802, a component's name
     io_utils.write_string_file(
         os.path.join(parity.uri, PARITY_FILE), json.dumps(dataclasses.asdict(found), indent=1)
     )
-    refuse(found.misses(min_agreement, max_accuracy_drop))
+    refuse(found.failed(min_agreement, max_accuracy_drop))

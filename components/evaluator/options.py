@@ -26,12 +26,10 @@ def _check_slices(names: tuple[str, ...]) -> tuple[str, ...]:
 class Bound(Section):
     """The values of one metric on the test split that pass."""
 
-    min: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="Lowest value that passes.", examples=[0.5]
-    )
-    max: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="Highest value that passes.", examples=[1.0]
-    )
+    min: Annotated[float, Field(ge=0, le=1)] | None = Field(None, examples=[0.5])
+    """Lowest value that passes."""
+    max: Annotated[float, Field(ge=0, le=1)] | None = Field(None, examples=[1.0])
+    """Highest value that passes."""
 
     @model_validator(mode="after")
     def _bounds_something(self) -> "Bound":
@@ -96,9 +94,8 @@ class Regression(_Drops):
 class EachSlice(_Bounds):
     """The values of each metric that pass in every slice with enough examples."""
 
-    min_examples: int = Field(
-        30, ge=1, description="Slices with fewer examples than this are not judged."
-    )
+    min_examples: int = Field(30, ge=1)
+    """Slices with fewer examples than this are not judged."""
 
     @model_validator(mode="after")
     def _bounds_something(self) -> "EachSlice":
@@ -115,16 +112,13 @@ class Thresholds(_Bounds):
         description=f"{METRICS['accuracy'].description} Set to null to drop this bound; another"
         " metric must then have one, as the Evaluator blesses no model without any.",
     )
-    regression: Regression = Field(
-        Regression.model_validate({"accuracy": {"max_drop": 0.01}}),
-        description="How much worse than the model in production a new one may be, for any of the"
-        " metrics above; without a model in production it is not looked at.",
-    )
+    regression: Regression = Regression.model_validate({"accuracy": {"max_drop": 0.01}})
+    """How much worse than the model in production a new one may be, for any of the metrics above;
+    without a model in production it is not looked at."""
     each_slice: EachSlice | None = Field(
-        None,
-        description="Bounds that every slice must meet by itself, for any of the metrics above.",
-        examples=[{"min_examples": 30, "accuracy": {"min": 0.5}}],
+        None, examples=[{"min_examples": 30, "accuracy": {"min": 0.5}}]
     )
+    """Bounds that every slice must meet by itself, for any of the metrics above."""
 
     @model_validator(mode="after")
     def _bounds_something(self) -> "Thresholds":
@@ -144,6 +138,5 @@ class Evaluation(Section):
         description=f"Features by whose values metrics are also given, such as {SOURCE}."
         " Metrics by class always are, AUC among them up to 200 classes.",
     )
-    thresholds: Thresholds = Field(
-        Thresholds(), description="What the new model must reach, or it is not pushed."
-    )
+    thresholds: Thresholds = Thresholds()
+    """What the new model must reach, or it is not pushed."""

@@ -13,9 +13,12 @@ Leaks = Literal["none", "exact", "near"]
 class Splits(Section):
     """Shares of the three splits, cut by a hash of each record."""
 
-    train: float = Field(0.7, gt=0, lt=1, description="Share of records to learn from.")
-    val: float = Field(0.15, gt=0, lt=1, description="Share that early stopping watches.")
-    test: float = Field(0.15, gt=0, lt=1, description="Share that the model is judged on.")
+    train: float = Field(0.7, gt=0, lt=1)
+    """Share of records to learn from."""
+    val: float = Field(0.15, gt=0, lt=1)
+    """Share that early stopping watches."""
+    test: float = Field(0.15, gt=0, lt=1)
+    """Share that the model is judged on."""
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "Splits":
@@ -31,53 +34,32 @@ class Splits(Section):
 class RecordChecks(Section):
     """What an image must be like to come in."""
 
-    min_side: int = Field(8, ge=1, le=4096, description="Shortest side in pixels that comes in.")
-    max_pixels: int = Field(
-        100_000_000,
-        ge=1,
-        le=178_000_000,
-        description="Most pixels in an image; larger ones are quarantined undecoded.",
-    )
+    min_side: int = Field(8, ge=1, le=4096)
+    """Shortest side in pixels that comes in."""
+    max_pixels: int = Field(100_000_000, ge=1, le=178_000_000)
+    """Most pixels in an image; larger ones are quarantined undecoded."""
     channels: Annotated[
         tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(strict=False, min_length=1)
-    ] = Field(
-        (1, 2, 3, 4),
-        description="Numbers of channels that come in: 1 grey, 2 grey and alpha, 3 colour, 4"
-        " colour and alpha, or CMYK.",
-    )
-    min_contrast: float = Field(
-        0.005,
-        ge=0,
-        le=0.5,
-        description="Lowest standard deviation of brightness, from 0 to 0.5; images below it are"
-        " near-constant.",
-    )
-    similarity: float = Field(
-        0.98,
-        gt=0.5,
-        le=1,
-        description="How alike two images are that count as near duplicates; 1 is the same.",
-    )
-    remove_leaked: Leaks = Field(
-        "near",
-        description="Which copies of val or test images are taken out of train; near means exact"
-        " ones too. Nothing is ever taken out of test.",
-    )
+    ] = (1, 2, 3, 4)
+    """Numbers of channels that come in: 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha, or
+    CMYK."""
+    min_contrast: float = Field(0.005, ge=0, le=0.5)
+    """Lowest standard deviation of brightness, from 0 to 0.5; images below it are near-constant."""
+    similarity: float = Field(0.98, gt=0.5, le=1)
+    """How alike two images are that count as near duplicates; 1 is the same."""
+    remove_leaked: Leaks = "near"
+    """Which copies of val or test images are taken out of train; near means exact ones too. Nothing
+    is ever taken out of test."""
 
 
 class Checks(RecordChecks):
     """What an image must be like to come in, and when a span is refused."""
 
-    max_quarantined: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        description="Share of records in quarantine above which the span is refused; copies that"
-        " were taken out of train do not count.",
-    )
-    min_class_images: int = Field(
-        1, ge=0, description="Fewest images of train that each class must have."
-    )
+    max_quarantined: float = Field(0.05, ge=0, le=1)
+    """Share of records in quarantine above which the span is refused; copies that were taken out of
+    train do not count."""
+    min_class_images: int = Field(1, ge=0)
+    """Fewest images of train that each class must have."""
 
 
 class Rules(Section):

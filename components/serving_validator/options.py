@@ -12,31 +12,17 @@ _Positive = Annotated[float, Field(gt=0)]
 class Serving(Section):
     """How a server must answer with a model before it is pushed."""
 
-    images: int = Field(
-        16, ge=1, le=1000, description="How many images of the test split the server is asked for."
-    )
-    tolerance: float = Field(
-        1e-3,
-        gt=0,
-        le=1,
-        description="How far a served probability may be from the one that the Evaluator saw.",
-    )
-    p50_ms: _Positive | None = Field(
-        None,
-        description="Longest median time of an answer to one image, in milliseconds; the pipeline's"
-        " machine measures it, so leave room.",
-        examples=[200],
-    )
-    p99_ms: _Positive | None = Field(
-        None,
-        description="Longest time of 99 of 100 answers to one image, in milliseconds.",
-        examples=[1000],
-    )
-    memory_mb: _Positive | None = Field(
-        8192,
-        description="Most memory that the server process may take, in MiB; null for any. ResNet50"
-        " took about 5,300.",
-    )
-    load_seconds: float = Field(
-        180, gt=0, description="Longest time from the server's start until the model is AVAILABLE."
-    )
+    images: int = Field(16, ge=1, le=1000)
+    """How many images of the test split the server is asked for."""
+    tolerance: float = Field(1e-3, gt=0, le=1)
+    """How far a served probability may be from the one that the Evaluator saw."""
+    p50_ms: _Positive | None = Field(None, examples=[200])
+    """Longest median time of an answer to one image, in milliseconds; the pipeline's machine
+    measures it, so leave room."""
+    p99_ms: _Positive | None = Field(None, examples=[1000])
+    """Longest time of 99 of 100 answers to one image, in milliseconds."""
+    memory_mb: _Positive | None = 8192
+    """Most memory that the server process may take, in MiB; null for any. ResNet50 took about
+    5,300."""
+    load_seconds: float = Field(180, gt=0)
+    """Longest time from the server's start until the model is AVAILABLE."""

@@ -44,42 +44,27 @@ def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
 class Data(Section):
     """Where the images come from."""
 
-    root: Annotated[Location, AfterValidator(_check_folder_of_spans)] = Field(
-        description="Folder that holds the data: span-0, span-1, … with train, val and test in"
-        " each, or one span without its folder."
-    )
+    root: Annotated[Location, AfterValidator(_check_folder_of_spans)]
+    """Folder that holds the data: span-0, span-1, … with train, val and test in each, or one span
+    without its folder."""
     labels: Annotated[Texts, AfterValidator(check_labels)] | Location | None = Field(
         None,
-        description="Class names in the order of their ids: a list, or the path of a file with"
-        " one name a line. If left out, labels.txt in data.root.",
         examples=[["cat", "dog"]],
         json_schema_extra={"allowed": "a list of names, or the path of a file with one a line"},
     )
-    span: Literal["latest"] | Annotated[int, Field(ge=0)] = Field(
-        "latest",
-        description="Number of the newest span to learn from; latest takes the highest there is.",
-    )
-    window: int = Field(
-        1,
-        ge=1,
-        le=1000,
-        description="How many spans to learn from, counted back from span: 3 with span 7 is 5, 6"
-        " and 7. Numbers that are not there are passed over.",
-    )
-    splits: Splits = Field(
-        Splits(),
-        description="How to cut data that has no train, val and test folders; shares sum to 1.",
-    )
-    group: str | None = Field(
-        None,
-        min_length=1,
-        description="Feature whose records stay together in such a cut, as of one patient or"
-        " camera. If left out, each image is cut by itself.",
-        examples=[SOURCE],
-    )
-    checks: Checks = Field(
-        Checks(), description="What an image must be like, and when a span is refused."
-    )
-    drift: Drift = Field(
-        Drift(), description="When a span differs from the one before, and what then."
-    )
+    """Class names in the order of their ids: a list, or the path of a file with one name a line. If
+    left out, labels.txt in data.root."""
+    span: Literal["latest"] | Annotated[int, Field(ge=0)] = "latest"
+    """Number of the newest span to learn from; latest takes the highest there is."""
+    window: int = Field(1, ge=1, le=1000)
+    """How many spans to learn from, counted back from span: 3 with span 7 is 5, 6 and 7. Numbers
+    that are not there are passed over."""
+    splits: Splits = Splits()
+    """How to cut data that has no train, val and test folders; shares sum to 1."""
+    group: str | None = Field(None, min_length=1, examples=[SOURCE])
+    """Feature whose records stay together in such a cut, as of one patient or camera. If left out,
+    each image is cut by itself."""
+    checks: Checks = Checks()
+    """What an image must be like, and when a span is refused."""
+    drift: Drift = Drift()
+    """When a span differs from the one before, and what then."""

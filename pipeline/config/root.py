@@ -20,9 +20,8 @@ from trainer.section import Location, Section, Texts, shown
 class Beam(Section):
     """How Beam runs the data steps."""
 
-    args: Texts = Field(
-        (), description="Options for Beam as it takes them, such as --direct_num_workers=2."
-    )
+    args: Texts = ()
+    """Options for Beam as it takes them, such as --direct_num_workers=2."""
 
 
 class Config(Section):
@@ -30,38 +29,40 @@ class Config(Section):
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]{0,127}$",
-        description="Name of the pipeline and, unless push.model_store says otherwise, of the model"
-        " that it pushes.",
         json_schema_extra={
             "allowed": "up to 128 lower-case letters, digits, hyphens and underscores,"
             " the first a letter or digit"
         },
     )
-    data: Data = Field(description="Where the images come from.")
-    image: Image = Field(Image(), description="What becomes of an image before the backbone.")
-    backbone: Backbone = Field(
-        Backbone(), description="The network that turns images into embeddings."
-    )
-    trainer: Trainer = Field(Trainer(), description="How the classifier learns.")
-    tuner: Tuner | None = Field(
-        None,
-        description="How better hyperparameters of the head are searched for before it is trained;"
-        " null for no search.",
-        examples=[{"trials": 30}],
-    )
-    export: Export = Field(Export(), description="What is exported beside the SavedModel.")
-    evaluation: Evaluation = Field(Evaluation(), description="How a new model is judged.")
-    serving: Serving = Field(
-        Serving(), description="What a server must do with a model before it is pushed."
-    )
-    push: Push = Field(Push(), description="What becomes of models that passed.")
-    card: Card = Field(Card(), description="What the model card in the report says.")
-    beam: Beam = Field(Beam(), description="How Beam runs the data steps.")
-    kubeflow: Kubeflow = Field(Kubeflow(), description="How the pipeline runs on Kubeflow.")
-    output: Location = Field(
-        "runs/{name}",
-        description="Folder for all that runs make; {name} stands for the pipeline's name.",
-    )
+    """Name of the pipeline and, unless push.model_store says otherwise, of the model that it
+    pushes."""
+    data: Data
+    """Where the images come from."""
+    image: Image = Image()
+    """What becomes of an image before the backbone."""
+    backbone: Backbone = Backbone()
+    """The network that turns images into embeddings."""
+    trainer: Trainer = Trainer()
+    """How the classifier learns."""
+    tuner: Tuner | None = Field(None, examples=[{"trials": 30}])
+    """How better hyperparameters of the head are searched for before it is trained; null for no
+    search."""
+    export: Export = Export()
+    """What is exported beside the SavedModel."""
+    evaluation: Evaluation = Evaluation()
+    """How a new model is judged."""
+    serving: Serving = Serving()
+    """What a server must do with a model before it is pushed."""
+    push: Push = Push()
+    """What becomes of models that passed."""
+    card: Card = Card()
+    """What the model card in the report says."""
+    beam: Beam = Beam()
+    """How Beam runs the data steps."""
+    kubeflow: Kubeflow = Kubeflow()
+    """How the pipeline runs on Kubeflow."""
+    output: Location = "runs/{name}"
+    """Folder for all that runs make; {name} stands for the pipeline's name."""
 
     @field_validator("output")
     @classmethod
