@@ -46,7 +46,7 @@ def expected_calibration_error(
     `probabilities` is float [rows, classes], `labels` holds class ids, int64 [rows].
 
     Returns:
-        The mean over 15 equal bins of |accuracy - confidence|, weighted by the bins' rows; in
+        The mean over 15 equal bins of |accuracy - confidence|, weighted by rows in each; in
         [0, 1]. arXiv:1706.04599, equation 3.
     """
     confidence = probabilities.max(axis=1)

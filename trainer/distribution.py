@@ -68,7 +68,7 @@ def place() -> Place:
 
 
 def unsharded(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Turns off TensorFlow's own sharding, so that every worker reads the whole dataset."""
+    """Turns off TensorFlow's own sharding, so that each worker reads all that it is given."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options)

@@ -76,9 +76,9 @@ def convert(
     sample: Sequence[tf.Tensor],
     float_share: float,
 ) -> bytes:
-    """Returns a model as a TensorFlow Lite file, with softmax at the end.
+    """Returns the content of a TensorFlow Lite file: the model, then softmax.
 
-    The sample holds float32 [size, size, 3] in [0, 255]; `save` explains the other arguments.
+    `sample` holds float32 [size, size, 3] in [0, 255]; `save` explains the other arguments.
     """
     # The converter aborts the process on variables of some Keras 3 layers; a frozen model has none.
     score = freezing.freeze(model)

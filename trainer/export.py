@@ -77,9 +77,9 @@ class ImageClassifier(tf.Module):
 
     @graph_function(tf.TensorSpec([None], tf.string, name=features.EXAMPLES))
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies serialized examples as Transform writes them, string [batch].
+        """Classifies serialized examples that Transform wrote, string [batch].
 
-        The Evaluator asks for this. Returns `probabilities` float32 [batch, classes], and
+        The Evaluator calls this. Returns `probabilities` float32 [batch, classes], and
         `uncalibrated`, the same at a temperature of 1.
         """
         logits = self._scorer.examples(examples)

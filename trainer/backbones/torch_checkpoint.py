@@ -63,7 +63,7 @@ def read_state_dict(path: str | Path, sha256: str | None = None) -> dict[str, ND
         sha256: hex digest that the file must have, checked before unpickling; None for any file.
 
     Returns:
-        Name to array, in the file's order. Every array is C-contiguous, owns its data and has the
+        Arrays by name, in the file's order. Every array is C-contiguous, owns its data and has the
         shape and element type (float16/32/64, int8/16/32/64, uint8 or bool) of the tensor.
 
     Raises:
