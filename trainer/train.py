@@ -78,8 +78,8 @@ def run_fn(fn_args: FnArgs) -> None:
 def _checkpoints(run: str) -> str:
     """Returns the folder of checkpoints, which all executions share.
 
-    TFX names outputs such as `run` `{component}/{output}/{execution}`, and a run that resumes an
-    interrupted training is another execution.
+    The folder `run` is `{component}/{output}/{execution}`, as TFX names outputs. A run that resumes
+    an interrupted training is another execution.
     """
     return f"{run.rstrip('/').rsplit('/', 2)[0]}/checkpoints"
 
