@@ -21,7 +21,7 @@ _BATCH = 256
 
 
 def batches(files: list[str]) -> tf.data.Dataset:
-    """Reads the encoded images of TFRecord files ahead of their use: string [batch]."""
+    """Returns batches of the encoded images in TFRecord files, prefetched: string [batch]."""
 
     def encoded(record: tf.Tensor) -> tf.Tensor:
         features = {IMAGE: tf.io.FixedLenFeature([], tf.string)}
@@ -31,7 +31,7 @@ def batches(files: list[str]) -> tf.data.Dataset:
 
 
 def main() -> None:
-    """Runs the loop; the last line printed is its seconds as JSON."""
+    """Runs the loop; prints its seconds as JSON in the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--span", type=Path, required=True)
     parser.add_argument("--size", type=int, required=True)

@@ -42,10 +42,10 @@ _NOTES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the comparison with the given command line, or the process's own.
+    """Runs the comparison with the given command line, or the process's own if it is None.
 
     Returns:
-        0 done, whatever the goals say; 1 a side failed; 2 bad input; 130 interrupted.
+        0 done, even if a goal is missed; 1 a side failed; 2 bad input; 130 interrupted.
     """
     options = _parser().parse_args(arguments)
     console = Console()
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(
     source: configs.Config, images: int | None, size: int, work: Path, console: Console
 ) -> tuple[Side, Side, Side]:
-    """Runs the three sides; returns plain, ours and the bare loop."""
+    """Measures the sides on `images` images (None: all); returns plain TFX, ours, bare loop."""
     span = spans.find(source)
     if not span.splits:
         raise configs.ConfigError(f"{span.path}: found no splits; allowed: train, val and test")
@@ -107,10 +107,10 @@ def _measure(
 
 
 def commands(backbone: Backbone, work: Path, classes: int, size: int) -> dict[str, tuple[str, ...]]:
-    """Returns the module and the arguments of each side.
+    """Returns the arguments of `python -m` by the name of the side that they run.
 
-    The folder `work` holds `config.yaml` and `data`, and gets the output. The backbone is for the
-    bare loop; ours runs the default.
+    The folder `work` holds `config.yaml` and `data`, and receives the output. The backbone is that
+    of the bare loop; ours uses the default.
     """
     inputs = ("--span", str(work / "data" / "span-0"), "--size", str(size))
     output = ("--classes", str(classes), "--output", str(work / "plain"))
@@ -123,7 +123,7 @@ def commands(backbone: Backbone, work: Path, classes: int, size: int) -> dict[st
 
 
 def ours_config(work: Path, labels: Sequence[str], size: int) -> dict[str, Any]:
-    """Returns our pipeline's config: defaults, but any accuracy is pushed."""
+    """Returns our pipeline's config: defaults, except that models of any accuracy are blessed."""
     return {
         "name": "ours",
         "data": {"root": str(work / "data"), "labels": list(labels)},
@@ -164,7 +164,7 @@ def _side(name: str, images: int, measured: launch.Measured, artifacts: Path | N
 
 @contextlib.contextmanager
 def _work(output: Path, keep: bool, console: Console) -> Iterator[Path]:
-    """Makes the work folder, and removes it in the end, whatever happens."""
+    """Yields a new work folder, and removes it in the end unless `keep` is true."""
     work = Path(tempfile.mkdtemp(prefix="work-", dir=output))
     try:
         yield work

@@ -46,7 +46,7 @@ def main() -> None:
     for name in ("images", "seconds", "CPU seconds", "images/s a core", "peak memory, MB"):
         table.add_column(name, justify="right")
     with tempfile.TemporaryDirectory() as name:
-        # What loads on first use is not counted.
+        # A first run, not counted, loads all modules.
         write(Path(name, "warm"), 100, options.side, seed=0)
         measure(Path(name, "warm"), rules)
         for number in range(options.passes):
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def write(folder: Path, images: int, side: int, seed: int) -> None:
-    """Writes TFRecord files of pictures that compress about as photographs do."""
+    """Writes TFRecord files of random JPEGs, which compress about as well as photographs."""
     import tensorflow as tf
 
     random = np.random.default_rng(seed)
@@ -79,7 +79,7 @@ def write(folder: Path, images: int, side: int, seed: int) -> None:
 
 
 def measure(folder: Path, rules: Rules) -> tuple[float, float]:
-    """Takes in the files of a folder; returns seconds and CPU seconds."""
+    """Ingests the TFRecord files of a folder; returns wall-clock seconds and CPU seconds."""
     import apache_beam as beam
 
     from components.image_example_gen.bring_in import bring_in

@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def noise(images: int) -> tf.Tensor:
-    """Makes JPEGs of random pixels: string [images]."""
+    """Returns JPEGs of random pixels: string [images]."""
     import tensorflow as tf
 
     shape = [images, _SIDE, _SIDE, 3]
@@ -65,7 +65,7 @@ def noise(images: int) -> tf.Tensor:
 
 
 def variants(size: int) -> dict[tuple[str, int], Callable[[tf.Tensor], tf.Tensor]]:
-    """Builds a function from encoded images to embeddings for each kind of model and chunk size."""
+    """Returns functions from encoded images to embeddings, by kind of model and chunk size."""
     import tensorflow as tf
 
     from trainer import freezing, preprocessing

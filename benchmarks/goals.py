@@ -1,4 +1,4 @@
-"""What was measured of each side, and the goals for it: plain data and arithmetic."""
+"""The measurements of each side, and the goals for them: plain data and arithmetic."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ GB = 1e9
 
 @dataclass(frozen=True)
 class Side:
-    """One side of the comparison; `launch.Measured` explains what it shares with it."""
+    """One side of the comparison; `launch.Measured` explains the fields that both classes have."""
 
     name: str
-    images: int  # how many it took
+    images: int  # how many it processed
     seconds: float
     cpu_seconds: float
     peak_bytes: int
@@ -33,7 +33,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Goal:
-    """A number and what it should be."""
+    """A measured number and the bound that it should keep."""
 
     name: str
     measured: float
@@ -43,20 +43,20 @@ class Goal:
 
     @property
     def missed_by(self) -> float:
-        """How far off it is; 0 if it is met."""
+        """Distance between the measured number and the bound; 0 if the goal is met."""
         difference = self.bound - self.measured
         return max(0.0, difference if self.at_least else -difference)
 
     @property
     def verdict(self) -> str:
-        """Says that the goal is met, or by how much it is missed."""
+        """Text that says whether the goal is met, or by how much it is missed."""
         if not self.missed_by:
             return "goal met"
         return f"missed by {self.missed_by:.2f} {self.unit}"
 
 
 def judge(plain: Side, ours: Side, loop: Side) -> tuple[Goal, ...]:
-    """Compares our pipeline with the plain one and the bare loop, goal by goal."""
+    """Returns the goals of our pipeline, measured against the plain one and the bare loop."""
     faster, fewer = plain.seconds / ours.seconds, plain.written_bytes / ours.written_bytes
     transform, floor = ours.components["transform"], loop.components["loop"]
     against = "our Transform, against 1.1 x the loop + 15 s"

@@ -18,29 +18,29 @@ _INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
 
 
 class LaunchError(RuntimeError):
-    """The command failed; the message has the end of what it printed."""
+    """The command failed; the message ends with the last lines that the command printed."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One process, start-up of Python included."""
+    """Time and memory that one process took, start-up of Python included."""
 
     seconds: float  # from its start to its end
-    cpu_seconds: float  # of it and its children, all cores together
-    peak_bytes: int  # peak resident memory of the largest among it and its children
-    answer: dict[str, Any]  # the JSON object in the last line it printed
+    cpu_seconds: float  # of the process and its children, all cores together
+    peak_bytes: int  # peak resident memory of the largest among the process and its children
+    answer: dict[str, Any]  # the JSON object in the last line printed; {} if nothing was printed
 
 
 def python(
     arguments: Sequence[str], environment: Mapping[str, str], where: Path, log: Path
 ) -> Measured:
-    """Runs this Python with the arguments in the folder `where` and waits for it.
+    """Runs this Python with the arguments in the folder `where` and waits for its end.
 
-    The environment is added to this process's own. Standard error goes to the log, whose folder is
-    made; standard output goes beside it.
+    `environment` is added to this process's own. Standard error is written to `log`, whose folder
+    is created if needed; standard output to a file beside it that ends in `.out`.
 
     Raises:
-        LaunchError: its exit code is not 0.
+        LaunchError: the exit code is not 0.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     printed = log.with_suffix(".out")
@@ -59,10 +59,10 @@ def python(
         )
         try:
             _take_interrupts()
-            # Unlike Popen.wait, this tells what this one child used.
+            # Unlike Popen.wait, this returns the time and memory that this one child used.
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            # There is nothing to save: all that it wrote is about to be removed.
+            # The child has nothing to save: all that it wrote is about to be removed.
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.killpg(process.pid, signal.SIGKILL)
                 os.wait4(process.pid, 0)

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def make(folder: Path) -> dict[str, Any]:
-    """Makes the page of what `write` wrote, and returns what it took."""
+    """Makes the page of the results that `write` wrote; returns its time, memory and size."""
     started = time.perf_counter()
     from components.report import gathering, rendering
     from components.report.options import Card
@@ -75,7 +75,7 @@ def make(folder: Path) -> dict[str, Any]:
 
 
 def write(folder: Path) -> None:
-    """Writes transformed examples, predictions and a scorecard."""
+    """Writes the made-up results of a run: transformed examples, predictions and a scorecard."""
     import tensorflow as tf
 
     from components.evaluator import predictions

@@ -11,20 +11,20 @@ from typing import BinaryIO, cast
 
 
 def shares(counts: Mapping[str, int], wanted: int) -> dict[str, int]:
-    """Says how many of each split's records to take, in proportion, for so many in all.
+    """Returns how many records to take of each split, in proportion to `counts`, `wanted` in all.
 
-    A split whose share is 0 gives 1 in addition.
+    A split whose share is 0 gives 1 record, beyond the number wanted.
     """
     total = sum(counts.values())
     wanted = min(wanted, total)
-    # Where each split ends if all lie in a row; rounding the ends makes the shares add up.
+    # The end of each split if all lie in a row; as the ends are rounded, the shares add up.
     ends = [end * wanted // total for end in itertools.accumulate(counts.values(), initial=0)]
     taken = (end - start for start, end in itertools.pairwise(ends))
     return {name: max(1, count) for name, count in zip(counts, taken, strict=True)}
 
 
 def is_taken(index: int, count: int, taken: int) -> bool:
-    """Tells whether to take a record; those that are taken lie evenly over all.
+    """Returns whether to take record `index` of `count`, so that `taken` are spread evenly.
 
     Spans are often sorted by class, so that the first records alone would be of one class.
     """
@@ -32,10 +32,10 @@ def is_taken(index: int, count: int, taken: int) -> bool:
 
 
 def copy(span: Path, target: Path, wanted: int | None) -> dict[str, int]:
-    """Copies so many records, or all, into a new span of one file for each split.
+    """Copies `wanted` records (None: all) into a new span with one file for each split.
 
     Returns:
-        How many records each split has.
+        The number of copied records by split.
     """
     folders = sorted(folder for folder in span.iterdir() if folder.is_dir())
     files = {folder.name: sorted(folder.glob("*.tfrecord*")) for folder in folders}
@@ -51,7 +51,7 @@ def copy(span: Path, target: Path, wanted: int | None) -> dict[str, int]:
 
 
 def _records(paths: list[Path]) -> Iterator[bytes]:
-    """Yields records as they stand in the file: length, checksum, data, checksum."""
+    """Yields records with their TFRecord framing: length, checksum, data, checksum."""
     for path in paths:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as opened:
             stream = cast(BinaryIO, opened)

@@ -122,7 +122,7 @@ def _measure(options: argparse.Namespace, served: Path, ready: Mapping[str, Any]
 def _served(
     ready: Mapping[str, Any], encoded: list[bytes], outcomes: Counter[str]
 ) -> dict[str, Call]:
-    """Returns a request for these images over gRPC and one over REST, which count how they end."""
+    """Returns a function that sends the images by gRPC and one by REST; both count `outcomes`."""
     import grpc
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -147,7 +147,7 @@ def _served(
         if not hasattr(connections, "own"):
             connections.own = http.client.HTTPConnection("127.0.0.1", ready["port"])
         elif time.monotonic() - connections.used > _IDLE_SECONDS:
-            connections.own.close()  # the server may have; this opens it anew
+            connections.own.close()  # the server may have closed it; a request opens it anew
         connections.used = time.monotonic()
         connections.own.request("POST", _PREDICT, body)
         answer = connections.own.getresponse()
@@ -158,13 +158,13 @@ def _served(
 
 
 def _arrive(served: Path) -> None:
-    """Publishes a second version as the model store does."""
+    """Publishes version 2 as the model store does: under a hidden name, then renamed."""
     shutil.copytree(served / "1", served / ".2.partial")
     (served / ".2.partial").rename(served / "2")
 
 
 def _calls(call: Call, seconds: float) -> float:
-    """Calls until the round is over; returns how often, a call begun in it counted by its share."""
+    """Returns how many calls fit into the seconds; the last one counts by its share inside them."""
     count, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
         call()

@@ -1,4 +1,4 @@
-"""What was measured, as tables for people and as JSON for later."""
+"""The measurements, as tables for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from benchmarks.goals import GB, Goal, Side
 
 
 def components_table(sides: Sequence[Side]) -> Table:
-    """Lays out the seconds of each component; each side has a column."""
-    # The longest graph holds the nodes of the others, so its order is the table's.
+    """Returns a table of the seconds of each component, with a column for each side."""
+    # The longest graph has the components of the others too, so its order is the table's.
     longest_first = sorted(sides, key=lambda side: len(side.components), reverse=True)
     ids = dict.fromkeys(id_ for side in longest_first for id_ in side.components)
     table = _table("Seconds by component", "component", [side.name for side in sides])
@@ -26,7 +26,7 @@ def components_table(sides: Sequence[Side]) -> Table:
 
 
 def totals_table(sides: Sequence[Side]) -> Table:
-    """Lays out the time, memory and bytes that each side took in all."""
+    """Returns a table of the total time, memory and written bytes of each side."""
     table = _table("In all", "", [side.name for side in sides])
     table.add_row("seconds, end to end", *(f"{side.seconds:.1f}" for side in sides))
     table.add_row("seconds of CPU", *(f"{side.cpu_seconds:.1f}" for side in sides))
@@ -37,7 +37,7 @@ def totals_table(sides: Sequence[Side]) -> Table:
 
 
 def goals_table(goals: Sequence[Goal]) -> Table:
-    """Lays out each goal: what was measured, what it is held against, and the verdict."""
+    """Returns a table of the goals: measured number, bound and verdict of each."""
     table = _table("Goals", "", ["measured", "goal"])
     table.add_column("verdict")
     for goal in goals:
@@ -58,7 +58,7 @@ def _table(title: str, first: str, columns: Sequence[str]) -> Table:
 def as_dict(
     sides: Sequence[Side], goals: Sequence[Goal], size: int, notes: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns the results and the circumstances of the measurement, as JSON has them."""
+    """Returns the results and circumstances of the measurement as values that JSON can hold."""
     return {
         "image_size": size,
         "cores": os.cpu_count(),

@@ -23,13 +23,13 @@ def build(options: Augmentation, seed: int) -> Augment:
     """Builds the function that augments a batch in a tf.data pipeline.
 
     Args:
-        options: which changes, and how strong. `crop` is left out, as it belongs to decoding.
-        seed: of Keras's layers; each layer derives its own from it.
+        options: kinds and strengths of the changes; decoding applies `crop`, not this function.
+        seed: base seed of Keras's layers; the layer with index i gets `seed + i`.
 
     Returns:
         A function of images, float32 [batch, height, width, 3] in [0, 255]; soft labels, float32
         [batch, classes]; and a seed, int64 [2]. It returns changed images and soft labels; only
-        MixUp and CutMix change the latter.
+        MixUp and CutMix change soft labels.
     """
     layers = _layers(options, seed)
 
@@ -73,8 +73,8 @@ def _layers(options: Augmentation, seed: int) -> list[keras.Layer]:
         (options.contrast, layers.RandomContrast, (options.contrast,)),
     ]
     wanted = [(kind, arguments) for chosen, kind, arguments in kinds if chosen]
-    # Layers of one seed would draw the same numbers and so tie each angle to a zoom. Pixels stay
-    # float32 at any precision of training.
+    # Layers with the same seed would draw the same numbers: each angle would imply a zoom. Pixels
+    # stay float32 at any training precision.
     return [
         kind(*arguments, seed=seed + number, dtype="float32")
         for number, (kind, arguments) in enumerate(wanted)
@@ -86,12 +86,12 @@ def mixup(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Blends each image with another one of the batch, and their labels in the same proportion.
 
-    MixUp as in Zhang et al., arXiv:1710.09412; each image draws a blend of its own.
+    MixUp as in Zhang et al., arXiv:1710.09412; each image draws its own proportion.
 
     Args:
         images: float32 [batch, height, width, 3].
         soft_labels: float32 [batch, classes].
-        alpha: parameter of the Beta distribution of the blends; above 0.
+        alpha: both parameters of the Beta distribution of the proportions; above 0.
         seed: int [2].
 
     Returns:
@@ -111,10 +111,10 @@ def mixup(
 def cutmix(
     images: tf.Tensor, soft_labels: tf.Tensor, alpha: float, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Puts a rectangle of another image of the batch into each image; labels count by area.
+    """Pastes a rectangle of another image of the batch into each image; mixes labels by area.
 
-    CutMix as in Yun et al., arXiv:1905.04899. Arguments and results are those of `mixup`, but
-    `alpha` is about the areas.
+    CutMix as in Yun et al., arXiv:1905.04899. Arguments and results are those of `mixup`;
+    the Beta distribution is that of the share of the area that is kept.
     """
     count, height, width = tf.unstack(tf.shape(images)[:3])
     side = tf.sqrt(1 - _beta(count, alpha, seed))
@@ -130,13 +130,13 @@ def cutmix(
 
 
 def _between(extent: tf.Tensor, centre: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
-    """Returns bool [batch, extent]: whether a pixel lies within half a side of the centre."""
+    """Returns bool [batch, extent]: pixels within side / 2 of centre, both shares of extent."""
     place = (tf.range(tf.cast(extent, tf.float32)) + 0.5) / tf.cast(extent, tf.float32)
     return tf.abs(place[tf.newaxis] - centre[:, tf.newaxis]) < side[:, tf.newaxis] / 2
 
 
 def _beta(count: tf.Tensor, alpha: float, seed: tf.Tensor) -> tf.Tensor:
-    """Draws float32 [count] from Beta(alpha, alpha): gammas by their sum."""
+    """Draws float32 [count] from Beta(alpha, alpha): a gamma divided by the sum of two gammas."""
     draws = tf.random.stateless_gamma([2, count], seed + 1, alpha) + 1e-6
     return draws[0] / (draws[0] + draws[1])
 

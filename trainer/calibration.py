@@ -1,4 +1,4 @@
-"""Calibration: the temperature that makes probabilities honest, and the calibration error."""
+"""Calibration: the temperature that calibrates probabilities, and the calibration error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BOUNDS = (0.05, 20.0)
 
 
 def temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
-    """Finds the temperature that calibrates logits, on data that the model did not learn from.
+    """Returns the temperature that calibrates logits of data that the model was not trained on.
 
     Temperature scaling as in Guo et al., "On Calibration of Modern Neural Networks",
     arXiv:1706.04599, section 4.2: logits are divided by the number that gives the labels the lowest
@@ -24,7 +24,7 @@ def temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) 
         labels: int64 [rows], class ids.
 
     Returns:
-        The temperature, in [0.05, 20]; above 1 where the model is overconfident.
+        The temperature, in [0.05, 20]; above 1 if the model is overconfident.
     """
     exact = logits.astype(np.float64)
 
@@ -41,12 +41,12 @@ def temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) 
 def expected_calibration_error(
     probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]
 ) -> float:
-    """Measures the mean gap between the confidence in the predicted class and the accuracy.
+    """Returns the mean gap between the confidence in the predicted class and the accuracy.
 
-    Takes probabilities, float [rows, classes], and class ids, int64 [rows].
+    `probabilities` is float [rows, classes], `labels` holds class ids, int64 [rows].
 
     Returns:
-        The mean over 15 equal bins of |accuracy - confidence|, weighted by the bins' rows; in
+        The mean over 15 equal bins of |accuracy - confidence|, weighted by rows in each; in
         [0, 1]. arXiv:1706.04599, equation 3.
     """
     confidence = probabilities.max(axis=1)
@@ -55,5 +55,5 @@ def expected_calibration_error(
 
 
 def bins(confidence: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Returns which of `BINS` bins of equal width holds each confidence; the last includes 1."""
+    """Returns each confidence's bin, from 0, among `BINS` of equal width; the last includes 1."""
     return np.minimum((np.asarray(confidence, np.float64) * BINS).astype(np.int64), BINS - 1)

@@ -49,7 +49,7 @@ def build(image_size: int, classes: int, options: Cnn) -> keras.Sequential:
     for number, dense in enumerate(options.dense, start=1):
         for layer in _dense(dense, f"dense{number}"):
             model.add(layer)
-    # Float32 at any precision, as a loss needs the digits.
+    # Float32 at any training precision: the loss needs the digits.
     model.add(keras.layers.Dense(classes, name="logits", dtype="float32"))
     return model
 
@@ -85,7 +85,7 @@ def _activated(part: Block | Dense, prefix: str) -> list[keras.Layer]:
     activation = keras.layers.Activation(part.activation, name=f"{prefix}_{part.activation}")
     if not part.batch_norm:
         return [activation]
-    # Replicas share their statistics; otherwise each would evaluate val with its own.
+    # Replicas share batch statistics; otherwise each would evaluate val with different ones.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     norm = keras.layers.BatchNormalization(
         momentum=_MOMENTUM, synchronized=replicas > 1, name=f"{prefix}_norm"

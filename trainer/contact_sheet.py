@@ -13,9 +13,9 @@ _GAP = 2
 
 
 def write(images: npt.NDArray[np.float32], path: str) -> None:
-    """Puts images side by side and writes them as a PNG, to any file system that TensorFlow knows.
+    """Writes images as a grid in one PNG file, on any file system that TensorFlow knows.
 
-    Takes at least one image: float32 [count, height, width, 3] in [0, 255].
+    `images` holds at least one: float32 [count, height, width, 3] in [0, 255].
     """
     count, height, width, _ = images.shape
     columns = math.ceil(math.sqrt(count))

@@ -29,7 +29,7 @@ class Place:
 
     @property
     def shard(self) -> tuple[int, int]:
-        """Which part of the training data this worker reads, and how many parts there are."""
+        """Index of the part of the training data that this worker reads, and number of parts."""
         return self.index, self.workers
 
 
@@ -40,7 +40,7 @@ class _MultiWorker(tf.distribute.MultiWorkerMirroredStrategy):
     """
 
     def reduce(self, reduce_op: Any, value: Any, axis: int | None = None) -> Any:
-        """Reduces every part of a structure."""
+        """Reduces each value of a nested structure over the replicas."""
 
         def one(part: Any) -> Any:
             rank = self.experimental_local_results(part)[0].shape.rank
@@ -51,10 +51,10 @@ class _MultiWorker(tf.distribute.MultiWorkerMirroredStrategy):
 
 @functools.lru_cache(maxsize=1)
 def place() -> Place:
-    """Joins the cluster that the environment's TF_CONFIG describes, or stays on this machine.
+    """Joins the cluster that the environment variable TF_CONFIG describes, if it does.
 
-    On one machine it takes all GPUs if there are several, and TensorFlow's default device
-    otherwise. The first call must come before TensorFlow does anything else.
+    Otherwise the place is this machine: all its GPUs if there are several, else TensorFlow's
+    default device. The first call must come before TensorFlow does anything else.
     """
     config = json.loads(os.environ.get("TF_CONFIG") or "{}")
     cluster, task = config.get("cluster", {}), config.get("task", {})
@@ -68,7 +68,7 @@ def place() -> Place:
 
 
 def unsharded(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Turns off TensorFlow's own sharding, so that every worker reads the dataset as it is."""
+    """Turns off TensorFlow's own sharding, so that each worker reads all that it is given."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options)
@@ -76,7 +76,7 @@ def unsharded(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 @contextlib.contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Sets Keras's dtype policy, by its name, for the layers that are made inside the block."""
+    """Sets Keras's dtype policy, such as "mixed_float16", for layers made in the `with` block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

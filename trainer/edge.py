@@ -1,7 +1,7 @@
 """The model for small devices: a TensorFlow Lite file beside the SavedModel.
 
-It takes pixels instead of encoded images, as devices decode by themselves. A description beside it
-says how to make these pixels.
+It takes pixels instead of encoded images, as devices decode by themselves. A JSON
+description beside it explains how to make these pixels.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def save(
         temperature: divides logits; see `calibration.temperature`.
         labels: class names; the index in this list is the class id.
         kind: "float16" or "int8".
-        sample: encoded images from which int8 learns the range of each activation.
+        sample: encoded images from which int8 quantization derives the range of each activation.
         float_share: for int8 only; see `quantization.quantize`.
         crop: see `images.crop_and_resize`.
         directory: where to write, local or on any file system that TensorFlow knows.
@@ -76,9 +76,9 @@ def convert(
     sample: Sequence[tf.Tensor],
     float_share: float,
 ) -> bytes:
-    """Returns a model as a TensorFlow Lite file, with softmax at the end.
+    """Returns the content of a TensorFlow Lite file: the model, then softmax.
 
-    The sample holds float32 [size, size, 3] in [0, 255]; `save` explains the other arguments.
+    `sample` holds float32 [size, size, 3] in [0, 255]; `save` explains the other arguments.
     """
     # The converter aborts the process on variables of some Keras 3 layers; a frozen model has none.
     score = freezing.freeze(model)
@@ -96,9 +96,9 @@ def convert(
 
 
 def predict(content: bytes, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Runs the content of a file on one image after the other, as a device would.
+    """Runs the content of a TensorFlow Lite file on one image after the other, as a device would.
 
-    Takes float32 [count, size, size, 3] in [0, 255]; returns probabilities, float32
+    `pixels` is float32 [count, size, size, 3] in [0, 255]. Returns probabilities, float32
     [count, classes].
     """
     interpreter = tf.lite.Interpreter(model_content=content)

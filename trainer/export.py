@@ -17,10 +17,10 @@ class ImageClassifier(tf.Module):
     """A classifier of encoded images, with one function for each signature."""
 
     def __init__(self, scorer: Scorer, temperature: float, labels_file: str, classes: int) -> None:
-        """Puts the parts together.
+        """Loads the class names from `labels_file`, one a line; the SavedModel includes the file.
 
-        The temperature divides logits; see `calibration.temperature`. The labels file has the name
-        of one class a line, and travels inside the SavedModel.
+        `temperature` divides the scorer's logits; see `calibration.temperature`. `classes` is the
+        number of classes.
         """
         super().__init__()
         self._scorer = scorer
@@ -57,7 +57,7 @@ class ImageClassifier(tf.Module):
 
     @graph_function(tf.TensorSpec([None], tf.string, name=features.EXAMPLES))
     def predict_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies serialized tf.Examples by `image/encoded`; returns what `predict` does."""
+        """Classifies serialized tf.Examples by `image/encoded`; returns the same as `predict`."""
         outputs: dict[str, tf.Tensor] = self.predict(parse_images(examples))
         return outputs
 
@@ -77,9 +77,9 @@ class ImageClassifier(tf.Module):
 
     @graph_function(tf.TensorSpec([None], tf.string, name=features.EXAMPLES))
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies serialized examples as Transform writes them, string [batch].
+        """Classifies serialized examples that Transform wrote, string [batch].
 
-        The Evaluator asks for this. Returns `probabilities` float32 [batch, classes], and
+        The Evaluator calls this. Returns `probabilities` float32 [batch, classes], and
         `uncalibrated`, the same at a temperature of 1.
         """
         logits = self._scorer.examples(examples)
@@ -99,8 +99,8 @@ def save(
 ) -> None:
     """Writes the SavedModel with its signatures, label asset and warm-up requests.
 
-    A label's index is its class id. TF Serving classifies the encoded images once before a version
-    is available. The directory may be on any file system that TensorFlow knows.
+    A label's index is its class id. TF Serving classifies `warmup_images`, encoded images, before a
+    version becomes available. `directory` may be on any file system that TensorFlow knows.
     """
     with tempfile.TemporaryDirectory() as scratch:
         labels_file = Path(scratch) / "labels.txt"

@@ -27,7 +27,7 @@ MEASURED = (
     BYTES,
 )
 
-# Embeddings stand under this prefix, followed by the fingerprint of what made them.
+# The name of the feature that holds embeddings: this prefix, then the recipe's fingerprint.
 EMBEDDING_PREFIX = "embedding/"
 
 # Signatures of the exported model. TF Serving offers all of them.

@@ -6,10 +6,10 @@ import keras
 
 
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
-    """Puts a head on a backbone, as a model from images to logits; both keep their weights.
+    """Returns a model from images to logits: backbone, then head; both keep their weights.
 
-    The backbone leads from float32 [batch, size, size, 3] in [0, 255] to embeddings. It always runs
-    in inference mode: its batch normalisation keeps the mean and variance of its own training, as
+    The backbone maps float32 [batch, size, size, 3] in [0, 255] to embeddings. It always runs in
+    inference mode: its batch normalisation keeps the mean and variance of its own training, as
     those of small batches would undo what it learnt.
     """
     images = keras.Input(backbone.input_shape[1:], dtype="float32", name="images")
@@ -24,7 +24,7 @@ def copy(model: keras.Model) -> keras.Model:
 
 
 def unfreeze(backbone: keras.Model, top: float | str) -> None:
-    """Lets the top of a backbone learn, except its batch normalisation, and freezes the rest.
+    """Makes the top of a backbone trainable, except its batch normalisation; freezes the rest.
 
     Args:
         backbone: the model, whose layers may be models themselves; only `trainable` changes.
@@ -32,8 +32,8 @@ def unfreeze(backbone: keras.Model, top: float | str) -> None:
             the start of the name of the first layer that learns.
 
     Raises:
-        ValueError: the backbone is a SavedModel, which cannot learn; or no layer has such a name,
-            and the message lists how their names start.
+        ValueError: the backbone is a SavedModel, which cannot learn; or no layer's name starts with
+            `top`, and the message lists the starts that exist.
     """
     leaves = _leaves(backbone)
     if any(isinstance(layer, keras.layers.TFSMLayer) for layer in leaves):

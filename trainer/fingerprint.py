@@ -25,19 +25,19 @@ _OPTIONS = ("options", "options.py", "section.py")
 def digest(
     sources: tuple[str, ...], parameters: Mapping[str, Any], package: str = "trainer"
 ) -> str:
-    """Identifies code and parameters.
+    """Returns a fingerprint of code and parameters.
 
     Args:
         sources: files or folders of the package, such as `("images.py", "backbones")`.
         parameters: anything JSON can hold.
-        package: the top-level package that holds them.
+        package: the top-level package that holds the sources.
 
     Returns:
         16 hexadecimal digits; equal for equal parameters and sources of equal meaning, on all
         versions of Python.
 
     Raises:
-        FileNotFoundError: a source does not exist, or holds nothing of that kind.
+        FileNotFoundError: a source does not exist, or has no Python file, template or style sheet.
     """
     hasher = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
     root = resources.files(package)
@@ -51,7 +51,7 @@ def digest(
 
 
 def _sources(node: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
-    """Yields the name and the meaning of each source file, in the order of the names."""
+    """Yields the name and the meaning (see the module) of each source file, sorted by name."""
     if node.is_dir():
         for child in sorted(node.iterdir(), key=lambda child: child.name):
             if child.name not in _OPTIONS:

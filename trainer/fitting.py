@@ -22,7 +22,7 @@ class TrainingFailedError(RuntimeError):
 
 
 class _Watch(keras.callbacks.Callback):
-    """Reports progress, and stops a training whose loss is no longer a number."""
+    """Reports progress, and stops a training whose loss is infinite or not a number."""
 
     def __init__(self, task: str, options: Trainer, steps: int, first_epoch: int) -> None:
         super().__init__()
@@ -84,18 +84,18 @@ def fit(
     logs: str | None = None,
     checkpoint: str | None = None,
 ) -> None:
-    """Trains a model until its last epoch, or until it stops getting better on `validation`.
+    """Trains a model for `options.epochs`, or until its loss on `validation` no longer improves.
 
-    `data` leads from the first epoch to batches for `Model.fit`: inputs, soft labels and how much
-    each row counts. `validation` holds the same of the validation split, and ends by itself. The
-    model gives logits, and ends with the weights of its best epoch.
+    `data` is called with the epoch to start from, and returns batches for `Model.fit`: inputs, soft
+    labels and row weights. `validation` holds such batches of the validation split, each once. The
+    model returns logits; after the training it has the weights of its best epoch.
 
-    `task` names what is trained, in messages. TensorBoard's event files go to the folder `logs`. An
-    interrupted training resumes from the folder `checkpoint`, which stays until `resuming.forget`.
+    `task` names the training in messages. TensorBoard's event files go to the folder `logs`. An
+    interrupted training resumes from the folder `checkpoint`; `resuming.forget` deletes it.
 
     Raises:
         TrainingFailedError: the loss is no longer a number, or memory is exhausted.
-        ValueError: the state in `checkpoint` is of another model.
+        ValueError: the state in `checkpoint` belongs to another model.
     """
     stopping = EarlyStopping(mode="min", patience=options.patience, restore_best_weights=True)
     callbacks: list[keras.callbacks.Callback] = [stopping]
@@ -147,5 +147,5 @@ def _compile(model: keras.Model, options: Trainer, steps_per_epoch: int) -> None
 
 
 def _at_once(steps: int, wanted: int) -> int:
-    """Returns how many steps to run at once; it divides an epoch, which Keras would round up."""
+    """Returns the largest divisor of `steps` up to `wanted`; else Keras would round epochs up."""
     return max(number for number in range(1, min(steps, wanted) + 1) if steps % number == 0)

@@ -24,7 +24,7 @@ from tensorflow.python.grappler import tf_optimizer
 def freeze(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """Turns a model of one input and one output into a graph function without variables.
 
-    Its results are those of the model with `training=False` up to rounding, as folding a
+    The function's results equal the model's with `training=False` up to rounding, as folding a
     normalisation into a convolution reorders a multiplication.
     """
     specification = tf.TensorSpec(model.input_shape, model.inputs[0].dtype)
@@ -43,7 +43,7 @@ def freeze(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _folded(graph: tf.Graph, source: str, result: str) -> tf.compat.v1.GraphDef:
-    """Folds constants through the graph, and so batch normalisation into convolutions."""
+    """Returns the graph with constants folded; this merges normalisation into convolutions."""
     meta_graph = meta_graph_pb2.MetaGraphDef(graph_def=graph.as_graph_def())
     kept = meta_graph_pb2.CollectionDef()
     kept.node_list.value.extend([source, result])

@@ -16,7 +16,7 @@ NORMALIZATION_ROWS = 10_000  # a sample; mean and variance settle with far fewer
 def build(embeddings: npt.NDArray[np.float32], classes: int, options: Trainer) -> keras.Sequential:
     """Builds an untrained head: float32 [batch, dimension] to logits, float32 [batch, classes].
 
-    The normalisation is that of the embeddings, float32 [rows, dimension] of the training split.
+    It normalizes by the mean and variance of `embeddings`, float32 [rows, dimension] of train.
     """
     layers: list[keras.Layer] = [keras.Input((embeddings.shape[1],), name="embedding")]
     if options.normalize:
@@ -26,6 +26,6 @@ def build(embeddings: npt.NDArray[np.float32], classes: int, options: Trainer) -
         layers.append(keras.layers.Dropout(options.dropout, name="dropout_input"))
         layers.append(keras.layers.Dense(options.hidden_units, "relu", name="hidden"))
     layers.append(keras.layers.Dropout(options.dropout, name="dropout"))
-    # Float32 at any precision, as a loss needs the digits.
+    # Float32 at any training precision: the loss needs the digits.
     layers.append(keras.layers.Dense(classes, name="logits", dtype="float32"))
     return keras.Sequential(layers, name="head")

@@ -20,7 +20,7 @@ from trainer.augmentation import Augment
 from trainer.features import IMAGE, LABEL
 from trainer.input import digest, parsed
 
-# Encoded images stay in memory if they take no more of it than this.
+# Encoded images are kept in memory if they take at most this share of it.
 _MEMORY_SHARE = 0.125
 _READ_BATCH = 64
 
@@ -28,18 +28,18 @@ _READ_BATCH = 64
 class ImageTable:
     """The encoded images of one split, with random access by row.
 
-    Rows are sorted by image fingerprint, for the reason that `EmbeddingTable` gives. Images lie in
-    a file on disk, and in memory too if they fit; labels, fingerprints and places in the file take
-    40 bytes a row.
+    Rows are sorted by image fingerprint; `input.EmbeddingTable` explains why. Images lie in a file
+    on disk, and in memory too if they fit; labels, fingerprints and offsets in the file take 40
+    bytes a row.
 
     Attributes:
         labels: int64 [rows].
     """
 
     def __init__(self, patterns: Sequence[str], directory: Path) -> None:
-        """Copies images out of transformed examples; `input.parsed` explains the patterns.
+        """Copies the images of transformed examples to a file in `directory`, which is not deleted.
 
-        The table's file stays in the directory.
+        `patterns` are globs; see `input.parsed`.
 
         Raises:
             ValueError: there is no example.
@@ -66,7 +66,7 @@ class ImageTable:
         self.fits_in_memory = bool(sum(lengths) <= _MEMORY_SHARE * memory)
 
     def __len__(self) -> int:
-        """Counts the rows."""
+        """Returns the number of rows."""
         return len(self.labels)
 
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
@@ -87,16 +87,16 @@ def batches(
     weights: npt.NDArray[np.float32],
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
-    """Returns a split once, in the table's order and as serving sees it.
+    """Returns the batches of one pass over a split, preprocessed as in serving, in table order.
 
     Args:
-        table: where images come from.
+        table: the images and labels of the split.
         size: side in pixels to which images are scaled.
         crop: see `images.crop_and_resize`.
-        batch_size: images in a batch; the last of an epoch may be smaller.
+        batch_size: images in a batch; the last batch may be smaller.
         weights: float32 [classes], how much an image of each class counts.
-        drop_remainder: leaves out a smaller last batch. Replicas share each batch, and one that got
-            nothing would have a loss of 0/0.
+        drop_remainder: whether to leave out a smaller last batch. Replicas share each batch, and a
+            replica without images would have a loss of 0/0.
 
     Returns:
         Batches of three: images float32 [batch, size, size, 3] in [0, 255]; soft labels, float32
@@ -128,13 +128,13 @@ def training_batches(
     drop_remainder: bool = False,
     shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Returns the epochs of a training one after the other, each in an order of its own.
+    """Returns augmented batches of all epochs in turn, each epoch in its own random order.
 
-    Order and augmentation follow from the seed, whatever the number of threads. After an
-    interruption the order is still the same. `batches` explains the results, and the arguments that
-    it takes too. `images.load_random_part` explains `area`, which is 1 for the central square, as
-    serving sees it. `epochs` holds their numbers, from 0, and `shard` the index and the number of
-    the parts of the table, of which one is read.
+    The order depends on `seed` and the epoch only, so it is the same after an interruption; the
+    augmentation depends on `seed`, not on the number of threads. `batches` explains the results and
+    the arguments that both functions have. `images.load_random_part` explains `area`; 1 stands for
+    the central square, as in serving. `epochs` holds the numbers of the epochs, from 0. `shard` is
+    the index of the part of the table to read, from 0, and the number of parts.
     """
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
@@ -181,7 +181,7 @@ def _served(image: tf.Tensor, size: int, crop: float) -> tf.Tensor:
 
 
 def _encoded(rows: tf.data.Dataset, table: ImageTable) -> tf.data.Dataset:
-    """Turns row numbers into row number, encoded image and label."""
+    """Maps each row number to row number, encoded image and label."""
     labels = tf.constant(table.labels)
     if table.fits_in_memory:
         encoded = tf.constant(table.read(np.arange(len(table))))

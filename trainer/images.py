@@ -59,7 +59,7 @@ def load_random_part(encoded: tf.Tensor, size: int, area: float, seed: tf.Tensor
         size: side of the result in pixels.
         area: least share of the image that the part covers, in (0, 1), as in Inception's training
             (arXiv:1409.4842, section 6).
-        seed: int [2]; it decides on the part.
+        seed: int [2]; it determines the part.
 
     Returns:
         float32 [size, size, 3] in [0, 255].

@@ -35,17 +35,17 @@ class EmbeddingTable:
     """
 
     def __init__(self, patterns: Sequence[str], embedding: str, directory: Path) -> None:
-        """Copies embeddings out of transformed examples, from the feature of that name.
+        """Copies the feature `embedding` of transformed examples.
 
-        `parsed` explains the patterns. The temporary file lies in the directory.
+        `patterns` are globs; see `parsed`. The temporary file lies in `directory`.
 
         Raises:
-            ValueError: there is no example, or one lacks its embedding.
+            ValueError: there is no example, or embeddings are missing or differ in length.
         """
         digests: list[bytes] = []
         labels: list[npt.NDArray[np.int64]] = []
         lengths: set[int] = set()
-        # The file lives as long as the table, so no block closes it.
+        # The file stays open as long as the table exists, so no `with` block closes it.
         self._file = tempfile.SpooledTemporaryFile(_MEMORY, dir=str(directory))  # noqa: SIM115
         self._lock = threading.Lock()  # reading takes two calls, and Keras reads in a thread
         for batch in parsed(patterns, {embedding: tf.io.RaggedFeature(tf.float32)}):
@@ -65,7 +65,7 @@ class EmbeddingTable:
         self.labels = np.concatenate(labels)[self._order]
 
     def __len__(self) -> int:
-        """Counts the rows."""
+        """Returns the number of rows."""
         return len(self.labels)
 
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -80,7 +80,7 @@ class EmbeddingTable:
 
 
 def digest(image: bytes, label: np.int64) -> bytes:
-    """Returns the fingerprint of an image and its label: 16 bytes by which tables are sorted."""
+    """Returns the image fingerprint: 16 bytes of image and label, by which tables are sorted."""
     return hashlib.blake2b(image, digest_size=16, salt=label.tobytes()).digest()
 
 
@@ -89,10 +89,10 @@ def parsed(patterns: Sequence[str], features: Mapping[str, Any]) -> Iterator[dic
 
     Args:
         patterns: globs of gzipped TFRecord files that Transform wrote.
-        features: what to parse beside image and label.
+        features: specifications of features to parse beside image and label, by name.
 
     Yields:
-        Tensors by the features' names.
+        One batch at a time: tensors by the features' names.
     """
     files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
     records = tf.data.TFRecordDataset(files, compression_type="GZIP")
@@ -107,8 +107,8 @@ def parsed(patterns: Sequence[str], features: Mapping[str, Any]) -> Iterator[dic
 class Batches(keras.utils.PyDataset):
     """Batches of a table for `Model.fit`, each a tuple of three.
 
-    Embeddings float32 [batch, dimension]; soft labels, float32 [batch, classes]; and how much each
-    row counts, float32 [batch].
+    Embeddings, float32 [batch, dimension]; soft labels, float32 [batch, classes]; and row weights,
+    float32 [batch].
     """
 
     def __init__(
@@ -120,8 +120,8 @@ class Batches(keras.utils.PyDataset):
     ) -> None:
         """Prepares the first epoch, whose last batch may be smaller.
 
-        The order follows from the seed and changes every epoch; without a seed it is the table's.
-        `weights` says how much a row of each class counts, float32 [classes].
+        Rows are shuffled anew for each epoch by `seed`; if it is None, they keep the table's order.
+        `weights` holds the weight of a row of each class, float32 [classes].
         """
         super().__init__()
         self._table = table
@@ -133,7 +133,7 @@ class Batches(keras.utils.PyDataset):
         self.on_epoch_end()
 
     def __len__(self) -> int:
-        """Counts the batches of an epoch."""
+        """Returns the number of batches in an epoch."""
         return math.ceil(len(self._table) / self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], ...]:
@@ -143,15 +143,15 @@ class Batches(keras.utils.PyDataset):
         return self._table.read(rows), self._soft_labels[labels], self._weights[labels]
 
     def on_epoch_end(self) -> None:
-        """Draws the next epoch's order."""
+        """Shuffles the rows for the next epoch, if there is a seed."""
         if self._random is not None:
             self._random.shuffle(self._rows)
 
 
 def sample_images(patterns: Sequence[str], count: int) -> list[bytes]:
-    """Reads at most `count` encoded images, always the same ones, whatever order Beam left.
+    """Reads at most `count` encoded images: always the same ones, whatever order Beam wrote.
 
-    `parsed` explains the patterns. Memory holds these images and a batch of others.
+    `patterns` are globs; see `parsed`. Memory holds these images and one batch of others.
     """
     found = (image for batch in parsed(patterns, {}) for image in batch[IMAGE].numpy())
     return heapq.nsmallest(count, found, key=lambda image: digest(image, np.int64(0)))

@@ -14,7 +14,7 @@ from trainer.job import Files, Job, Trained
 
 
 def check(job: Job) -> None:
-    """Refuses what cannot be learnt, before anything runs.
+    """Checks that the job can be trained, before anything runs.
 
     Raises:
         ValueError: a class weight names no class, the images are too small for the network, or no
@@ -23,7 +23,7 @@ def check(job: Job) -> None:
     options, recipe = job.trainer, job.recipe
     optimization.class_weights(options.class_weights, recipe.labels, np.empty(0, np.int64))
     if options.mode == "scratch":
-        # In this scope Keras only notes which variables there would be.
+        # In this scope Keras allocates no variables.
         with keras.StatelessScope():
             pixel_learning.network(job, None)
         return
@@ -64,10 +64,10 @@ def fit_head(
     job: Job,
     logs: str | None,
 ) -> keras.Sequential:
-    """Trains a head until it stops getting better on `val`, and returns it as it was best there.
+    """Trains a head until its loss on `val` no longer improves; returns it with its best weights.
 
-    `weights` says how much a row of each class counts, float32 [classes]. TensorBoard's event files
-    go to the folder `logs`, or nowhere.
+    `weights` holds the weight of a row of each class, float32 [classes]. TensorBoard's event files
+    go to the folder `logs`; None for no such files.
     """
     options = job.trainer
     rows = np.random.default_rng(options.seed).permutation(len(train))

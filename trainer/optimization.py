@@ -42,8 +42,8 @@ def optimizer(options: Trainer, steps_per_epoch: int) -> keras.optimizers.Optimi
 def loss(options: Trainer) -> keras.losses.Loss:
     """Builds the loss between logits and soft labels, both float [batch, classes].
 
-    The focal loss is that of Lin et al., arXiv:1708.02002, without its class weights, as
-    `class_weights` gives them.
+    The focal loss is that of Lin et al., arXiv:1708.02002, without its class weights;
+    `class_weights` takes their place.
     """
     common = {"from_logits": True, "label_smoothing": options.label_smoothing}
     if options.loss == "focal":
@@ -55,12 +55,12 @@ def loss(options: Trainer) -> keras.losses.Loss:
 def class_weights(
     wanted: str | Mapping[str, float] | None, labels: Sequence[str], examples: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
-    """Returns how much an example of each class counts.
+    """Returns the weight of an example of each class.
 
     Args:
         wanted: None for equal weights; "balanced" for weights that make all classes count the same
-            in total, as scikit-learn's `class_weight`; or weights by class name, where 1 stands
-            for a missing name.
+            in total, as scikit-learn's `class_weight`; or weights by class name, 1 for names
+            that are missing.
         labels: class names; the index in this list is the class id.
         examples: int64 [rows], the class ids of the training split.
 

@@ -30,7 +30,7 @@ _SHEET_IMAGES = 64
 
 
 def learn(job: Job, files: Files, head: keras.Model | None) -> Trained:
-    """Trains a network from pixels: the backbone under the trained head, or without one a CNN.
+    """Trains a network from pixels: the backbone under the trained head, or a CNN if that is None.
 
     Raises:
         ValueError: a worker would get less than one batch.
@@ -56,12 +56,12 @@ def learn(job: Job, files: Files, head: keras.Model | None) -> Trained:
         batch_size=min(options.batch_size, len(val_table)),
         weights=weights,
     )
-    # A lost worker takes the others with it, and they begin anew together.
+    # If one of several workers is lost, all stop and start over together, without a checkpoint.
     checkpoint = _checkpoint(job, files) if place.workers == 1 else None
     fit(
         model,
         training,
-        # Each worker sees all of it, as all have to stop after the same epoch.
+        # Each worker reads all of val, as all have to stop after the same epoch.
         distribution.unsharded(validation(drop_remainder=place.several)),
         steps_per_epoch=steps,
         options=options,
@@ -79,7 +79,7 @@ def learn(job: Job, files: Files, head: keras.Model | None) -> Trained:
 
 
 def network(job: Job, head: keras.Model | None) -> keras.Model:
-    """Builds the network to train: a CNN, or the backbone under a copy of the head."""
+    """Builds the network to train: the backbone under a copy of the head, or a CNN if None."""
     options, recipe = job.trainer, job.recipe
     if head is None:
         return cnn.build(recipe.size, len(recipe.labels), options.cnn)
@@ -90,7 +90,7 @@ def network(job: Job, head: keras.Model | None) -> keras.Model:
 
 
 def backbone(job: Job) -> keras.Model:
-    """Builds the backbone as Transform does."""
+    """Builds the same backbone as Transform, then seeds Keras with the seed of the training."""
     model = preprocessing.backbone(job.recipe)
     keras.utils.set_random_seed(job.trainer.seed)
     return model
@@ -140,10 +140,9 @@ def _write_contact_sheet(batches: tf.data.Dataset, folder: str) -> None:
 
 
 def _checkpoint(job: Job, files: Files) -> str:
-    """Returns the folder of this training's state, and deletes the state of all others.
+    """Returns the folder of this training's state, and deletes the folders of other trainings.
 
-    Its name is a digest of the job and its files, so that a changed job does not resume a state
-    that is not its own.
+    Its name is a digest of the job and its files, so that a changed job never resumes an old state.
     """
     content = {**job.model_dump(mode="json"), "train": files.train, "val": files.val}
     name = fingerprint.digest((), content)

@@ -21,10 +21,10 @@ from trainer.section import Section, Texts
 
 _NO_LABEL = tf.int64.min
 
-# For `weights: none`, which are random, yet the same wherever the backbone is built.
+# Seeds random weights (`weights: none`), so that they are the same wherever they are drawn.
 BACKBONE_SEED = 0
 
-# Side in pixels where there is no backbone. A CNN that starts from nothing sees enough at this
+# Default side in pixels without a backbone. A CNN that starts from nothing sees enough at this
 # size, and every pixel costs time.
 DEFAULT_SIZE = 64
 
@@ -46,10 +46,9 @@ class Recipe(Section):
 
     @property
     def embedding(self) -> str:
-        """Name of the feature that holds embeddings; it carries the fingerprint of their maker.
+        """Name of the feature that holds embeddings; it ends with the recipe's fingerprint.
 
-        By this name a model finds its own embeddings in examples, and never takes another
-        backbone's for them.
+        So a model finds its own embeddings in examples, and never reads those of another backbone.
         """
         return f"{EMBEDDING_PREFIX}{self.fingerprint}"
 
@@ -65,11 +64,11 @@ def recipe(
 ) -> Recipe:
     """Completes a recipe with the fingerprint of the image path: code, size, crop and weights.
 
-    A size of None stands for the backbone's own.
+    A size of None stands for the backbone's default, or `DEFAULT_SIZE` without a backbone.
 
     Raises:
         ValueError: the backbone or its weights are unknown or damaged.
-        FileNotFoundError: the weights are not there.
+        FileNotFoundError: there is no such weights file, or its package is not installed.
     """
     network = None if backbone is None else registry.get(backbone)
     if size is None:
@@ -89,7 +88,7 @@ def recipe(
 
 
 def backbone(recipe: Recipe) -> keras.Model:
-    """Builds the recipe's backbone, and seeds Keras."""
+    """Seeds Keras with `BACKBONE_SEED` and builds the recipe's backbone."""
     assert recipe.backbone is not None
     keras.utils.set_random_seed(BACKBONE_SEED)
     return registry.get(recipe.backbone).build(recipe.size, recipe.weights)
@@ -102,14 +101,14 @@ def embedder(
     crop: float,
     chunk: int = CHUNK,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Wraps a backbone so that it takes encoded images, in small batches.
+    """Wraps a backbone in a function of encoded images, which it processes `chunk` at a time.
 
-    Beam decides how many examples arrive at once (up to 1,000); taking them a chunk at a time
-    bounds the memory. Two chunks are under way at any moment, so that the decoding of one, which
-    runs on a single core, overlaps with the convolutions of the other.
+    Beam decides how many examples arrive at once (up to 1,000); processing them in chunks bounds
+    the memory. Two chunks are processed at the same time, so that the decoding of one, which runs
+    on a single core, overlaps with the convolutions of the other.
 
-    The model leads from float32 [batch, size, size, 3] in [0, 255] to float32 [batch, dimension].
-    `images.crop_and_resize` explains the crop.
+    `model` maps float32 [batch, size, size, 3] in [0, 255] to float32 [batch, dimension].
+    `images.crop_and_resize` explains `crop`.
 
     Returns:
         A function from string [batch] to float32 [batch, dimension].
@@ -136,7 +135,7 @@ def embedder(
 
 @functools.lru_cache(maxsize=1)
 def _embed(recipe: Recipe) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Builds the graph from encoded images to embeddings.
+    """Returns the graph function from encoded images to embeddings.
 
     Transform traces `preprocessing_fn` several times before it reads the first example; the cache
     makes it build and trace the backbone only once.
@@ -189,7 +188,7 @@ def preprocessing_fn(
 
 
 def _label(number: tf.SparseTensor, text: tf.SparseTensor, labels: tuple[str, ...]) -> tf.Tensor:
-    """Returns int64 [batch]: the label by number, by name, or by both."""
+    """Returns class ids, int64 [batch], from the label's number, its name, or both."""
     names = _single(text, default="")
     given = _single(number, default=_NO_LABEL)
     # A comparison with every name instead of a lookup table keeps the graph free of resources, so
@@ -213,6 +212,6 @@ def _label(number: tf.SparseTensor, text: tf.SparseTensor, labels: tuple[str, ..
 
 
 def _single(feature: tf.SparseTensor, default: tf.Tensor | str) -> tf.Tensor:
-    """Returns [batch]: the feature's only value, or the default where it has none."""
+    """Returns [batch]: the only value of each row, or the default if a row has none."""
     column = tf.sparse.reset_shape(feature, [feature.dense_shape[0], 1])
     return tf.squeeze(tf.sparse.to_dense(column, default_value=default), axis=1)

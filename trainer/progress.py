@@ -1,6 +1,6 @@
 """Progress of running work: one thread of a process reports it, another one shows it.
 
-Where nobody shows it, as on a cluster, the log has the same lines.
+On a cluster, where no thread shows it, the log has the same lines.
 """
 
 from __future__ import annotations
@@ -46,30 +46,30 @@ _latest: Progress | None = None
 
 
 def tell(progress: Progress | None) -> None:
-    """Reports the progress of this process's training; None when none is running."""
+    """Reports the progress of this process's training; None once no training is running."""
     global _latest  # noqa: PLW0603, there is one training in a process
     with _lock:
         _latest = progress
 
 
 def latest() -> Progress | None:
-    """Returns the latest report."""
+    """Returns the latest report; None if no training is running."""
     with _lock:
         return _latest
 
 
-# What components do to images, and count.
+# The steps whose images components count.
 CHECKED, TRANSFORMED, EVALUATED = "checked", "transformed", "evaluated"
 _counts: collections.Counter[str] = collections.Counter()
 
 
 def count(what: str, images: int) -> None:
-    """Tells that so many more images are `CHECKED`, `TRANSFORMED` or `EVALUATED`."""
+    """Adds `images` to the count of the step `what`: `CHECKED`, `TRANSFORMED` or `EVALUATED`."""
     with _lock:
         _counts[what] += images
 
 
 def counted(what: str) -> int:
-    """Returns the count of a step in this process."""
+    """Returns how many images have passed the step `what` in this process."""
     with _lock:
         return _counts[what]

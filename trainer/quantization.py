@@ -21,7 +21,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 _Array = npt.NDArray[np.float32]
 
-_WEIGHTS, _BIAS = 1, 2  # where they stand among an operation's inputs
+_WEIGHTS, _BIAS = 1, 2  # their indices among an operation's inputs
 # The axes along which weights share one step of int8. A dense layer has a single step, as
 # TensorFlow 2.16 writes it; the others have a step for each output channel, see TensorFlow Lite's
 # "8-bit quantization specification".
@@ -50,14 +50,14 @@ class _Layer:
 def quantize(
     converter: tf.lite.TFLiteConverter, sample: Sequence[_Array], float_share: float
 ) -> bytes:
-    """Converts a network to int8, the content of a file; pixels and probabilities stay float32.
+    """Converts a network to an int8 file and returns its content; input and output stay float32.
 
     The first operations, which together hold at most `float_share` of the weights, stay float32
     too. On smooth images, such as enlarged small ones, they detect differences of about one step of
     a pixel, which rounding would hide. See "Selective quantization" in TensorFlow Lite's guide to
     its quantization debugger.
 
-    The range of each activation is learnt from the sample, float32 [1, size, size, 3] each.
+    The range of each activation is derived from `sample`, float32 [1, size, size, 3] each.
     """
 
     def inputs() -> Iterator[list[_Array]]:
@@ -86,7 +86,7 @@ def quantize(
 
 
 def _count_of_first(model: Any, share: float) -> int:
-    """Counts the first operations that hold at most a share of the weights together."""
+    """Returns the number of first operations that together hold at most `share` of the weights."""
     if not share:
         return 0
     (graph,) = model.subgraphs
@@ -119,9 +119,9 @@ def _constant(model: Any, tensor: int) -> _Array | None:
 
 
 def _shifts(exact: bytes, layers: Sequence[_Layer], sample: Sequence[_Array]) -> list[_Array]:
-    """Returns the mean shift of each layer's output by rounded weights, float32 [out].
+    """Returns by how much rounded weights shift each layer's mean output, float32 [out].
 
-    Each layer gets the inputs that it has in the float model.
+    Each layer gets the inputs that it has in `exact`, the float model.
     """
     interpreter = tf.lite.Interpreter(model_content=exact, experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
@@ -137,7 +137,7 @@ def _shifts(exact: bytes, layers: Sequence[_Layer], sample: Sequence[_Array]) ->
 
 
 def _added(layer: _Layer, seen: _Array) -> _Array:
-    """Returns what rounded weights add to a layer's output."""
+    """Returns the change that rounded weights make to a layer's output for the input `seen`."""
     if layer.code == schema.BuiltinOperator.FULLY_CONNECTED:
         return seen.reshape(-1, layer.rounding.shape[1]) @ layer.rounding.T
     options = layer.operator.builtinOptions

@@ -59,10 +59,9 @@ def _chosen(image: tf.Tensor, index: tf.Tensor, strength: tf.Tensor) -> tf.Tenso
 
 
 def _affine(image: tf.Tensor, x: list[tf.Tensor], y: list[tf.Tensor]) -> tf.Tensor:
-    """Moves pixels.
+    """Applies an affine transformation, in coordinates that count from the image's centre.
 
-    The pixel at a place, counted from the centre, comes from the place that the rows `x` and `y`
-    of a matrix make of it.
+    The rows `x` and `y` of its matrix map (x, y, 1) of each new pixel to that of its source.
     """
     height, width = image.shape[0], image.shape[1]
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
@@ -82,7 +81,7 @@ def _rotate(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
 
 
 def _enhanced(dull: tf.Tensor | float, image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    """Moves an image away from its dull version, or towards it."""
+    """Moves an image away from its dull version, or towards it if the strength is negative."""
     return dull + (image - dull) * (1 + strength * _ENHANCEMENT)
 
 

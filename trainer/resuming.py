@@ -16,17 +16,17 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-# What early stopping knows beside the best weights, and of which kind each value is.
+# Attributes of early stopping that are saved beside the best weights, and their types.
 _STOPPING = {"best": float, "wait": int, "best_epoch": int}
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
-    """Keras's, which here can take over from the epochs before an interruption."""
+    """Keras's early stopping, which can also resume from its state before an interruption."""
 
-    restored: dict[str, Any] | None = None
+    restored: dict[str, Any] | None = None  # attributes by name, set when training begins
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Starts anew, or where the interrupted training was."""
+        """Resets the state, then sets it to `restored`, unless that is None."""
         super().on_train_begin(logs)
         if self.restored is not None:
             self.monitor_op = keras.ops.less  # else Keras sets it later, and forgets `best`
@@ -38,17 +38,17 @@ class Checkpoint(keras.callbacks.Callback):
     """Saves the whole state of a training after each epoch, atomically."""
 
     def __init__(self, folder: str, stopping: EarlyStopping) -> None:
-        """Names the folder of the state, on any file system of TensorFlow, and what it includes."""
+        """Prepares to save the state, with that of `stopping`, on any file system of TensorFlow."""
         super().__init__()
         self._folder = folder
         self._path = f"{folder}/state.npz"
         self._stopping = stopping
 
     def restore(self, model: keras.Model) -> int:
-        """Restores the last state of a compiled model, if there is one; each variable by its name.
+        """Restores the saved state, if there is one, into a compiled model and early stopping.
 
         Returns:
-            The epoch to resume with; 0 where there is no state.
+            The epoch to resume with, from 0; 0 if there is no state.
 
         Raises:
             ValueError: the state lacks a variable of the model; the message names it.
@@ -73,7 +73,7 @@ class Checkpoint(keras.callbacks.Callback):
         return int(state["epoch"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Saves; it must come after early stopping has seen the epoch."""
+        """Saves the state; early stopping must come earlier in the list of callbacks."""
         stopping = self._stopping
         best = zip(_named("best", self.model.weights), stopping.best_weights, strict=True)
         state: dict[str, npt.ArrayLike] = {
@@ -91,7 +91,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def forget(folder: str) -> None:
-    """Deletes the state of a training that is over."""
+    """Deletes the folder of a checkpoint, if it exists."""
     if tf.io.gfile.exists(folder):
         tf.io.gfile.rmtree(folder)
 
@@ -102,10 +102,10 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def _named(prefix: str, variables: Iterable[keras.Variable]) -> dict[str, keras.Variable]:
-    """Returns variables by their paths in Keras.
+    """Returns variables by name: the prefix, then their path in Keras.
 
     Keras numbers the generators of random seeds by what the process made before, so their numbers
-    are left out. Variables of one path are told apart by their order.
+    are left out. Variables of the same path are numbered in their order.
     """
     named: dict[str, keras.Variable] = {}
     for variable in variables:

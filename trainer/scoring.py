@@ -17,7 +17,7 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def graph_function(specification: tf.TensorSpec) -> Callable[[_Method], _Method]:
-    """Returns a decorator that makes a graph function of a method.
+    """Returns a decorator that turns a method of one tensor into a graph function.
 
     AutoGraph stays off: it would take seconds and find nothing to rewrite.
     """
@@ -31,11 +31,11 @@ class Scorer(Protocol):
         """Scores encoded images: string [batch] to logits, float32 [batch, classes]."""
 
     def examples(self, examples: tf.Tensor) -> tf.Tensor:
-        """Scores serialized examples, transformed or raw."""
+        """Scores serialized examples, transformed or raw: string [batch] to the same logits."""
 
 
 class PixelScorer(tf.Module):
-    """A network that sees pixels."""
+    """A scorer whose network takes pixels."""
 
     def __init__(self, model: keras.Model, size: int, crop: float) -> None:
         """Freezes the network: float32 [batch, size, size, 3] in [0, 255] to logits."""
@@ -54,10 +54,10 @@ class PixelScorer(tf.Module):
 
 
 class EmbeddingScorer(tf.Module):
-    """The transform graph, which embeds, and a head on it."""
+    """A scorer of two parts: the transform graph, which embeds images, and a head."""
 
     def __init__(self, head: keras.Model, transform: tft.TFTransformOutput, embedding: str) -> None:
-        """Puts a head on the embeddings that the graph puts out under a name."""
+        """Applies the head to the feature named `embedding` that the transform graph returns."""
         super().__init__()
         # The head's TensorFlow variables become an attribute, the head itself does not. Keras would
         # save its variables as copies, and only the copies would be restored, while the functions
@@ -76,9 +76,9 @@ class EmbeddingScorer(tf.Module):
     def examples(self, examples: tf.Tensor) -> tf.Tensor:
         """Scores transformed examples without embedding their images a second time.
 
-        An example that another backbone embedded lacks our embedding, as the feature's name carries
-        the fingerprint of its maker. Such a batch is embedded from its image bytes. This happens
-        when a production model is compared with a candidate on a new backbone.
+        An example that another backbone embedded lacks this model's embedding, as the feature's
+        name contains the recipe's fingerprint. A batch with such an example is embedded from its
+        image bytes. This happens if a production model and a candidate have different backbones.
         """
         image, embedding = tf.io.FixedLenFeature([], tf.string), tf.io.RaggedFeature(tf.float32)
         parsed = tf.io.parse_example(examples, {IMAGE: image, self._embedding: embedding})
@@ -109,6 +109,6 @@ def _embedder(transform: tft.TFTransformOutput, embedding: str) -> Callable[[tf.
 
 
 def parse_images(examples: tf.Tensor) -> tf.Tensor:
-    """Takes the encoded images out of serialized examples."""
+    """Returns the encoded images of serialized examples, both string [batch]."""
     features = {IMAGE: tf.io.FixedLenFeature([], tf.string)}
     return tf.io.parse_example(examples, features)[IMAGE]

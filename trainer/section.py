@@ -19,12 +19,12 @@ _LOCATIONS = "a local path or gs://…"
 
 
 def is_remote(location: str) -> bool:
-    """Tells whether a location is a URI of an object store; otherwise it is a local path."""
+    """Returns whether a location is a URI of an object store; otherwise it is a local path."""
     return location.startswith(_REMOTE_SCHEMES)
 
 
 def did_you_mean(found: str, choices: Iterable[str]) -> str:
-    """Returns the end of a message that proposes the nearest choice; empty if none is near."""
+    """Returns a suffix for a message that proposes the nearest choice; "" if none is near."""
     close = difflib.get_close_matches(found, list(choices), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
@@ -44,7 +44,7 @@ def shown(value: object) -> str:
 
 
 def check_unique(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuses a blank name and a repeated one."""
+    """Returns the names; raises ValueError if one is blank or repeated."""
     for number, name in enumerate(names):
         if not name.strip() or name in names[:number]:
             raise ValueError(f"found {shown(name)} twice or blank; allowed: each name once")
@@ -67,21 +67,21 @@ def _check_location(value: str) -> str:
 Location = Annotated[
     str, AfterValidator(_check_location), Field(json_schema_extra={"allowed": _LOCATIONS})
 ]
-# YAML knows lists only; the models hold tuples so that a config cannot change.
+# YAML has lists only; the models hold tuples so that a config is immutable.
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 def _join_lines(schema: dict[str, Any]) -> None:
-    """Joins the lines of the keys' descriptions, which are docstrings in the source."""
+    """Joins the lines of the fields' descriptions, which are docstrings in the source."""
     for key in schema.get("properties", {}).values():
         if "description" in key:
             key["description"] = " ".join(key["description"].split())
 
 
 class Section(BaseModel):
-    """The base of all sections: no unknown keys, no silent conversions, no changes.
+    """The base of all sections: immutable, without unknown keys or silent conversions.
 
-    The string below a key is its description.
+    The string below a field is its description.
     """
 
     model_config = ConfigDict(

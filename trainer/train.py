@@ -36,8 +36,8 @@ SUMMARY = "training.json"
 def run_fn(fn_args: FnArgs) -> None:
     """Trains a classifier in the mode that the config asks for, and exports it.
 
-    TFX's `custom_config` is a `Job`. The Tuner's `hyperparameters`, if there are any, replace keys
-    of the section `trainer`.
+    TFX's `custom_config` is a `Job`. The Tuner's `hyperparameters`, if there are any, replace
+    fields of the section `trainer`.
 
     Raises:
         ValueError: a split is empty, or options do not fit the data.
@@ -76,10 +76,10 @@ def run_fn(fn_args: FnArgs) -> None:
 
 
 def _checkpoints(run: str) -> str:
-    """Returns the folder of checkpoints, which the next run finds again.
+    """Returns the folder of checkpoints, which all executions share.
 
-    TFX names outputs `{component}/{output}/{execution}`, and a run that resumes an interrupted
-    training is another execution.
+    The folder `run` is `{component}/{output}/{execution}`, as TFX names outputs. A run that resumes
+    an interrupted training is another execution.
     """
     return f"{run.rstrip('/').rsplit('/', 2)[0]}/checkpoints"
 
@@ -109,7 +109,7 @@ def _export_to_edge(job: Job, trained: Trained, temperature: float, fn_args: FnA
 
 
 def _write_summary(trained: Trained, temperature: float, path: str) -> None:
-    """Writes accuracy and calibration error on `val` as JSON."""
+    """Writes the temperature, and accuracy and calibration error on `val`, as JSON."""
     logits, labels = trained.logits, trained.labels
 
     def error(divisor: float) -> float:

@@ -26,7 +26,7 @@ _FAILED = {"val_loss": 1e9, "val_accuracy": 0.0}
 
 
 class HeadTuner(keras_tuner.Tuner):
-    """Trains a head for each trial."""
+    """KerasTuner's tuner with trials that each train a head."""
 
     def __init__(
         self,
@@ -37,17 +37,17 @@ class HeadTuner(keras_tuner.Tuner):
         weights: npt.NDArray[np.float32],
         directory: str,
     ) -> None:
-        """Takes what trials have in common; `directory` is for KerasTuner's records.
+        """Keeps what all trials share; KerasTuner writes its records to `directory`.
 
         The oracle draws hyperparameters, which replace the job's. Trials learn from `train` and
-        are rated on `val`; `weights` says how much a row of each class counts, float32 [classes].
+        are rated on `val`; `weights` holds the weight of a row of each class, float32 [classes].
         """
         super().__init__(oracle, directory=directory, project_name="tuner", overwrite=True)
         self._job = job
         self._data = (train, val, weights)
 
     def run_trial(self, trial: Any, *args: Any, **options: Any) -> dict[str, float]:
-        """Trains one head; returns loss and accuracy on `val` in the epoch with the lowest loss."""
+        """Trains a head; returns loss and accuracy on `val` in the epoch with the lowest loss."""
         job = self._job.changed(trial.hyperparameters.values)
         keras.utils.set_random_seed(job.trainer.seed)
         try:
@@ -62,12 +62,12 @@ class HeadTuner(keras_tuner.Tuner):
         return {name: history[name][best] for name in _FAILED}
 
     def load_model(self, trial: Any) -> Any:
-        """Refuses: no trial's head is kept, and the Trainer trains the best one anew."""
+        """Raises RuntimeError: no head is kept, as the Trainer trains the best one anew."""
         raise RuntimeError(f"the head of trial {trial.trial_id} was not kept")
 
 
 def space(search: Search) -> keras_tuner.HyperParameters:
-    """Builds KerasTuner's search space; a key that is None is not searched."""
+    """Returns KerasTuner's search space; a field of `search` that is None is not searched."""
     parameters = keras_tuner.HyperParameters()
     for name, wanted in search:
         if isinstance(wanted, Range):

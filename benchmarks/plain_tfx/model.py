@@ -22,7 +22,7 @@ _BATCH = 64
 def preprocessing_fn(
     inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str, Any]
 ) -> dict[str, tf.Tensor]:
-    """Decodes and resizes dense features, [batch, 1]; Transform writes pixels out as float32."""
+    """Decodes and resizes images, dense string [batch, 1], to pixels that Transform writes out."""
     size = custom_config["size"]
 
     def pixels(encoded: tf.Tensor) -> tf.Tensor:
@@ -36,7 +36,7 @@ def preprocessing_fn(
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains a dense layer on a frozen MobileNet for one epoch and exports the whole."""
+    """Trains a dense layer on a frozen MobileNet for one epoch; exports both and Transform."""
     size, classes = fn_args.custom_config["size"], fn_args.custom_config["classes"]
     transform = tft.TFTransformOutput(fn_args.transform_output)
 
@@ -45,7 +45,7 @@ def run_fn(fn_args: FnArgs) -> None:
         schema = transform.transformed_metadata.schema
         return fn_args.data_accessor.tf_dataset_factory(files, options, schema)
 
-    # Its ImageNet weights are a download; random ones take the same time.
+    # ImageNet weights would have to be downloaded; random weights take the same time.
     backbone = keras.applications.MobileNet(
         input_shape=(size, size, 3), include_top=False, pooling="avg", weights=None
     )

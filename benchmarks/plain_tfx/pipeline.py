@@ -37,7 +37,7 @@ _SPLITS = ("train", "val", "test")
 
 
 def create_pipeline(span: Path, size: int, classes: int, output: Path) -> Pipeline:
-    """Wires the components; the output folder gets all that the run makes."""
+    """Returns the pipeline, whose runs write everything to the folder `output`."""
     custom_config = {"size": size, "classes": classes}
     splits = [example_gen_pb2.Input.Split(name=name, pattern=f"{name}/*") for name in _SPLITS]
     example_gen = ImportExampleGen(
@@ -104,7 +104,7 @@ def _eval_config() -> config_pb2.EvalConfig:
 
 
 def main() -> None:
-    """Runs the pipeline; the last line printed is the seconds of each component as JSON."""
+    """Runs the pipeline; prints the seconds of each component as JSON in the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--span", type=Path, required=True)
     parser.add_argument("--size", type=int, required=True)

@@ -1,8 +1,8 @@
 """The catalog of backbones, as plain data that loads neither TensorFlow nor Keras.
 
 A new backbone of a known family is one entry: a name of `keras.applications` here, or a variant in
-`efficientnet_lite_variants`. A new family also takes a module with the functions of
-`registry.Family`, and its line in `registry`.
+`efficientnet_lite_variants`. A new family also needs a module with the functions of
+`registry.Family`, registered in `registry`.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from trainer.backbones.efficientnet_lite_variants import VARIANTS
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a backbone before it is built."""
+    """Facts about a backbone that are known before it is built."""
 
-    name: str  # which configs use
-    family: str  # of architectures that builds it, a key of the registry's table
-    input_size: int | None  # default side of the square input, in pixels; None: the family knows
-    weights: tuple[str, ...]  # their symbolic names; a path is always allowed too
+    name: str  # as configs write it
+    family: str  # name of the module that builds it, as `registry` knows it
+    input_size: int | None  # default side of the square input, in pixels; None: ask the family
+    weights: tuple[str, ...]  # symbolic names of its weights; a path is always allowed too
 
 
 _KERAS_APPLICATIONS = (
@@ -43,12 +43,12 @@ ENTRIES = (
     ),
 )
 
-# Any model in a file; the file's path stands in place of the weights.
+# Any model in a file; the path of the file is given as its weights.
 FILE = Entry("file", "model_file", None, ())
 
 
 def names() -> tuple[str, ...]:
-    """Lists the names of all backbones, in the order of the catalog."""
+    """Returns the names of all backbones except "file", in the order of the catalog."""
     return tuple(entry.name for entry in ENTRIES)
 
 
@@ -56,7 +56,7 @@ def get(name: str) -> Entry:
     """Looks a backbone up by name.
 
     Raises:
-        ValueError: there is no backbone of that name; the message lists those there are.
+        ValueError: no backbone has that name; the message lists the names that are allowed.
     """
     for entry in (*ENTRIES, FILE):
         if entry.name == name:

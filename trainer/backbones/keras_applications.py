@@ -1,7 +1,6 @@
 """The classification models of `keras.applications`, without their classifiers.
 
-Keras itself gives the preprocessing and the default size of each, so nothing here has to follow its
-changes.
+Preprocessing and default size come from Keras itself, so no copy of them can go out of date.
 """
 
 from __future__ import annotations
@@ -27,30 +26,30 @@ class Preprocessing(keras.layers.Layer):
     """Applies the preprocessing of a family of `keras.applications` to pixels."""
 
     def __init__(self, application: str, **options: Any) -> None:
-        """Takes the application's name."""
+        """Finds the preprocessing of a model of `keras.applications`, such as "ResNet50"."""
         super().__init__(**options)
         self.application = application
         self._preprocess = sys.modules[_application(application).__module__].preprocess_input
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
-        """Takes float32 RGB in [0, 255]."""
+        """Preprocesses images, float32 RGB in [0, 255], as the application expects them."""
         return self._preprocess(images)
 
     def compute_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Returns the input's."""
+        """Returns the input's shape, which does not change."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor, so that Keras can save the layer."""
         return {**super().get_config(), "application": self.application}
 
 
 def build(name: str, image_size: int, weights: str) -> keras.Model:
-    """Builds an application up to the mean of its last feature map over positions.
+    """Builds an application without its top; the last feature map is averaged over positions.
 
-    It does what `registry.Backbone.build` promises. `weights` is "imagenet" (Keras downloads them
-    once), "none" (random: seed Keras first) or the path or URI of a weights file that Keras saved
-    for the application without its top.
+    See also `registry.Backbone.build`. `weights` is "imagenet" (Keras downloads them once), "none"
+    (random: seed Keras first) or the path or URI of a weights file that Keras saved for the
+    application without its top.
     """
     _check(name, weights)
     images = keras.Input((image_size, image_size, 3), dtype="float32", name="images")
@@ -66,7 +65,7 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
     except ValueError as error:
         raise ValueError(f"{name} at {image_size} pixels: {error}") from error
     except Exception as error:
-        # Keras raises a bare Exception where a download fails.
+        # Keras raises a bare Exception if a download fails.
         if weights != "imagenet":
             raise
         raise FileNotFoundError(
@@ -89,7 +88,7 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
 
 
 def checksum(name: str, weights: str) -> str:
-    """Identifies the weights: sha256 of a file, or the symbol with the version of Keras."""
+    """Returns the sha256 of a file, "imagenet of Keras" with its version, or "none"."""
     _check(name, weights)
     if weights == "none":
         return "none"
@@ -102,7 +101,7 @@ def checksum(name: str, weights: str) -> str:
 @functools.lru_cache
 def input_size(name: str, weights: str) -> int:
     """Returns the side in pixels of the images that the application takes by default."""
-    # In this scope Keras only notes which variables there would be, which costs no memory.
+    # In this scope Keras allocates no variables.
     with keras.StatelessScope():
         side = _application(name)(weights=None).input_shape[1]
     return int(side or _OPEN_SIZE)
@@ -115,8 +114,7 @@ def _is_depthwise(layer: keras.Layer) -> bool:
 def _copied(layer: keras.Layer) -> keras.Layer:
     """Copies a layer; a grouped convolution of single channels becomes a depthwise one.
 
-    Keras compiles grouped convolutions with XLA, and such a model cannot be frozen. ConvNeXt has
-    them.
+    Keras compiles grouped convolutions, as in ConvNeXt, with XLA; such a model cannot be frozen.
     """
     options = layer.get_config()
     if not _is_depthwise(layer):
@@ -146,7 +144,7 @@ def _check(name: str, weights: str) -> None:
 
 def _load(application: keras.Model, name: str, weights: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        # Keras reads local files only, and tells their format by the name.
+        # Keras reads local files only, and infers their format from the name.
         copy = Path(scratch) / weights.rpartition("/")[2]
         tf.io.gfile.copy(weights, str(copy))
         try:

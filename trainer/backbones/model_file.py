@@ -17,13 +17,13 @@ _KERAS = ".keras"
 def build(name: str, image_size: int, weights: str) -> keras.Model:
     """Loads a model and checks that it turns images into embeddings.
 
-    It does what `registry.Backbone.build` promises. `weights` is the path or URI of a `.keras`
-    file, or of the folder of a SavedModel whose signature `serving_default` has one input and one
-    output. Feature maps are averaged over positions. The model in the file scales pixels by itself.
-    A SavedModel cannot be trained.
+    See also `registry.Backbone.build`. `weights` is the path or URI of a `.keras` file, or of the
+    folder of a SavedModel whose signature `serving_default` has one input and one output. The model
+    must scale pixels itself. Feature maps are averaged over positions. A SavedModel cannot be
+    trained.
 
     Raises:
-        ValueError: the file cannot be loaded, or takes or gives other shapes.
+        ValueError: the file cannot be loaded, or its input or output has another shape.
         FileNotFoundError: there is no such file or folder.
     """
     _check(weights)
@@ -73,7 +73,7 @@ def input_size(name: str, weights: str) -> int:
     """Returns the side in pixels of the images that the model takes.
 
     Raises:
-        ValueError: it takes any size, so the config must set one.
+        ValueError: the model takes images of any size, so the config must set one.
         FileNotFoundError: there is no such file or folder.
     """
     _check(weights)

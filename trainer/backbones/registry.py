@@ -9,16 +9,16 @@ from trainer.backbones import catalog, efficientnet_lite, keras_applications, mo
 
 
 class Family(Protocol):
-    """The functions of a module that builds backbones; `Backbone` says what each promises."""
+    """The functions of a module that builds backbones; `Backbone` documents them."""
 
     def build(self, name: str, image_size: int, weights: str) -> keras.Model:
         """Builds the model."""
 
     def checksum(self, name: str, weights: str) -> str:
-        """Identifies the weights."""
+        """Returns a text that identifies the weights."""
 
     def input_size(self, name: str, weights: str) -> int:
-        """Returns the default side of the input."""
+        """Returns the default side of the square input, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +29,21 @@ class Backbone:
     family: Family
 
     def input_size(self, weights: str) -> int:
-        """Returns the default side of the square input, in pixels; see `build` of weights."""
+        """Returns the default side of the square input, in pixels; `build` explains `weights`."""
         return self.family.input_size(self.name, weights)
 
     def build(self, image_size: int, weights: str) -> keras.Model:
-        """Builds the model: images in, embeddings out, its own input scaling included.
+        """Builds the model from images to embeddings; it scales pixels itself.
 
         Args:
             image_size: side of the square input, in pixels.
-            weights: a symbolic name from the catalog ("none": random, so seed first), or a path;
-                for the backbone "file", that of the model.
+            weights: a symbolic name from the catalog ("none": random, so seed first), or the
+                path of a weights file; for the backbone "file", the path of the model.
 
         Returns:
             A model from float32 RGB [batch, image_size, image_size, 3] in [0, 255] to float32
-            [batch, dim]. It is trainable and holds BatchNormalization layers; to infer, call it
-            with `training=False`.
+            [batch, dim]. It is trainable; as it has BatchNormalization layers, call it with
+            `training=False` for inference.
 
         Raises:
             ValueError: the image size or the weights are not allowed, or the weights file is
@@ -54,10 +54,11 @@ class Backbone:
         return self.family.build(self.name, image_size, weights)
 
     def checksum(self, weights: str) -> str:
-        """Identifies the weights that `weights` names, without building the model.
+        """Returns a text that identifies the weights, without building the model.
 
         Returns:
-            The sha256 of the weights file as 64 hex digits, or "none" for random weights.
+            The sha256 of the weights file, 64 hex digits; "none" for random weights; for weights
+            that Keras downloads, "imagenet of Keras" with its version.
 
         Raises:
             ValueError: the weights are not allowed, or the bundled file is damaged.
@@ -77,7 +78,7 @@ def get(name: str) -> Backbone:
     """Looks a backbone up by name.
 
     Raises:
-        ValueError: there is no backbone of that name; the message lists those there are.
+        ValueError: no backbone has that name; the message lists the names that are allowed.
     """
     entry = catalog.get(name)
     return Backbone(entry.name, _FAMILIES[entry.family])

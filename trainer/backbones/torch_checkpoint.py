@@ -1,10 +1,10 @@
-"""Reads Torch's legacy checkpoint files with numpy alone, without Torch and without trust.
+"""Reads Torch's legacy checkpoint files with numpy alone; it runs no code from the file.
 
 The format, as `torch.save(..., _use_new_zipfile_serialization=False)` writes it: five pickles (a
 magic number, the protocol version, facts about the writing machine, the object itself with each
 storage replaced by a persistent id, the list of storage keys), then for each key an int64 count
-and that many little-endian elements. A pickle is a program, so the one that holds the object runs
-in an unpickler that knows four names and nothing else.
+and that many little-endian elements. A pickle is a program, so each runs in an
+unpickler that admits ordered dicts, tensors and storages only.
 """
 
 import collections
@@ -37,7 +37,7 @@ _DTYPES = {
 
 # Named tuples, not dataclasses: the pickle opcode BUILD cannot alter a tuple.
 class _Storage(NamedTuple):
-    """A flat buffer that follows later in the file."""
+    """A flat buffer of elements, which the file holds after its pickles."""
 
     dtype: str
     key: str
@@ -60,10 +60,10 @@ def read_state_dict(path: str | Path, sha256: str | None = None) -> dict[str, ND
 
     Args:
         path: the checkpoint file.
-        sha256: hex digest the file must have; it is checked before anything is unpickled.
+        sha256: hex digest that the file must have, checked before unpickling; None for any file.
 
     Returns:
-        Name to array, in the file's order. Every array is C-contiguous, owns its data and has the
+        Arrays by name, in the file's order. Every array is C-contiguous, owns its data and has the
         shape and element type (float16/32/64, int8/16/32/64, uint8 or bool) of the tensor.
 
     Raises:
@@ -208,13 +208,13 @@ def _materialise(name: str, tensor: _Tensor, storages: dict[str, NDArray[Any]]) 
     last = tensor.offset + sum(
         (side - 1) * stride for side, stride in zip(tensor.shape, tensor.strides, strict=True)
     )
-    # More elements than the storage has would mean overlapping ones, with which a file of a few
-    # bytes could ask for any amount of memory.
+    # A tensor with more elements than its storage would repeat some, so that a file of a few bytes
+    # could ask for any amount of memory.
     if size and (last >= storage.size or size > storage.size):
         raise ValueError(f"tensor {name} reaches outside its storage")
     if not size:
         return np.empty(tensor.shape, storage.dtype)
-    # The stride of a side of one is never taken, so the bounds above say nothing about it.
+    # The stride of a dimension of size 1 is never used, so the checks above do not bound it.
     strides = [
         stride * storage.itemsize if side > 1 else 0
         for side, stride in zip(tensor.shape, tensor.strides, strict=True)

@@ -34,7 +34,7 @@ class Backbone(Section):
     @field_validator("weights")
     @classmethod
     def _known_or_path(cls, value: str, info: ValidationInfo) -> str:
-        # Without a / it cannot be told from a misspelt word, so that is what marks a path.
+        # A / marks a path; without it, a path could not be told from a misspelt symbol.
         if "/" in value or "name" not in info.data:
             return value
         symbols = catalog.get(info.data["name"]).weights
@@ -47,5 +47,5 @@ class Backbone(Section):
 
     @property
     def source(self) -> tuple[str, str]:
-        """The name and the weights by which the registry of backbones knows it."""
+        """The backbone's name in the registry and its weights; "file" and `path` if that is set."""
         return (self.name, self.weights) if self.path is None else (catalog.FILE.name, self.path)
