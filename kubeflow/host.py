@@ -254,7 +254,7 @@ def _explained(error: kfp_server_api.ApiException) -> str:
 
 
 def _message(body: Any) -> str:
-    """Returns the message in a host's error, on one line; empty if the body has no message."""
+    """Returns the message of a host's error in parentheses, on one line; empty if it has none."""
     try:
         content = json.loads(body)
         text = str(content.get("message") or content.get("error_message") or "")
