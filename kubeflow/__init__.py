@@ -1,1 +1,1 @@
-"""The cluster: the graph compiled for Kubeflow Pipelines, run in containers, sent and scheduled."""
+"""Kubeflow Pipelines: compiles the graph, runs steps in containers, submits and schedules runs."""

@@ -1,6 +1,6 @@
 """Refuses a compiled pipeline that open-source Kubeflow Pipelines would refuse.
 
-Each rule names the file of kubeflow/pipelines 2.5.0 in which the cluster has that rule.
+Each check names the file of kubeflow/pipelines 2.5.0 that has the same check.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PIPELINE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 # Argo's rule for the names of tasks and templates (argo-workflows, workflow/validate/validate.go).
 _TASK = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 _LONGEST_NAME = 128
-# Argo gives a task's own driver this suffix (backend/src/v2/compiler/argocompiler/dag.go).
+# Argo names a task's driver after the task, plus this suffix (v2/compiler/argocompiler/dag.go).
 _DRIVER = "-driver"
 
 
@@ -27,7 +27,7 @@ class UnacceptableError(ValueError):
 
 
 def check(spec: Mapping[str, Any], platform: Mapping[str, Any] | None = None) -> None:
-    """Checks a PipelineSpec and the PlatformSpec that belongs to it.
+    """Checks a PipelineSpec, and its PlatformSpec if it has one, against the cluster's rules.
 
     Raises:
         UnacceptableError: the cluster would refuse one of them.
@@ -46,7 +46,7 @@ def check(spec: Mapping[str, Any], platform: Mapping[str, Any] | None = None) ->
 
 
 def order(tasks: Mapping[str, Any]) -> graphlib.TopologicalSorter[str]:
-    """Returns the order in which tasks may start.
+    """Returns a prepared sorter, which yields each task once all tasks before it are done.
 
     Raises:
         CycleError: tasks wait for each other.
@@ -57,7 +57,7 @@ def order(tasks: Mapping[str, Any]) -> graphlib.TopologicalSorter[str]:
 
 
 def _waits_for(task: Mapping[str, Any]) -> set[str]:
-    """Returns the names of the tasks that must end before a task starts."""
+    """Returns the names of the tasks that must end before the given task starts."""
     inputs = task.get("inputs", {})
     sources = [*inputs.get("parameters", {}).values(), *inputs.get("artifacts", {}).values()]
     producers = [
@@ -70,7 +70,7 @@ def _waits_for(task: Mapping[str, Any]) -> set[str]:
 
 
 def _check_document(spec: Mapping[str, Any], platform: Mapping[str, Any] | None) -> None:
-    """backend/src/apiserver/template/v2_template.go: NewV2SpecTemplate."""
+    """Repeats the checks of backend/src/apiserver/template/v2_template.go: NewV2SpecTemplate."""
     try:
         json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
         json_format.ParseDict(
@@ -93,7 +93,7 @@ def _check_document(spec: Mapping[str, Any], platform: Mapping[str, Any] | None)
 
 
 def _check_task(name: str, tasks: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-    """backend/src/v2/compiler/visitor.go: dfs; argocompiler/dag.go: task."""
+    """Repeats the checks of backend/src/v2/compiler: visitor.go: dfs; argocompiler/dag.go: task."""
     if not _TASK.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise UnacceptableError(f"task {name}: allowed in a name: letters, digits and hyphens")
     if name.endswith(_DRIVER) and name.removesuffix(_DRIVER) in tasks:

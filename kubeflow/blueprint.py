@@ -1,9 +1,9 @@
-"""What builds the graph for a cluster: once to compile it, and again inside each container.
+"""The data from which the graph is wired: once to compile it, and again inside a container.
 
-A runtime parameter of Kubeflow is a whole value, but an operator changes what lies inside TFX's
-serialized properties: an epoch count, a threshold. So each runtime parameter is a config key.
-A container whose parameters differ from the compiled ones wires the graph again with the changed
-config, and takes its own step's properties from that graph.
+A runtime parameter of Kubeflow replaces a whole property of a step, but an operator changes one
+field inside a serialized property, such as an epoch count. So each runtime parameter is a config
+key. A container whose parameters differ from the compiled values wires the graph again with the
+changed config, and takes the properties of its step from that graph.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # The environment variable that holds the blueprint in a container. Kubeflow's cache key does not
 # cover the environment, so a change to one step's config leaves the other steps cached.
 VARIABLE = "RETRAIN_BLUEPRINT"
-# Its value is a number or `latest`.
+# The config key of the span, which is a number or `latest`.
 SPAN = "data.span"
 _SCHEMAS = "/tmp/retrain"
 _CHANGEABLE = (
@@ -43,15 +43,15 @@ _BOUNDS = "evaluation.thresholds."
 
 @dataclass(frozen=True)
 class Blueprint:
-    """The arguments of `create_pipeline`, with paths as the containers see them."""
+    """The data that `create_pipeline` needs, with paths as the containers see them."""
 
     config: Config
-    span: spans.Span  # `graph` replaces its number and paths by the config's
+    span: spans.Span  # the layout only; `graph` takes the number and the paths from the config
     labels: tuple[str, ...]  # the class names; a name's index is its class id
-    commit: str  # of the code that compiles; a container has no checkout to ask
+    commit: str  # the git commit of the compiling code, because a container has no checkout
 
     def parameters(self) -> dict[str, Any]:
-        """Maps each config key that an operator can change for a run to its value."""
+        """Returns config key -> value, for each key that an operator can change for a run."""
         return {
             key: value
             for key, value in _leaves(self.config.model_dump(mode="json"))
@@ -60,7 +60,7 @@ class Blueprint:
         }
 
     def changed(self, values: Mapping[str, Any]) -> Blueprint:
-        """Returns the blueprint with other values for some dotted config keys.
+        """Returns a copy with a changed config; `values` is dotted config key -> new value.
 
         Raises:
             ConfigError: the config does not allow a value.
@@ -76,12 +76,12 @@ class Blueprint:
         return dataclasses.replace(self, config=changed)
 
     def graph(self) -> Pipeline:
-        """Wires the graph, and writes nothing.
+        """Returns the TFX pipeline of the blueprint, without writing a file.
 
         Raises:
             ConfigError: see `build.create_pipeline`.
         """
-        # Heavy; a container with the compiled parameters does not need it.
+        # Heavy, and needed only to compile and in a container whose parameters were changed.
         from pipeline.graph.build import create_pipeline
 
         root, number = self.config.data.root, self.config.data.span
@@ -94,16 +94,16 @@ class Blueprint:
         return create_pipeline(self.config, span, self.labels, self.schema_file(), self.commit)
 
     def schema_file(self, *, write: bool = False) -> str:
-        """Returns the path at which containers read the curated schema, and may write it there."""
+        """Returns the path of the curated schema in a container; `write` also writes the file."""
         from pipeline.graph import schema
 
         curated = schema.curated(self.labels, self.config.evaluation.slices)
         return (schema.write if write else schema.location)(curated, _SCHEMAS)
 
     def to_json(self) -> str:
-        """Serializes the blueprint; equal blueprints give equal texts.
+        """Returns the blueprint as JSON; equal blueprints give equal texts.
 
-        The text has the labels only once, because Linux limits an environment variable to 128 KiB.
+        The text holds the labels only once: Linux limits an environment variable to 128 KiB.
         """
         return json.dumps(
             {
@@ -117,7 +117,7 @@ class Blueprint:
 
     @classmethod
     def from_json(cls, text: str) -> Blueprint:
-        """Reads a text of `to_json`."""
+        """Reads a blueprint from the JSON that `to_json` returned."""
         parts = json.loads(text)
         parts["config"]["data"]["labels"] = parts["labels"]
         parts["span"]["splits"] = tuple(parts["span"]["splits"])
@@ -126,11 +126,11 @@ class Blueprint:
 
 
 def blueprint(settings: Config) -> Blueprint:
-    """Makes the blueprint of a config from what lies on this machine.
+    """Makes the blueprint of a config, with the labels and the data layout of this machine.
 
     Raises:
-        ConfigError: the labels or the layout of the data are not known on this machine, or the
-            cluster's containers do not see a path.
+        ConfigError: the labels or the data layout cannot be found on this machine, or the config
+            names a path that the cluster's containers do not see.
     """
     if not isinstance(settings.data.labels, tuple) and is_remote(
         settings.data.labels or settings.data.root
@@ -151,7 +151,7 @@ def blueprint(settings: Config) -> Blueprint:
             "data": settings.data.model_copy(update={"root": root, "labels": labels}),
             "push": settings.push.model_copy(update={"model_store": store}),
             "output": output,
-            # A container's own settings do not affect the step that runs in it.
+            # The cluster's settings have no effect inside a container.
             "kubeflow": type(cluster)(),
         }
     )
@@ -160,13 +160,13 @@ def blueprint(settings: Config) -> Blueprint:
 
 
 def chosen(plan: Blueprint, texts: Sequence[str]) -> dict[str, Any]:
-    """Reads runtime parameters of what was compiled: `section.key=value`, the value in YAML.
+    """Parses runtime parameters, texts of the form `section.key=value` with the value in YAML.
 
     Returns:
-        The parameter's name -> its value, in the type that the pipeline declares.
+        Parameter name -> value, in the type that the compiled pipeline declares.
 
     Raises:
-        ConfigError: a key is not a parameter, or the config does not allow its value.
+        ConfigError: a key is no runtime parameter of `plan`, or the config forbids its value.
     """
     compiled = plan.parameters()
     values = {}
@@ -186,17 +186,17 @@ def chosen(plan: Blueprint, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def name_of(key: str) -> str:
-    """Returns the name of a config key's runtime parameter."""
+    """Returns the name of the runtime parameter that sets a config key."""
     return key.replace(".", "_")
 
 
 def is_text(key: str, value: object) -> bool:
-    """Tells whether a runtime parameter is text; a span is text, because it can be `latest`."""
+    """Returns whether a runtime parameter is a string; a span is, because it can be `latest`."""
     return key == SPAN or isinstance(value, str)
 
 
 def _layout(settings: Config) -> spans.Span:
-    """Returns the layout of the spans on this machine or, if there are none, the config's."""
+    """Returns the layout of `data.root` or, if this machine lacks it, the layout in the config."""
     root = settings.data.root
     if not is_remote(root) and Path(root).exists():
         return spans.find(settings)
@@ -204,9 +204,9 @@ def _layout(settings: Config) -> spans.Span:
 
 
 def _check_paths(settings: Config, folders: Sequence[str]) -> None:
-    """Refuses paths that only this machine has, if the config names folders of the cluster.
+    """Refuses a path of the config that the cluster's containers do not see.
 
-    Without such folders the containers see this machine's paths, as in a dry run.
+    Without `kubeflow.output` and `kubeflow.data_root` they see this machine's paths (a dry run).
     """
     cluster, backbone = settings.kubeflow, settings.backbone
     if cluster.data_root is None and cluster.output is None:

@@ -36,12 +36,12 @@ _PRECHECK = "precheck"
 _IMAGE = "retrain:latest"
 _GPU = "nvidia.com/gpu"
 _NUMBERS = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE"}
-# Large enough to change a property, and small enough to stay between a threshold's two bounds.
+# The change of a float in `_other`: it alters a property, but stays within a threshold's bounds.
 _STEP = 1e-6
 
 
 def compile_for_kubeflow(config: Config) -> str:
-    """Returns YAML: the pipeline spec and, if the config needs one, the platform spec.
+    """Returns the compiled pipeline as YAML: the PipelineSpec and, if needed, the PlatformSpec.
 
     Raises:
         ConfigError: the config names an unknown step or cannot be compiled, or the cluster would
@@ -57,11 +57,11 @@ def compile_for_kubeflow(config: Config) -> str:
 
 
 def compile_for_vertex(config: Config) -> str:
-    """Returns JSON: a PipelineJob of Vertex AI Pipelines.
+    """Returns the compiled pipeline as JSON: a PipelineJob of Vertex AI Pipelines.
 
     Raises:
         ConfigError: the config names an unknown step or cannot be compiled, or has a setting that
-            only Kubernetes has.
+            only Kubernetes supports.
     """
     spec, platform = _specs(config)
     if platform:
@@ -85,7 +85,7 @@ def pipeline_name(config: Config) -> str:
 
 
 def _specs(config: Config) -> tuple[Spec, Spec]:
-    """Returns the PipelineSpec and the PlatformSpec."""
+    """Returns the PipelineSpec and the PlatformSpec, which is empty if no step needs it."""
     plan = blueprint(config)
     graph = plan.graph()
     _check_nodes(config, graph)
@@ -131,7 +131,7 @@ def _container(spec: Spec, node: str) -> Spec:
 
 
 def _add_parameters(spec: Spec, plan: Blueprint, graph: Pipeline) -> None:
-    """Gives each step the runtime parameters on which its properties depend."""
+    """Declares each runtime parameter in the spec, for the steps whose properties depend on it."""
     values = plan.parameters()
     before = {node.id: node.exec_properties for node in graph.components}
     declared: Spec = {}
@@ -160,9 +160,9 @@ def _add_parameters(spec: Spec, plan: Blueprint, graph: Pipeline) -> None:
 
 
 def _other(plan: Blueprint, key: str, value: Any) -> Blueprint | None:
-    """Returns the blueprint with another value for a key, which shows what depends on the key.
+    """Returns the blueprint with a different value for a key, to find the steps that it changes.
 
-    It returns None if the config allows no other value, as for a `max` beside a `min` of 1.
+    Returns None if the config allows no other value, as for a threshold's `max` if `min` is 1.
     """
     step = 1 if isinstance(value, int) else _STEP
     if isinstance(value, str):
@@ -176,7 +176,7 @@ def _other(plan: Blueprint, key: str, value: Any) -> Blueprint | None:
 
 
 def _set_up(spec: Spec, node: base_component.BaseComponent, plan: Blueprint, step: Step) -> None:
-    """Adds a step's settings to the spec, and the arguments and variables of its container."""
+    """Adds a step's settings, and its container's arguments and environment, to the spec."""
     container = _container(spec, node.id)
     container.pop("lifecycle", None)  # open-source Kubeflow ignores it; see `_add_precheck`
     container["args"][:0] = ["--step", node.id]
@@ -199,13 +199,13 @@ def _set_up(spec: Spec, node: base_component.BaseComponent, plan: Blueprint, ste
 
 
 def _add_precheck(spec: Spec, node: base_component.BaseComponent) -> str | None:
-    """Gives a custom driver a task of its own, which precedes the step and is never cached.
+    """Adds a task that runs a step's custom driver before the step and is never cached.
 
-    The driver determines what the cache key must hold: the newest span, the version in production.
-    Its result becomes a parameter of the step, and so part of Kubeflow's key.
+    The driver finds values that the step's cache key must cover: the newest span, or the version in
+    production. The task's result becomes a parameter of the step, which Kubeflow's key covers.
 
     Returns:
-        The task's name; None if the step has no custom driver.
+        The name of the added task; None if the step has no custom driver.
     """
     driver = node.driver_class
     if driver is base_driver.BaseDriver:
@@ -246,5 +246,5 @@ def _add_precheck(spec: Spec, node: base_component.BaseComponent) -> str | None:
 
 
 def property_value(value: Any) -> Any:
-    """Converts a component's property to JSON, as TFX's compiler does."""
+    """Converts an execution property to a JSON value, as TFX's compiler does."""
     return json_format.MessageToDict(compiler_utils.value_converter(value))["constant"]

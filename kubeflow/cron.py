@@ -1,4 +1,4 @@
-"""Cron expressions in the form that Kubeflow Pipelines takes."""
+"""Cron expressions in the form that Kubeflow Pipelines expects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def six_fields(cron: str) -> str:
 
     Raises:
         CronError: the text has neither five nor six fields, or a field has a character that cron
-            does not know.
+            does not allow.
     """
     fields = cron.split()
     if len(fields) not in (5, 6) or not all(_FIELD.fullmatch(field) for field in fields):

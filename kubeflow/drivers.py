@@ -1,4 +1,4 @@
-"""Runs a component's custom driver, so that its result becomes part of Kubeflow's cache key."""
+"""Runs a step's custom driver, so that the driver's result enters Kubeflow's cache key."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Artifacts = dict[str, list[types.Artifact]]
 
 
 def run(driver: str, invocation: Json, inputs: Json, outputs: Json) -> None:
-    """Runs the driver of a class path and writes its result as an output parameter.
+    """Runs a step's custom driver and writes the result as an output parameter of the task.
 
-    It takes Kubeflow's ExecutorInput, with types and local paths, and the step's
-    ComponentInputsSpec and ComponentOutputsSpec.
+    `driver` is a class path, `invocation` an ExecutorInput with artifact types and local paths,
+    `inputs` the step's ComponentInputsSpec, and `outputs` the step's ComponentOutputsSpec.
     """
     executor_input = json_format.ParseDict(
         invocation, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True
@@ -51,7 +51,7 @@ def run(driver: str, invocation: Json, inputs: Json, outputs: Json) -> None:
 
 
 def _expected(outputs: Json) -> Artifacts:
-    """Returns an artifact of the declared type for each of the step's outputs."""
+    """Returns output name -> a list of one empty artifact, which has the declared type."""
     spec = json_format.ParseDict(outputs, pipeline_spec_pb2.ComponentOutputsSpec())
     artifacts = pipeline_spec_pb2.ExecutorInput.Outputs()
     for key, declared in spec.artifacts.items():
@@ -62,7 +62,7 @@ def _expected(outputs: Json) -> Artifacts:
 
 
 def _summary(result: driver_output_pb2.DriverOutput, before: Json, expected: Artifacts) -> Json:
-    """Returns the properties that the driver changed and the metadata that it gave to outputs."""
+    """Returns the properties that the driver changed and the metadata that it set on outputs."""
     after = {
         key: data_types_utils.get_metadata_value(value)
         for key, value in result.exec_properties.items()

@@ -1,11 +1,11 @@
-"""What each container runs: `python -m kubeflow.entrypoint`.
+"""The command of each container: `python -m kubeflow.entrypoint`.
 
-TFX's own entrypoint expects what Vertex AI sends. This one takes what open-source Kubeflow sends,
-corrects it, and passes it on to TFX:
+TFX's own entrypoint expects the arguments of Vertex AI. This module corrects the arguments that
+open-source Kubeflow sends, and passes them on to TFX:
 
 - Inputs arrive without types. The step's declaration supplies them.
 - A custom driver runs as a task of its own (`kubeflow.compile`). Its result arrives as a parameter.
-- Artifacts lie where the launcher puts them, not at their URIs.
+- Artifacts are at the local paths of the launcher's mounts, not at their URIs.
 - The outputs include a log that the launcher itself writes.
 - Runtime parameters are keys of the config, not properties of the step.
 """
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# The folder below which the launcher's mounts lie. Only the dry run sets this variable, because
-# `/gcs` and the like belong to the machine.
+# The environment variable of the folder that holds the launcher's mounts instead of `/`. Only the
+# dry run sets it, because it must not write to this machine's own `/gcs`, `/s3` or `/minio`.
 MOUNTS = "RETRAIN_MOUNTS"
 # Scheme -> the launcher's mount (component/launcher_v2.go: LocalPathForURI).
 _MOUNTED = {"gs": "gcs", "s3": "s3", "minio": "minio"}
@@ -66,29 +66,29 @@ def _parse(arguments: Sequence[str]) -> _Arguments:
 
 
 def _fill_in_types(invocation: Json, inputs: Json) -> None:
-    """Gives input artifacts their declared types; Kubeflow's driver sends empty ones."""
+    """Sets the declared types of input artifacts, because Kubeflow's driver sends empty types."""
     for key, artifact in _artifacts(invocation.get("inputs", {})):
         if not artifact.get("type", {}).get("instanceSchema"):
             artifact["type"] = inputs["artifacts"][key]["artifactType"]
 
 
 def mounted(uri: str) -> str:
-    """Returns the path below a container's root at which the launcher puts what lies at a URI.
+    """Returns the path at which the launcher mounts a URI, relative to the container's root.
 
-    The path is relative, and empty if the launcher mounts no such storage.
+    The path is empty if the launcher does not mount storage of the URI's scheme.
     """
     scheme, separator, key = uri.partition("://")
     return f"{_MOUNTED[scheme]}/{key}" if separator and scheme in _MOUNTED else ""
 
 
 def local_path(uri: str) -> str:
-    """Returns the path at which the launcher puts what lies at a URI; other URIs stay."""
+    """Returns the path at which the launcher mounts a URI; the URI itself if it is not mounted."""
     path = mounted(uri)
     return f"{os.environ.get(MOUNTS, '').rstrip('/')}/{path}" if path else uri
 
 
 def _localize(invocation: Json) -> dict[str, str]:
-    """Replaces the artifacts' URIs by local paths; returns local path -> URI."""
+    """Replaces the URIs of all artifacts by local paths; returns local path -> URI."""
     originals = {}
     for side in ("inputs", "outputs"):
         for _, artifact in _artifacts(invocation.get(side, {})):
@@ -99,7 +99,7 @@ def _localize(invocation: Json) -> dict[str, str]:
 
 
 def _restore(output: Json, originals: Mapping[str, str]) -> None:
-    """Writes the URIs back, because the launcher uploads to them and other steps read them."""
+    """Replaces local paths by URIs, for the launcher and later steps; `originals` maps them."""
     for _, artifact in _artifacts(output):
         artifact["uri"] = originals.get(artifact["uri"], artifact["uri"])
         metadata = artifact.get("metadata", {})
@@ -109,7 +109,7 @@ def _restore(output: Json, originals: Mapping[str, str]) -> None:
 
 
 def _merge_driver_output(invocation: Json, inputs: Json, found: Json) -> None:
-    """Puts the driver's result into the step's parameters and its outputs' metadata."""
+    """Copies the driver's result, `found`, into the step's parameters and outputs' metadata."""
     for key, value in found["parameters"].items():
         invocation["inputs"]["parameterValues"][key] = value
         _declare(inputs, key, value)
@@ -118,7 +118,7 @@ def _merge_driver_output(invocation: Json, inputs: Json, found: Json) -> None:
 
 
 def _run(arguments: _Arguments) -> None:
-    """Runs the step's executor, or its driver."""
+    """Runs the step's executor or, if the arguments name one, the step's driver."""
     invocation = arguments.invocation
     values = invocation.setdefault("inputs", {}).setdefault("parameterValues", {})
     _take_runtime_parameters(arguments, values)
@@ -134,7 +134,7 @@ def _run(arguments: _Arguments) -> None:
     if found is not None:
         _merge_driver_output(invocation, arguments.inputs, json.loads(found))
     _make_folders(invocation)
-    # Heavy; the dry run imports this module without it.
+    # Heavy, and not needed by the dry run, which imports this module.
     from tfx.dsl.io import fileio
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
@@ -155,7 +155,7 @@ def _run(arguments: _Arguments) -> None:
 
 
 def _take_runtime_parameters(arguments: _Arguments, values: Json) -> None:
-    """Removes the runtime parameters from the step's, and applies those that were changed."""
+    """Removes runtime parameters from the step's `values`; wires the step again if any changed."""
     from kubeflow.blueprint import SPAN, VARIABLE, Blueprint, name_of
     from pipeline.config import parse as parse_value
 
@@ -179,7 +179,7 @@ def _take_runtime_parameters(arguments: _Arguments, values: Json) -> None:
 
 
 def _rewire(arguments: _Arguments, values: Json, plan: Blueprint) -> None:
-    """Replaces the step's properties by the ones that the changed config gives it."""
+    """Replaces the step's properties in `values` by those of the graph that `plan` describes."""
     from kubeflow.compile import property_value
 
     (node,) = (node for node in plan.graph().components if node.id == arguments.step)
@@ -193,7 +193,7 @@ def _rewire(arguments: _Arguments, values: Json, plan: Blueprint) -> None:
 
 
 def _declare(inputs: Json, key: str, value: Any) -> None:
-    """Declares a property; TFX reads a number as an integer only if its declaration says so."""
+    """Declares a property's type; TFX reads a number as an integer only if declared as one."""
     kind = "NUMBER_INTEGER" if isinstance(value, int) else "STRING"
     inputs.setdefault("parameters", {}).setdefault(key, {"parameterType": kind})
 
@@ -214,10 +214,11 @@ def _artifacts(side: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the container's work.
+    """Runs the executor or the driver that the command line names.
 
     Returns:
-        0, or 1 if the step failed or refused; the last line on standard error says why.
+        The exit code: 0, or 1 if the step failed or refused. The last line on standard error then
+        has the reason.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -227,7 +228,7 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         from components.refusal import RefusedError  # loads TFX, as every step does
 
-        # The cluster needs an exit code, and a person a last line, whatever the error is.
+        # Whatever the error is, the cluster needs an exit code and a person needs the reason.
         if isinstance(error, RefusedError):
             last = f"refused: {' '.join(error.refusal.reasons)}"
         else:

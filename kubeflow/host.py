@@ -1,4 +1,4 @@
-"""A Kubeflow Pipelines host: uploads pipelines, starts runs, keeps schedules.
+"""A client of a Kubeflow Pipelines host: uploads pipelines, starts runs, manages schedules.
 
 All requests go through Kubeflow's own client. The token comes from the environment, and no message
 shows it.
@@ -27,7 +27,7 @@ _PAGE = 100
 
 
 class HostError(RuntimeError):
-    """The host is unreachable or refuses; the message is one line that says what to do."""
+    """The host is unreachable or refuses a request; the message is one line with the remedy."""
 
 
 @dataclass(frozen=True)
@@ -40,25 +40,25 @@ class Version:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A recurring run."""
+    """A schedule of recurring runs."""
 
     id: str
     name: str
     cron: str  # six fields, seconds first
-    enabled: bool  # whether it starts runs
-    max_concurrency: int  # the largest number of its runs at one time
+    enabled: bool  # False if the schedule is paused
+    max_concurrency: int  # the largest number of the schedule's runs at one time
 
 
 class Host:
-    """A connection to a host."""
+    """A connection to a Kubeflow Pipelines host."""
 
     def __init__(self, address: str | None, namespace: str | None = None) -> None:
-        """Connects to a URL, or else to the one in the environment.
+        """Connects to the URL `address` or, if it is None, to that in KF_PIPELINES_ENDPOINT.
 
-        `namespace` is the profile's on a host with several users.
+        `namespace` is that of the user's profile; None if the host has no profiles.
 
         Raises:
-            HostError: there is no address, or the host does not answer.
+            HostError: there is no address, or the host does not answer as Kubeflow Pipelines.
         """
         self._address = address or os.environ.get(ENDPOINT, "")
         if not self._address:
@@ -66,7 +66,7 @@ class Host:
         self._namespace = namespace
         token = os.environ.get(TOKEN) or None
         with self._told():
-            # The client checks the health too, but retries a refused connection for half a minute.
+            # The client's own health check retries a refused connection for half a minute.
             settings = kfp_server_api.Configuration(host=self._address.rstrip("/"))
             if token:
                 settings.api_key["authorization"] = token
@@ -83,9 +83,9 @@ class Host:
             self._client = Client(host=self._address, existing_token=token)
 
     def upload(self, name: str, text: str) -> Version:
-        """Uploads a compiled pipeline as a new version of the pipeline of that name.
+        """Uploads the YAML of a compiled pipeline as a new version of the pipeline `name`.
 
-        Older versions stay. If the host already has the text, its version is returned.
+        Older versions are kept. Returns the existing version if it has the same YAML.
         """
         label = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         with self._told():
@@ -115,7 +115,7 @@ class Host:
         parameters: Mapping[str, Any],
         pipeline_root: str | None,
     ) -> str:
-        """Starts a run and returns its id."""
+        """Starts a run and returns its id; without `pipeline_root`, the host chooses the root."""
         with self._told():
             run = self._client.run_pipeline(
                 experiment_id=self._experiment(experiment),
@@ -128,7 +128,7 @@ class Host:
         return str(run.run_id)
 
     def runs(self, experiment: str, name: str) -> list[str]:
-        """Returns the ids of all runs of a name in an experiment, failed ones included."""
+        """Returns the ids of the runs with this name in an experiment, failed runs included."""
         with self._told():
             found = self._client.list_runs(
                 experiment_id=self._experiment(experiment), filter=_named(name), page_size=_PAGE
@@ -145,11 +145,11 @@ class Host:
         pipeline_root: str | None,
         max_concurrency: int,
     ) -> Schedule:
-        """Schedules runs of a version, and replaces the schedules of the same name.
+        """Schedules recurring runs of a version, in place of the schedules with the same name.
 
-        Kubeflow does not catch up on missed times, and cannot change a schedule. This method
-        creates the new schedule before it deletes the old ones, so an interruption leaves at least
-        one. If all old ones are paused, the new one is paused.
+        Runs missed while the host was down are not started later. Kubeflow cannot edit a schedule,
+        so this method creates the new schedule before it deletes the old ones: an interruption
+        leaves at least one. The new schedule is paused if all old ones are.
         """
         old = [one for one in self.schedules(experiment) if one.name == name]
         enabled = not old or any(one.enabled for one in old)
@@ -171,7 +171,7 @@ class Host:
         return Schedule(created.recurring_run_id, name, cron, enabled, max_concurrency)
 
     def schedules(self, experiment: str) -> list[Schedule]:
-        """Lists an experiment's schedules."""
+        """Returns the schedules of an experiment."""
         with self._told():
             found = _every(
                 "recurring_runs",
@@ -190,7 +190,7 @@ class Host:
             ]
 
     def change(self, schedule: Schedule, action: str) -> None:
-        """Has a schedule "pause", "resume" or "delete"; its runs stay."""
+        """Applies "pause", "resume" or "delete" to a schedule, but not to runs that it started."""
         change = {
             "pause": self._client.disable_recurring_run,
             "resume": self._client.enable_recurring_run,
@@ -210,7 +210,7 @@ class Host:
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """Turns each of the client's errors into one line, and silences what the client prints."""
+        """Raises each of the client's errors as a one-line HostError; silences its output."""
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -227,7 +227,7 @@ class Host:
 
 
 def _every(field: str, list_page: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
-    """Yields what a field of all pages of a listing holds."""
+    """Yields the items of all pages of a listing; `field` is the field of a page with its items."""
     token = ""
     while True:
         page = list_page(page_size=_PAGE, page_token=token, **arguments)
@@ -254,7 +254,7 @@ def _explained(error: kfp_server_api.ApiException) -> str:
 
 
 def _message(body: Any) -> str:
-    """Returns the host's message in one line; empty if the body is not Kubeflow's."""
+    """Returns the message of a host's error in parentheses, on one line; empty if it has none."""
     try:
         content = json.loads(body)
         text = str(content.get("message") or content.get("error_message") or "")

@@ -1,4 +1,4 @@
-"""The second document of a compiled pipeline: a container's settings that only Kubernetes has."""
+"""The PlatformSpec of a compiled pipeline: settings of containers that only Kubernetes has."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ Spec = dict[str, Any]
 
 
 def build(steps: Mapping[str, Step]) -> Spec:
-    """Builds the PlatformSpec of executors' labels and the settings of their containers.
-
-    It is empty if no container has a setting of Kubernetes.
-    """
+    """Returns the PlatformSpec for executor label -> step; empty if no step needs Kubernetes."""
     executors = {label: fields for label, step in steps.items() if (fields := _fields(step))}
     if not executors:
         return {}
@@ -22,7 +19,7 @@ def build(steps: Mapping[str, Step]) -> Spec:
 
 
 def keys(platform: Spec) -> list[str]:
-    """Lists the fields of Kubernetes that a platform spec uses."""
+    """Returns the names of the KubernetesExecutorConfig fields that a PlatformSpec sets."""
     executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     return sorted({key for fields in executors.values() for key in fields})
 

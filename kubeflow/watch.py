@@ -1,8 +1,8 @@
 """Starts one run for each new span, however often the watcher restarts.
 
-The watcher stores nothing. It asks the host for a run of the span's name, so it continues after a
-crash or on another machine. It starts a span once two looks find the same files, because a run on a
-half-copied span would learn from a part of it.
+The watcher stores nothing: it asks the host whether a span has a run, so it resumes after a crash
+or on another machine. It starts a run once two checks in a row find the same files in the span,
+because a run on a half-copied span would train on a part of the data.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from kubeflow.host import Host, HostError
 from pipeline.config import Config, ConfigError
 from pipeline.data import spans
 
-# Seconds between the two looks with `once`: longer than a copy usually pauses.
+# Seconds between the two checks with `once`: longer than a copy usually pauses.
 _SETTLING = 10.0
 
-# A span's number, and path -> size in bytes of each of its files.
+# A span's number, and file path -> size in bytes.
 _Look = tuple[int, dict[str, int]]
 _Result = TypeVar("_Result")
 
@@ -46,10 +46,10 @@ def submissions(
     *,
     once: bool,
 ) -> Iterator[Submitted]:
-    """Yields the run of the newest span in `data.root`, and of each newer one that appears.
+    """Yields the run of the newest span in `data.root`, and of each newer span that appears.
 
-    It looks again after `every` seconds, and tells one line for each look that fails. With `once`
-    it ends after the newest span, at which it looks twice if the span is new.
+    It checks the folder every `every` seconds, and passes one line to `tell` if a check fails. With
+    `once` it ends after the newest span, which it checks twice if that span has no run yet.
 
     Raises:
         HostError: the host fails at the start or, with `once`, at any time.

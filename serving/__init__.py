@@ -1,4 +1,4 @@
-"""A development server with TF Serving's API, and its client.
+"""A development server with TF Serving's API, and a client of that API.
 
-It serves on machines that lack TF Serving, which production runs. `server.run` starts it.
+Production runs TF Serving; this server is for machines that lack it. `server.run` starts it.
 """

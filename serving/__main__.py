@@ -9,7 +9,7 @@ from serving import options
 
 
 def main() -> int:
-    """Serves until a signal stops it; returns 2 where an argument, a file or a port is wrong."""
+    """Serves until a signal; returns 0, or 2 if a config is wrong or a port is not free."""
     parser = argparse.ArgumentParser(
         prog="python -m serving", description=options.DESCRIPTION, allow_abbrev=False
     )

@@ -1,7 +1,7 @@
-"""Dynamic batching: requests that wait for the same computation share one.
+"""Dynamic batching: waiting requests for the same model and signature are computed as one batch.
 
-Each model's queue is bounded. A request that does not fit is refused as UNAVAILABLE, as TF
-Serving's batch scheduler does, so that callers learn of an overload at once.
+Each model's queue is bounded. A request that finds the queue full is refused as UNAVAILABLE, as in
+TF Serving's batch scheduler, so that callers learn of an overload at once.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ Outputs = dict[str, Array]
 
 @dataclass(frozen=True)
 class Parameters:
-    """How to batch, under TF Serving's names."""
+    """The settings of batching, with TF Serving's names."""
 
     max_batch_size: int = 64  # rows in one computation; a larger request is computed in pieces
-    batch_timeout_micros: int = 0  # how long an incomplete batch waits for more rows
+    batch_timeout_micros: int = 0  # time for which an incomplete batch waits for more rows
     max_enqueued_batches: int = 16  # full batches that may wait for each model
     num_batch_threads: int = 2  # computations at the same time
 
@@ -60,7 +60,7 @@ def parse_parameters(text: str, defaults: Parameters) -> Parameters:
 
 @dataclass(eq=False)
 class _Task:
-    """A request in the queue; only tasks of the same key share a batch, and None shares none."""
+    """A queued request; tasks with equal keys can share a batch, except if the key is None."""
 
     servable: Servable
     call: Call
@@ -71,7 +71,7 @@ class _Task:
     queued: float = field(default_factory=time.monotonic)
 
     def run(self, inputs: Mapping[str, Array]) -> Outputs:
-        """Computes the outputs for other inputs, such as a part of its own."""
+        """Computes outputs for `inputs`: those of a whole batch, or a part of the task's own."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise ServingError(StatusCode.DEADLINE_EXCEEDED, "The request timed out in the queue")
@@ -79,7 +79,7 @@ class _Task:
 
 
 class Batcher:
-    """Threads that compute what is submitted, in batches where that is possible."""
+    """Threads that compute submitted requests, in batches if possible."""
 
     def __init__(self, parameters: Parameters, metrics: Metrics) -> None:
         """Starts the threads."""
@@ -98,10 +98,10 @@ class Batcher:
             thread.start()
 
     def submit(self, servable: Servable, call: Call, seconds: float) -> Future[Outputs]:
-        """Queues a computation, which the batcher gives up after so many seconds.
+        """Queues a computation; it fails if it has not ended after `seconds`.
 
-        The caller holds the model until the future is done. Cancelling the future takes the
-        computation out of the queue.
+        The caller must hold the servable until the future is done. Cancelling the future drops the
+        computation if it has not started.
 
         Raises:
             ServingError: UNAVAILABLE, the model's queue is full or the server is stopping.
@@ -123,7 +123,7 @@ class Batcher:
         return task.future
 
     def stop(self) -> None:
-        """Computes what is queued, then ends the threads."""
+        """Refuses new computations, finishes the queued ones, and ends the threads."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -131,7 +131,7 @@ class Batcher:
             thread.join()
 
     def _weight(self, task: _Task) -> int:
-        """Counts a task's rows; a request larger than the whole queue fits an empty one."""
+        """Returns a task's rows, capped at the queue's size: an empty queue admits any request."""
         return min(task.rows, self._most_rows)
 
     def _work(self) -> None:
@@ -141,7 +141,7 @@ class Batcher:
                 self._compute(live)
 
     def _next(self) -> list[_Task] | None:
-        """Takes the oldest task and those that can join it; None once the batcher has stopped."""
+        """Dequeues the oldest task and tasks that can share its batch; None after `stop`."""
         most = self._parameters.max_batch_size
         with self._changed:
             self._changed.wait_for(lambda: self._tasks or self._stopping)
@@ -172,7 +172,7 @@ class Batcher:
             self._metrics.queuing_latency.labels(model).observe((now - task.queued) * 1e6)
         self._metrics.batch_sizes.labels(model).observe(sum(task.rows for task in batch))
         if len(batch) > 1:
-            # One bad image must not fail other requests, so each is then computed alone.
+            # One bad image must not fail other requests, so on an error each is computed alone.
             with contextlib.suppress(Exception):
                 for task, answer in zip(batch, _together(batch), strict=True):
                     task.future.set_result(answer)

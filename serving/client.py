@@ -1,7 +1,7 @@
-"""Predictions for images, from a server with TF Serving's REST API or from a local model folder.
+"""Predictions for images, from a server with TF Serving's REST API or from a model on disk.
 
-The exported model takes `image_bytes` and gives `label`, `score` and `probabilities`. To ask a
-server takes only the standard library.
+The model's input is `image_bytes`; its outputs are `label`, `score` and `probabilities`. `remote`
+needs only the standard library.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OUTPUTS = ("label", "score", "probabilities")
 
 
 class UnansweredError(Exception):
-    """No server or model answers; the message says what was asked and why it gave no answer."""
+    """A server or model gave no prediction; the message names its address and the reason."""
 
 
 class _BadImageError(Exception):
@@ -38,7 +38,7 @@ class _BadImageError(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """An encoded image, and its name in messages."""
+    """An encoded image, and the name by which messages and predictions refer to it."""
 
     name: str
     content: bytes
@@ -46,22 +46,22 @@ class Image:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's prediction for an image, or the error that it gave instead."""
+    """A model's prediction for an image, or the reason why the model refused the image."""
 
-    image: str  # its name
+    image: str  # the image's name
     label: str = ""  # the most probable class
-    score: float = 0.0  # that class's probability
+    score: float = 0.0  # the probability of `label`
     probabilities: tuple[float, ...] = ()  # of all classes, in the order of the label list
-    error: str | None = None  # the model's message where it refuses the image
+    error: str | None = None  # the model's message; None if it accepted the image
 
 
 Predict = Callable[[Sequence[bytes]], list[Prediction]]
 
 
 def images(sources: Iterable[str]) -> Iterator[Image]:
-    """Reads images from files, from folders and, for `-`, one from standard input.
+    """Yields the images of `sources`: files, folders, or `-` for one image on standard input.
 
-    A folder gives the JPEG, PNG, GIF and BMP files at any depth, in the order of their names.
+    A folder stands for its JPEG, PNG, GIF and BMP files at any depth, sorted by path.
 
     Raises:
         FileNotFoundError: a source does not exist, or a folder holds no images.
@@ -82,10 +82,10 @@ def images(sources: Iterable[str]) -> Iterator[Image]:
 
 
 def predictions(found: Iterable[Image], predict: Predict) -> Iterator[Prediction]:
-    """Predicts images in batches, with the function that `remote` or `local` returns, in order.
+    """Yields a prediction for each image, in order; `predict` is from `remote` or `local`.
 
-    Where the model refuses a batch, each of its images is tried alone, so that a broken file does
-    not cost another its prediction.
+    Images are sent in batches. If the model refuses a batch, its images are sent one by one, so
+    that a broken image does not affect the others.
 
     Raises:
         UnansweredError: see `remote` and `local`.
@@ -95,16 +95,16 @@ def predictions(found: Iterable[Image], predict: Predict) -> Iterator[Prediction
 
 
 def remote(url: str, model: str | None, signature: str = "serving_default") -> Predict:
-    """Returns a function that asks a server.
+    """Returns a function that requests predictions from a server.
 
     Args:
         url: http://HOST:PORT, or the model's whole URL, which may end in /versions/N or /labels/L.
-        model: the model's name, where the URL lacks it.
-        signature: a signature that takes encoded images.
+        model: the model's name; needed only if the URL lacks it.
+        signature: the name of a signature whose input is encoded images.
 
     Raises:
-        UnansweredError: the URL has neither form. The returned function raises it where the server
-            is out of reach, does not know the model, or fails.
+        UnansweredError: the URL has neither form. The returned function raises it if the server
+            cannot be reached, does not know the model, or fails.
     """
     address = f"{_model_url(url, model)}:predict"
     local_host = urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
@@ -135,15 +135,15 @@ def remote(url: str, model: str | None, signature: str = "serving_default") -> P
 
 
 def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
-    """Loads a version of a model folder: the pinned one or, where the folder lacks it, the newest.
+    """Loads a version from a model store: `pinned` or, if the store lacks that, the newest.
 
     Returns:
-        A function that predicts images, and the version.
+        A function that returns predictions for encoded images, and the number of the version.
 
     Raises:
-        UnansweredError: there is no version, or it does not load.
+        UnansweredError: the store holds no version, or the version does not load.
     """
-    # Heavy, and of no use to ask a server.
+    # Heavy, and `remote` does not need it.
     import tensorflow as tf
     from grpc import StatusCode
 

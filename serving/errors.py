@@ -1,4 +1,4 @@
-"""The error that a request ends with, and its status as gRPC and HTTP know it.
+"""The error with which a request fails, and its gRPC and HTTP status.
 
 Source: tensorflow/serving, model_servers/http_server.cc, ToHTTPStatusCode.
 """
@@ -30,30 +30,30 @@ _HTTP = {
 
 
 class ServingError(Exception):
-    """A request has no answer; the caller sees the code and the message."""
+    """A request failed; the client receives the code and the message."""
 
     def __init__(self, code: StatusCode, message: str) -> None:
-        """Keeps both; `str` of the error is the message."""
+        """Sets the code and the message, which is also the `str` of the error."""
         super().__init__(message)
         self.code = code
         self.message = message
 
     @property
     def http_status(self) -> int:
-        """The HTTP status that stands for the code."""
+        """The HTTP status for the code; 500 if TF Serving's table lacks the code."""
         return _HTTP.get(self.code, 500)
 
 
 def invalid(message: str) -> ServingError:
-    """Returns the error for a request that no state of the server makes right."""
+    """Returns an INVALID_ARGUMENT error: the request is wrong, whatever the server's state."""
     return ServingError(StatusCode.INVALID_ARGUMENT, message)
 
 
 def serving_error(error: BaseException) -> ServingError:
-    """Turns any error into one that a caller may see.
+    """Converts any error to one that a client may see.
 
-    TensorFlow's errors keep their code. Errors of argument checks become INVALID_ARGUMENT. Errors
-    of no known kind become INTERNAL.
+    TensorFlow's errors keep their code. A ValueError, TypeError or OverflowError becomes
+    INVALID_ARGUMENT, and an error of unknown kind INTERNAL.
     """
     if isinstance(error, ServingError):
         return error

@@ -1,4 +1,4 @@
-"""The gRPC side: TF Serving's PredictionService and ModelService, on the official protos.
+"""The gRPC API: TF Serving's PredictionService and ModelService, on the official protos.
 
 Source: tensorflow/serving, model_servers/prediction_service_impl.cc and model_service_impl.cc.
 """
@@ -28,9 +28,9 @@ _Answer = Callable[[Any, grpc.ServicerContext], Any]
 
 
 def server(inference: Inference, host: str, port: int, max_bytes: int) -> tuple[grpc.Server, int]:
-    """Makes a server, which is not started yet, and returns it with its port.
+    """Returns a gRPC server, not started yet, and its port, which is a free one if `port` is 0.
 
-    Port 0 takes a free one. The server refuses a larger request as RESOURCE_EXHAUSTED.
+    The server refuses requests larger than `max_bytes` as RESOURCE_EXHAUSTED.
 
     Raises:
         OSError: the port is not free.
@@ -66,7 +66,7 @@ def server(inference: Inference, host: str, port: int, max_bytes: int) -> tuple[
 
 
 def bracketed(host: str) -> str:
-    """Writes a host as it stands before a port: an IPv6 address in brackets (RFC 3986)."""
+    """Returns a host as a URL needs it before a port: IPv6 addresses in brackets (RFC 3986)."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -99,7 +99,7 @@ def _refused(message: str) -> _Answer:
 
 
 def _guarded(answer: _Answer) -> _Answer:
-    """Gives the caller each error as a gRPC status."""
+    """Wraps a method so that each of its errors reaches the client as a gRPC status."""
 
     def guarded(request: Any, context: grpc.ServicerContext) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""Answers to requests, as TF Serving's messages, for REST and gRPC alike."""
+"""Answers requests of REST and gRPC with TF Serving's messages."""
 
 from __future__ import annotations
 
@@ -32,27 +32,28 @@ _SIGNATURES = "signature_def"
 
 @dataclass(frozen=True)
 class Pending:
-    """An answer that is being computed."""
+    """An answer whose outputs are still being computed."""
 
-    future: Future[Outputs]  # or a ServingError
-    finish: Callable[[Outputs], Any]  # makes the answer, or raises a ServingError
+    future: Future[Outputs]  # raises a ServingError if the computation fails
+    finish: Callable[[Outputs], Any]  # makes the answer of the outputs, or raises a ServingError
 
 
 @dataclass(frozen=True)
 class Inference:
-    """Checks requests, has them computed and makes the answers."""
+    """Checks requests, submits them to the batcher and makes the answers."""
 
     models: Models
     batcher: Batcher
     metrics: Metrics
-    request_seconds: float  # time limit of a computation, its wait in the queue included
-    most_bytes: int  # the largest tensor of a gRPC request
+    request_seconds: float  # time limit of a computation, including the wait in the queue
+    most_bytes: int  # size limit of each tensor in a gRPC request
 
     def predict_json(self, spec: model_pb2.ModelSpec, document: Mapping[str, Any]) -> Pending:
-        """Starts a prediction for a REST request, whose answer is the body.
+        """Starts the prediction of a REST request, a parsed body; the answer is a JSON body.
 
         Raises:
-            ServingError: the model, its signature or the queue does not admit the request.
+            ServingError: the request names no served model, does not fit the signature, or finds
+                the queue full.
         """
         signature = json_text.signature_name(document)
         with self.models.held(spec) as servable:
@@ -68,12 +69,13 @@ class Inference:
         return Pending(future, lambda outputs: json_tensors.predictions(outputs, by_row))
 
     def predict(self, request: predict_pb2.PredictRequest, seconds: float | None) -> Pending:
-        """Starts a prediction, whose answer is a PredictResponse.
+        """Starts the prediction of a gRPC request; the answer is a PredictResponse.
 
-        `seconds` is the caller's time limit, if any; the server's own holds too.
+        `seconds` is the client's time limit, if any; `request_seconds` applies too.
 
         Raises:
-            ServingError: the model, its signature or the queue does not admit the request.
+            ServingError: the request names no served model, does not fit the signature, or finds
+                the queue full.
         """
         spec = request.model_spec
         with self.models.held(spec) as servable:
@@ -92,7 +94,7 @@ class Inference:
     def classify(
         self, request: classification_pb2.ClassificationRequest, seconds: float | None
     ) -> Pending:
-        """Starts a classification, whose answer is a ClassificationResponse; see `predict`."""
+        """Starts a classification; the answer is a ClassificationResponse. See `predict`."""
         spec = request.model_spec
         with self.models.held(spec) as servable:
             call = signatures.classify_call(servable.signatures, spec.signature_name, request.input)
@@ -111,10 +113,10 @@ class Inference:
     def metadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        """Lists a model's signatures.
+        """Returns the signatures of a model's version.
 
         Raises:
-            ServingError: there is no such model, or the request asks for other metadata.
+            ServingError: there is no such version, or the request is for other metadata.
         """
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
@@ -131,7 +133,7 @@ class Inference:
     def signature_map(
         self, spec: model_pb2.ModelSpec
     ) -> tuple[model_pb2.ModelSpec, get_model_metadata_pb2.SignatureDefMap]:
-        """Returns the version that a request means, and its signatures."""
+        """Returns the model and version to which `spec` resolves, and that version's signatures."""
         with self.models.held(spec) as servable:
             known = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.signatures)
             return _spec(servable, ""), known
@@ -139,7 +141,7 @@ class Inference:
     def status(
         self, request: get_model_status_pb2.GetModelStatusRequest
     ) -> get_model_status_pb2.GetModelStatusResponse:
-        """Lists the states of a model's versions.
+        """Returns the states of all versions of a model, or of the requested version.
 
         Raises:
             ServingError: there is no such model or version.
@@ -156,7 +158,7 @@ class Inference:
     def reload(
         self, request: model_management_pb2.ReloadConfigRequest
     ) -> model_management_pb2.ReloadConfigResponse:
-        """Serves what a config says from now on.
+        """Replaces the served models by those of the request's config.
 
         Raises:
             ServingError: the config is wrong, a model does not load, or a label names a version
@@ -167,8 +169,8 @@ class Inference:
 
     @contextlib.contextmanager
     def counted(self, name: str, api: str, entrypoint: str, start: float) -> Iterator[None]:
-        """Counts a request of REST or GRPC, which came at `start` of `time.perf_counter()`."""
-        # Names that callers invent would let the page grow without bound.
+        """Counts the request handled in the block, and its latency since `start` (perf_counter)."""
+        # Metrics for each name that clients invent would let the page grow without bound.
         known = name if name in self.models.names() else ""
         try:
             yield
@@ -183,7 +185,7 @@ class Inference:
     ) -> Future[Outputs]:
         limit = self.request_seconds if seconds is None else min(seconds, self.request_seconds)
         start = time.perf_counter()
-        # The caller's own hold ends before the computation does.
+        # The hold of `models.held` ends before the computation does.
         if not servable.hold():
             raise ServingError(
                 StatusCode.UNAVAILABLE, f"{servable.model} version {servable.version} is unloading"

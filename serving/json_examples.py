@@ -1,4 +1,4 @@
-"""Bodies of classify requests and answers: JSON to tf.Examples, results to JSON; pure functions.
+"""Bodies of classify: reads tf.Examples from JSON and writes results as JSON; pure functions.
 
 Source: tensorflow/serving, util/json_tensor.cc, FillClassifyRegressRequestFromJson.
 """
@@ -19,11 +19,11 @@ _KINDS = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64", N
 
 
 def examples(document: Mapping[str, Any]) -> input_pb2.Input:
-    """Reads the examples of a classify request.
+    """Reads tf.Examples from the parsed body of a classify request.
 
     Raises:
-        ServingError: the request has no examples, a feature mixes types, or a value fits no
-            feature.
+        ServingError: the body has no examples, a feature mixes types, or a value has a type that
+            no feature holds.
     """
     found = input_pb2.Input()
     if "context" in document:
@@ -45,7 +45,7 @@ def examples(document: Mapping[str, Any]) -> input_pb2.Input:
 
 
 def classifications(result: classification_pb2.ClassificationResult) -> bytes:
-    """Writes the answer to a classify request: pairs of label and score for each example."""
+    """Returns the JSON body of a classify answer: pairs of label and score for each example."""
     return written(
         {
             "results": [

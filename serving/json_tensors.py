@@ -1,4 +1,4 @@
-"""Bodies of predict requests and answers: JSON to arrays and back; pure functions.
+"""Bodies of predict: reads arrays from JSON and writes arrays as JSON; pure functions.
 
 Source: tensorflow/serving, util/json_tensor.cc and g3doc/api_rest.md.
 """
@@ -23,7 +23,7 @@ from serving.tensors import Array, bracketed, type_name
 
 _DEEPEST = 32  # NumPy's limit on dimensions
 _FLOATS = frozenset({types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE})
-# What the JSON parser of TF Serving takes for each type; it parses narrow integers as int32.
+# dtype -> the least and largest integer that TF Serving reads; it reads narrow integers as int32.
 _INTEGERS = {
     **dict.fromkeys(
         (types_pb2.DT_INT32, types_pb2.DT_INT16, types_pb2.DT_INT8, types_pb2.DT_UINT8),
@@ -40,11 +40,11 @@ Infos = Mapping[str, meta_graph_pb2.TensorInfo]
 
 
 def predict_body(document: Mapping[str, Any], infos: Infos) -> tuple[dict[str, Array], bool]:
-    """Reads the inputs of a predict request, in row or column form.
+    """Reads a predict request's inputs by row (`instances`) or by column (`inputs`).
 
     Returns:
-        An array of the signature's dtype for each input; and whether they came as `instances`,
-        which asks for `predictions` in return.
+        Input name -> array of the signature's dtype; and True if the inputs were given by row, in
+        which form the answer must be too.
 
     Raises:
         ServingError: the body has both forms or none, a value does not fit its input's dtype, a
@@ -70,14 +70,14 @@ def predict_body(document: Mapping[str, Any], infos: Infos) -> tuple[dict[str, A
 
 
 def predictions(outputs: Mapping[str, Array], by_row: bool) -> bytes:
-    """Writes the answer to a predict request.
+    """Returns the JSON body of a predict answer.
 
-    By row it writes `predictions`, for which every array needs one row for each instance; otherwise
-    it writes `outputs`.
+    `by_row` writes `predictions`, one value for each instance, so that all arrays need the same
+    number of rows; otherwise the body has `outputs`, one value for each array.
 
     Raises:
-        ServingError: there is no output, the outputs differ in their number of rows, or JSON has
-            no form for a dtype.
+        ServingError: there is no output, arrays written by row differ in their number of rows, or
+            a dtype cannot be written as JSON.
     """
     if not outputs:
         raise invalid("Cannot convert empty tensor map to JSON")
@@ -137,7 +137,7 @@ def _is_named(instance: Any) -> bool:
 def _add_row(
     value: Any, shape: tuple[int, ...], first: tuple[int, ...], dtype: int, into: list[Any]
 ) -> None:
-    """Appends a row's values, whose shape must be that of the first row."""
+    """Appends a row's values to `into`; `shape` must equal the first row's shape, `first`."""
     before = len(into)
     _gather(value, shape, 0, dtype, into)
     size, got = math.prod(first), len(into) - before
@@ -167,7 +167,7 @@ def _columns(value: Any, infos: Infos) -> dict[str, Array]:
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    """Returns the shape that the first element of each list implies."""
+    """Returns the shape of nested lists, found by the first element of each list."""
     shape = []
     while isinstance(value, list):
         shape.append(len(value))
@@ -180,7 +180,7 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 
 def _gather(value: Any, shape: tuple[int, ...], level: int, dtype: int, into: list[Any]) -> None:
-    """Appends the values of nested lists, which must have the shape."""
+    """Appends the values of nested lists of the given shape to `into`; `level` is the depth."""
     if not isinstance(value, list):
         if level != len(shape):
             raise invalid(
@@ -230,7 +230,7 @@ def _packed(values: list[Any], shape: tuple[int, ...], dtype: int) -> Array:
     _check_readable([], dtype)
     if dtype == types_pb2.DT_STRING:
         return tensors.objects(values).reshape(shape)
-    # As wide as what was parsed, so that narrowing wraps around as it does in TF Serving.
+    # As wide as the parsed numbers, so that narrowing wraps around as in TF Serving.
     wide: Any = np.float64
     if dtype in _INTEGERS:
         wide = np.uint64 if dtype == types_pb2.DT_UINT64 else np.int64

@@ -18,13 +18,13 @@ _SHOWN_CHARACTERS = 256
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """Parses a request's body.
+    """Parses the body of a request, a JSON object.
 
     As in TF Serving, text after the object is ignored, NaN and Infinity are numbers, and bytes
-    that are not UTF-8 stay as they are.
+    that are not UTF-8 are kept (as surrogate escapes).
 
     Raises:
-        ServingError: the body is not JSON, or not an object.
+        ServingError: the body is not JSON, or its value is not an object.
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
@@ -44,7 +44,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def signature_name(document: Mapping[str, Any]) -> str:
-    """Returns the signature that a body asks for; empty where it names none.
+    """Returns the signature that a parsed body names; empty if it names none.
 
     Raises:
         ServingError: the name is not a string.
@@ -59,7 +59,7 @@ def signature_name(document: Mapping[str, Any]) -> str:
 
 
 def written(document: Any) -> bytes:
-    """Writes JSON in UTF-8; NaN and Infinity are numbers, and undecoded bytes stay as they are."""
+    """Returns a document as JSON in UTF-8, with NaN, Infinity and the bytes that `parse` kept."""
     text = json.dumps(document, ensure_ascii=False)
     try:
         return text.encode("utf-8", "surrogateescape")
@@ -68,7 +68,7 @@ def written(document: Any) -> bytes:
 
 
 def shown(value: Any) -> str:
-    """Shows the beginning of a value in a message."""
+    """Returns the first characters of a value's JSON, for a message."""
     text = ""
     try:
         for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
@@ -81,7 +81,7 @@ def shown(value: Any) -> str:
 
 
 def json_type(value: Any) -> str:
-    """Names a value's JSON type as TF Serving's messages do."""
+    """Returns the name of a value's JSON type in TF Serving's messages."""
     if isinstance(value, bool):
         return str(value)
     names = {dict: "Object", list: "Array", str: "String", type(None): "Null"}
@@ -89,15 +89,15 @@ def json_type(value: Any) -> str:
 
 
 def is_base64(value: Any) -> bool:
-    """Tells whether a value is binary data: an object with one string under `b64`."""
+    """Returns whether a value is binary data: an object with a string `b64` and nothing else."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
 def bytes_of(value: Any) -> bytes:
-    """Returns the bytes of a JSON string or of a base64 object.
+    """Returns the bytes of a JSON string (in UTF-8) or of a base64 object (decoded).
 
     Raises:
-        ServingError: the object is not base64 data, or no bytes stand for the string.
+        ServingError: the object is not base64 data, or the string cannot be encoded.
     """
     try:
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""A version of a model in memory: loaded and run in a session, as TF Serving does it."""
+"""Loads a version of a model and runs it in a session, as TF Serving does."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ WARMUP = "assets.extra/tf_serving_warmup_requests"
 _MOST_WARMUP_RECORDS = 1000
 _MOST_WARMUP_TENSOR_BYTES = 2**30
 
-_v1 = tf.compat.v1  # sessions, as TF Serving has them
+_v1 = tf.compat.v1  # for sessions, which TF Serving uses
 _log = logging.getLogger(__name__)
 
 
 class Servable:
-    """A loaded SavedModel. It closes once it is retired and its last user has released it."""
+    """A loaded SavedModel, which closes once it is retired and its last user has released it."""
 
     def __init__(self, model: str, version: int, path: str) -> None:
-        """Loads the serving graph of a SavedModel, on any file system that TensorFlow knows.
+        """Loads the serving graph of the SavedModel at `path`, local or remote.
 
         Raises:
             Exception: TensorFlow's own error for a SavedModel that it cannot load.
@@ -54,10 +54,10 @@ class Servable:
             raise
 
     def run(self, call: Call, seconds: float) -> dict[str, Array]:
-        """Computes a checked request's outputs by name.
+        """Computes the outputs of a call, output name -> array; `seconds` is the time limit.
 
         Raises:
-            tf.errors.OpError: the graph fails, or the time is up (DEADLINE_EXCEEDED).
+            tf.errors.OpError: the graph fails, or the time limit is exceeded (DEADLINE_EXCEEDED).
         """
         feeds = {self._inputs[call.signature][name]: call.inputs[name] for name in call.inputs}
         fetches = {name: self._outputs[call.signature][name] for name in call.outputs}
@@ -66,9 +66,9 @@ class Servable:
         return {name: _array(value) for name, value in found.items()}
 
     def hold(self) -> bool:
-        """Keeps the model open until `release`; returns False if it is closed already.
+        """Keeps the model open until `release`; returns False if the model is closed already.
 
-        A user who holds the model can always hold it once more.
+        While a hold lasts, another always succeeds.
         """
         with self._lock:
             if self._retired is not None and self._users == 0:
@@ -77,7 +77,7 @@ class Servable:
             return True
 
     def release(self) -> None:
-        """Ends one `hold`."""
+        """Ends one `hold`, and closes a retired model if that was the last one."""
         with self._lock:
             self._users -= 1
             closed = self._retired if self._users == 0 else None
@@ -86,7 +86,7 @@ class Servable:
             closed()
 
     def retire(self, closed: Callable[[], object]) -> None:
-        """Closes the model once nobody holds it, and then calls `closed`."""
+        """Closes the model as soon as nobody holds it, and then calls `closed`."""
         with self._lock:
             self._retired = closed
             self._users += 1
@@ -94,7 +94,7 @@ class Servable:
 
 
 def load(model: str, version: int, path: str, metrics: Metrics, seconds: float) -> Servable:
-    """Loads a SavedModel and replays its warm-up requests, each of which has so many seconds.
+    """Loads a SavedModel and runs its warm-up requests; `seconds` is the time limit of each.
 
     Raises:
         Exception: TensorFlow cannot load or run the model, or its warm-up file is wrong.
@@ -117,7 +117,7 @@ def load(model: str, version: int, path: str, metrics: Metrics, seconds: float) 
 
 
 def _warm_up(servable: Servable, path: str, metrics: Metrics, seconds: float) -> int:
-    """Replays the warm-up requests beside a SavedModel and returns their number."""
+    """Runs the warm-up requests in a SavedModel's WARMUP file, if any; returns their number."""
     file = f"{path}/{WARMUP}"
     if not tf.io.gfile.exists(file):
         return 0
@@ -161,10 +161,10 @@ def _tensors(
             if info.name
         }
         for name, signature in known.items()
-        if not name.startswith("__")  # an init op, which is no tensor
+        if not name.startswith("__")  # the signature of an init op, which has no tensors
     }
 
 
 def _array(value: Any) -> Array:
-    # NumPy would make a fixed-width string of a scalar.
+    # NumPy would convert a scalar string to a fixed-width type.
     return np.array(value, np.object_) if isinstance(value, bytes) else np.asarray(value)

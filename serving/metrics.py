@@ -1,4 +1,4 @@
-"""Counts and latencies under TF Serving's names, on TF Serving's path.
+"""Prometheus metrics, with the same names and path as in TF Serving.
 
 Source: tensorflow/serving, util/prometheus_exporter.cc and servables/tensorflow/util.cc.
 """
@@ -17,10 +17,10 @@ _REQUESTS = f"{_SERVING}request_count"
 _WARMUP_RECORDS = f"{_SERVING}model_warmup_records_read"
 _MICROSECONDS = [10 * 1.8**power for power in range(33)]
 _COUNTS = [2.0**power for power in range(14)]
-# The library appends _total to every counter's name. TF Serving's names, but for one, lack it.
+# Lines of counters whose names in TF Serving lack the suffix _total, which the library appends.
 _ENDED = re.compile(rf"^((?:# \w+ )?(?:{_REQUESTS}|{_WARMUP_RECORDS}|{_LOADS}))_total\b", re.M)
 
-# The library adds a series for each counter's start, which TF Serving lacks.
+# TF Serving lacks the series of start times that the library adds for each counter.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -28,7 +28,7 @@ class Metrics:
     """A server's metrics. Latencies are in microseconds, as in TF Serving."""
 
     def __init__(self) -> None:
-        """Starts at zero."""
+        """Creates all metrics, at zero."""
         self._registry = CollectorRegistry()
         self.requests = self._counter(_REQUESTS, "model_name", "status")
         self.request_latency = self._histogram("request_latency", "model_name", "API", "entrypoint")
@@ -42,7 +42,7 @@ class Metrics:
         self.batch_sizes = self._histogram("batching_session:processed_batch_size", "model_name")
 
     def page(self) -> str:
-        """Returns the page that Prometheus scrapes."""
+        """Returns the metrics in the text format that Prometheus scrapes."""
         return _ENDED.sub(r"\1", prometheus_client.generate_latest(self._registry).decode())
 
     def _counter(self, name: str, *labels: str) -> Counter:

@@ -26,18 +26,18 @@ _Policy = (
 
 @dataclass(frozen=True)
 class Model:
-    """A model to serve."""
+    """A model to serve: an entry of a model config."""
 
     name: str
-    base_path: str  # the folder of the versions, whose folders have numbers for names
-    policy: Any = field(default_factory=_Policy)  # which versions are served: the newest
+    base_path: str  # the folder that holds a folder for each version, named by the number
+    policy: Any = field(default_factory=_Policy)  # the versions to serve; default: the newest
     labels: Mapping[str, int] = field(default_factory=dict)  # label -> version
 
     def aspired(self, children: Iterable[str]) -> dict[int, str]:
-        """Chooses the versions to serve among the files and folders under the base path.
+        """Applies the version policy to `children`, the names in the base path.
 
         Returns:
-            Folder names by version, the newest version first.
+            Version to serve -> folder name, the newest version first.
         """
         there = {
             int(child): child
@@ -54,7 +54,7 @@ class Model:
 
 
 def read(path: str) -> str:
-    """Reads a model config file, local or on any file system that TensorFlow knows.
+    """Returns the text of a file, local or on any file system that TensorFlow supports.
 
     Raises:
         ServingError: the file cannot be read.
@@ -69,7 +69,7 @@ def read(path: str) -> str:
 
 
 def parse(text: str, path: str) -> tuple[Model, ...]:
-    """Reads the models out of a model config: a ModelServerConfig in protobuf's text format.
+    """Parses a model config, a ModelServerConfig in text format; `path` is for messages only.
 
     Raises:
         ServingError: the text is not a model config, or `models` refuses it.
@@ -85,7 +85,7 @@ def parse(text: str, path: str) -> tuple[Model, ...]:
 
 
 def models(config: model_server_config_pb2.ModelServerConfig) -> tuple[Model, ...]:
-    """Checks a model config.
+    """Checks a model config and returns its models.
 
     Raises:
         ServingError: the config is not a model_config_list or names a model twice, or an entry has

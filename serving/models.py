@@ -1,4 +1,4 @@
-"""The models of a server: their folders are watched, and requests find their versions.
+"""The models of a server: watches their folders, and finds the version for a request.
 
 Source: tensorflow/serving, model_servers/get_model_status_impl.cc.
 """
@@ -24,10 +24,10 @@ _log = logging.getLogger(__name__)
 
 
 class Models:
-    """All models of a server; a thread of their own keeps them up to date."""
+    """All models of a server; a thread polls their folders for new and removed versions."""
 
     def __init__(self, models: Sequence[Model], load: Load) -> None:
-        """Loads nothing yet."""
+        """Configures the models; `start` loads them."""
         self._load = load
         self._polling = threading.Lock()
         self._models = {model.name: ServedModel(model, load) for model in models}
@@ -35,7 +35,7 @@ class Models:
         self._thread = threading.Thread(target=self._watch, name="models", daemon=True)
 
     def start(self) -> None:
-        """Tries every version that is there, then begins to watch."""
+        """Tries to load every version to serve, then starts the polling thread."""
         self.poll()
         for name, model in self._models.items():
             if not model.statuses():
@@ -44,7 +44,7 @@ class Models:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the watching and closes every version once its last request has its answer."""
+        """Ends the polling and closes each version once its last request is answered."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -52,11 +52,11 @@ class Models:
             model.close()
 
     def names(self) -> list[str]:
-        """Lists the models, whether or not a version is served."""
+        """Returns the names of all models, including models without a served version."""
         return sorted(self._models)
 
     def poll(self) -> None:
-        """Looks at every model's folder once and updates the model."""
+        """Lists every model's folder once, loads new versions and unloads old ones."""
         with self._polling:
             for model in self._models.values():
                 if self._stopped.is_set():
@@ -64,20 +64,20 @@ class Models:
                 model.update(self._stopped)
 
     def configure(self, models: Sequence[Model], *, strict: bool) -> None:
-        """Serves other models from now on.
+        """Replaces the models to serve, and polls.
 
         Args:
-            models: all models to serve; every other one is closed.
-            strict: True raises when a model has no version to serve, or a label names a version
-                that is not available, as TF Serving's reload does. False lets such labels wait.
+            models: all models to serve; the other models are closed.
+            strict: True raises if no version of a model loads, or if a label names a version that
+                is not available, as TF Serving's reload does. False lets such labels wait.
 
         Raises:
-            ServingError: see `strict`; the labels then stay as they were.
+            ServingError: see `strict`; a model whose label failed gets its previous labels back.
         """
         with self._polling:
             before = self._models
             labels = {name: model.config.labels for name, model in before.items()}
-            # A new mapping, as other threads read the old one.
+            # A new mapping, because other threads read the old one.
             served = {
                 model.name: before.get(model.name) or ServedModel(model, self._load)
                 for model in models
@@ -94,9 +94,9 @@ class Models:
 
     @contextlib.contextmanager
     def held(self, spec: model_pb2.ModelSpec) -> Iterator[Servable]:
-        """Finds the version that a request means and keeps it loaded.
+        """Finds the version to which `spec` resolves, and keeps it loaded within the block.
 
-        A caller that needs it beyond the `with` block holds it once more.
+        A caller that needs the servable after the block must call its `hold`.
 
         Raises:
             ServingError: there is no such model, version or label.
@@ -110,10 +110,10 @@ class Models:
             servable.release()
 
     def statuses(self, spec: model_pb2.ModelSpec) -> dict[int, Status]:
-        """Returns the statuses of a model's versions, or of the one that the request names.
+        """Returns version -> status, for all versions of a model or the version in `spec`.
 
         Raises:
-            ServingError: there is none.
+            ServingError: there is no such model or version.
         """
         found, what = self._find(spec).statuses(), "any versions"
         if spec.HasField("version"):
@@ -124,7 +124,7 @@ class Models:
         return found
 
     def _find(self, spec: model_pb2.ModelSpec) -> ServedModel:
-        """Returns a model; an unknown one has no versions."""
+        """Returns the model that `spec` names; a model without versions if none has the name."""
         return self._models.get(spec.name) or ServedModel(Model(spec.name, ""), self._load)
 
     def _watch(self) -> None:

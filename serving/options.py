@@ -1,4 +1,4 @@
-"""The server's options, as a value and on a command line; this module imports nothing heavy."""
+"""The server's options and their command line; this module imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ DESCRIPTION = (
 
 @dataclass(frozen=True)
 class Options:
-    """How to serve; `add_arguments` says what each option means.
+    """The server's options; the help texts in `add_arguments` describe them.
 
-    `body_seconds` limits the time in which a request's headers arrive, and then its body.
+    `body_seconds` limits the arrival of a request's headers, and separately that of its body.
     """
 
     models_config: str | None = None
@@ -34,7 +34,7 @@ class Options:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options to a command line."""
+    """Adds the fields of `Options` to a command line, and `--json`."""
     what = parser.add_argument_group("what to serve")
     what.add_argument(
         "--model-base-path",
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(arguments: argparse.Namespace) -> Options:
-    """Makes options of the arguments that `add_arguments` declares; what is not given stays."""
+    """Makes options of parsed arguments; options that were not given keep their defaults."""
     given = {field.name: getattr(arguments, field.name) for field in fields(Options)}
     return Options(**{name: value for name, value in given.items() if value not in (None, "")})
 

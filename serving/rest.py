@@ -1,4 +1,4 @@
-"""The REST side: paths and bodies of TF Serving's HTTP API, as an ASGI application.
+"""The REST API: paths and bodies of TF Serving's HTTP API, as an ASGI application.
 
 Source: tensorflow/serving, model_servers/http_rest_api_handler.cc, http_rest_api_util.cc and
 http_server.cc.
@@ -39,9 +39,9 @@ _TOO_LARGE, _TOO_SLOW, _CLIENT_GONE = 413, 408, 499
 
 
 def application(inference: Inference, *, max_bytes: int, body_seconds: float) -> ASGIApp:
-    """Makes the application, which refuses a larger body with 413 and a slower one with 408.
+    """Returns the ASGI application; a body over a limit is refused with 413 (size) or 408 (time).
 
-    It reads the path itself, as TF Serving does before it decodes percent signs.
+    Like TF Serving, it splits the raw path before it decodes percent signs.
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +52,7 @@ def application(inference: Inference, *, max_bytes: int, body_seconds: float) ->
 
 
 def _target(method: str, path: str) -> tuple[model_pb2.ModelSpec, str]:
-    """Returns a path's model, and predict, classify, regress, metadata or status."""
+    """Returns a path's model, and its method: predict, classify, regress, metadata or status."""
     pattern = {"POST": _POST, "GET": _GET}.get(method)
     match = pattern.fullmatch(path) if pattern else None
     if match is None:
@@ -106,10 +106,10 @@ def _preflight(request: Request) -> Response:
 
 
 async def _body(request: Request, max_bytes: int, seconds: float) -> bytes:
-    """Reads a body.
+    """Returns a request's body.
 
-    It reads a body that is too large to its end and drops it, because many clients read no answer
-    before they have sent everything. The time limit bounds that too.
+    A body that is too large is read to its end and dropped, because many clients read no answer
+    before they have sent everything. `seconds` limits this reading too.
     """
     length = request.headers.get("content-length", "")
     announced = length.isdecimal() and int(length[:20]) > max_bytes
@@ -129,7 +129,7 @@ async def _body(request: Request, max_bytes: int, seconds: float) -> bytes:
 
 
 async def _read(request: Request, max_bytes: int) -> bytes | None:
-    """Reads a body to its end; returns None where it is too large."""
+    """Reads a body to its end and returns it; None if it is larger than `max_bytes`."""
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
@@ -158,9 +158,9 @@ async def _content(
 
 
 async def _aside(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a function, in a thread where so many bytes would block the loop for all clients.
+    """Calls a function; in a thread if `size` bytes of work would block the event loop.
 
-    Small requests need no thread, which would wait twice more for a core.
+    Small requests need no thread, with which they would wait for a core two more times.
     """
     if size <= _AT_ONCE_BYTES:
         return function(*arguments)

@@ -1,4 +1,4 @@
-"""One model: the versions that are loaded, their states and their labels.
+"""One model: its loaded versions, and the states and labels of versions.
 
 Source: tensorflow/serving, core/availability_preserving_policy.cc (an old version stays until a
 new one is available).
@@ -34,7 +34,7 @@ Load = Callable[[str, int, str], Servable]
 
 @dataclass(frozen=True)
 class Status:
-    """A version's state, LOADING, AVAILABLE, UNLOADING or END, and its error."""
+    """A version's state (LOADING, AVAILABLE, UNLOADING or END), and the error of its loading."""
 
     state: int
     code: StatusCode = StatusCode.OK
@@ -42,27 +42,27 @@ class Status:
 
 
 class ServedModel:
-    """A model and its versions; one thread updates it while others hold versions."""
+    """A model and its versions; one thread calls `update` while others hold versions."""
 
     def __init__(self, config: Model, load: Load) -> None:
-        """Loads nothing yet."""
+        """Sets the config; `update` loads the versions."""
         self.config = config
         self._load = load
         self._lock = threading.Lock()
         self._statuses: dict[int, Status] = {}
         self._serving: dict[int, Servable] = {}
-        # version -> the failed attempts, and the time of the next
+        # version -> the number of failed attempts, and the monotonic time of the next attempt
         self._failures: dict[int, tuple[int, float]] = {}
         self._labels: dict[str, int] = {}
 
     def configure(self, config: Model) -> None:
-        """Serves what another config says from the next update on, and retries what failed."""
+        """Replaces the config, from the next `update` on, which also retries failed versions."""
         with self._lock:
             self.config = config
             self._failures.clear()
 
     def hold(self, spec: model_pb2.ModelSpec) -> Servable:
-        """Finds the version that a request means and holds it; the caller releases it.
+        """Returns the version to which `spec` resolves, held; the caller must release it.
 
         Raises:
             ServingError: the model has no such version or label.
@@ -83,16 +83,16 @@ class ServedModel:
             return servable
 
     def statuses(self) -> dict[int, Status]:
-        """Returns the statuses of all versions, the newest version first."""
+        """Returns version -> status for all versions, the newest version first."""
         with self._lock:
             return dict(sorted(self._statuses.items(), reverse=True))
 
     def update(self, stopped: threading.Event) -> None:
-        """Looks at the model's folder, loads new versions until stopped, and unloads old ones."""
+        """Lists the model's folder, loads new versions until `stopped`, and unloads old ones."""
         path = self.config.base_path
         try:
             if not tf.io.gfile.isdir(path):
-                return  # it may come later, or be out of reach for a moment: served versions stay
+                return  # a missing folder may appear (again) later: served versions stay loaded
             children = [name.rstrip("/") for name in tf.io.gfile.listdir(path)]
         except (tf.errors.OpError, OSError) as error:
             _log.warning("%s cannot be listed: %s", path, error)
@@ -104,11 +104,11 @@ class ServedModel:
         self._settle(aspired)
 
     def close(self) -> None:
-        """Closes every version once its last request has its answer."""
+        """Closes each version once its last request is answered."""
         self._settle(())
 
     def check(self, labels: Mapping[str, int]) -> None:
-        """Checks that the config took effect; the given labels come back where one did not.
+        """Checks that the config took effect; restores the old `labels` if a label did not.
 
         Raises:
             ServingError: no version loads, or a label names a version that is not available.
@@ -132,10 +132,10 @@ class ServedModel:
                     )
 
     def _to_load(self, aspired: Collection[int]) -> list[int]:
-        """Chooses the versions to load: aspired, not served, and not waiting for a retry."""
+        """Returns the versions to load: aspired, not loaded, and not waiting for a retry."""
         now = time.monotonic()
         with self._lock:
-            # A version that comes back is new.
+            # Failures of a version that left the folder do not count if it comes back.
             self._failures = {one: self._failures[one] for one in self._failures.keys() & aspired}
             waiting = {
                 version
@@ -164,10 +164,10 @@ class ServedModel:
             self._statuses[version] = Status(_State.AVAILABLE)
 
     def _settle(self, aspired: Collection[int]) -> None:
-        """Moves the labels and unloads versions.
+        """Moves the labels and unloads the versions that are not aspired.
 
-        An old version stays until an aspired one is served, so a broken version takes nothing away.
-        Where no version is aspired, because the folder holds none, none stays.
+        They stay until an aspired version is loaded, so that a broken version replaces nothing. If
+        no version is aspired, because the folder holds none, all are unloaded.
         """
         with self._lock:
             # Under one lock, so that no label names a version that is gone.
@@ -180,7 +180,7 @@ class ServedModel:
             servable.retire(partial(self._closed, version))
 
     def _move_labels(self) -> None:
-        """Assigns the labels whose versions are served; a moved label waits at its old version."""
+        """Assigns labels to loaded versions; until its new version loads, a label keeps the old."""
         self._labels = {
             label: version if version in self._serving else self._labels[label]
             for label, version in self.config.labels.items()

@@ -1,4 +1,4 @@
-"""The whole server: it starts, follows its config file and stops."""
+"""The whole server: starts REST, gRPC and the models, follows the config file, and stops."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _BACKLOG = 1024
 
 
 class Server:
-    """A running server, with the ports of REST and gRPC and the models that it serves."""
+    """A running server, with its REST port, its gRPC port and its models."""
 
     def __init__(self, options: Options) -> None:
-        """Starts to listen, then tries to load every version that is there.
+        """Opens the ports, then tries to load every version to serve.
 
         Raises:
             ServingError: the model config or the batching parameters are wrong.
@@ -80,7 +80,7 @@ class Server:
         self._follower.start()
 
     def stop(self) -> None:
-        """Takes no more requests, finishes those under way and closes the models."""
+        """Refuses new requests, finishes the started ones, and closes the models."""
         self._stopped.set()
         # REST and gRPC drain at the same time, because they share the time limit.
         drained = self._grpc.stop(self._options.drain_seconds)
@@ -91,7 +91,7 @@ class Server:
         self.models.stop()
 
     def _follow(self) -> None:
-        """Applies the model config file whenever it changes; a wrong one changes nothing."""
+        """Applies the model config file whenever it changes; logs and ignores a wrong file."""
         path = self._options.models_config
         if path is None:
             return
@@ -99,7 +99,7 @@ class Server:
             try:
                 now = model_config.read(path)
             except ServingError:
-                continue  # it may come back, or be out of reach for a moment
+                continue  # an unreadable file may become readable again
             if now == self._config:
                 continue
             self._config = now
@@ -114,8 +114,8 @@ class Server:
 def run(options: Options, *, as_json: bool) -> None:
     """Serves until SIGTERM or SIGINT.
 
-    It prints one line, which may be a JSON object, once the ports are open and it has tried every
-    version that is there.
+    It prints one line, a JSON object if `as_json`, once the ports are open and it has tried to load
+    every version to serve.
 
     Raises:
         ServingError: the model config or the batching parameters are wrong.

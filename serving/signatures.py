@@ -1,4 +1,4 @@
-"""What a SavedModel's signatures take and give; pure functions on their protos.
+"""Checks requests and outputs against a SavedModel's signatures; pure functions on protos.
 
 Source: tensorflow/serving, servables/tensorflow: predict_util.cc and classifier.cc.
 """
@@ -28,7 +28,7 @@ Signatures = Mapping[str, meta_graph_pb2.SignatureDef]
 
 @dataclass(frozen=True)
 class Call:
-    """What to compute: a signature, its inputs by name, and the names of the wanted outputs."""
+    """A checked computation: signature name, input name -> array, and names of wanted outputs."""
 
     signature: str
     inputs: Mapping[str, Array]
@@ -38,9 +38,9 @@ class Call:
 def predict_call(
     signatures: Signatures, name: str, inputs: Mapping[str, Array], output_filter: Sequence[str]
 ) -> Call:
-    """Checks a predict request against its signature.
+    """Checks a predict request against the signature `name`.
 
-    An empty name means the default signature, and an empty filter all outputs.
+    An empty name means the default signature; an empty `output_filter` means all outputs.
 
     Raises:
         ServingError: the model lacks the signature, or names, dtypes or shapes do not fit it.
@@ -67,11 +67,11 @@ def predict_call(
 
 
 def classify_call(signatures: Signatures, name: str, examples: input_pb2.Input) -> Call:
-    """Checks a classify request against its signature.
+    """Checks a classify request against the signature `name`; an empty name means the default.
 
     Raises:
-        ServingError: the model lacks the signature, the signature is not a classifier's, or the
-            request holds no examples.
+        ServingError: the model lacks the signature, the signature cannot classify tf.Examples, or
+            the request holds no examples.
     """
     key = name or DEFAULT
     if key not in signatures:
@@ -100,11 +100,11 @@ def classify_call(signatures: Signatures, name: str, examples: input_pb2.Input) 
 def classification_result(
     outputs: Mapping[str, Array], examples: int
 ) -> classification_pb2.ClassificationResult:
-    """Makes the answer to a classify request.
+    """Converts a classifier's outputs to the result of a classify request.
 
     Args:
-        outputs: `classes` string or `scores` float32 or both, each [examples, classes].
-        examples: their number in the request.
+        outputs: `classes` (string), `scores` (float32) or both, of shape [examples, classes].
+        examples: the number of examples in the request.
 
     Raises:
         ServingError: the outputs have other dtypes or shapes.
@@ -138,14 +138,14 @@ def classification_result(
 
 
 def batchable(signature: meta_graph_pb2.SignatureDef, outputs: Iterable[str]) -> bool:
-    """Tells whether requests can share a batch: every tensor's first dimension must be free."""
+    """Returns whether requests can share a batch: each tensor's first dimension must be free."""
     infos = [*signature.inputs.values(), *(signature.outputs[alias] for alias in outputs)]
     shapes = [tf.TensorShape(info.tensor_shape) for info in infos]
     return all(shape.rank and shape[0] is None for shape in shapes)
 
 
 def rows(inputs: Mapping[str, Array]) -> int | None:
-    """Returns the first dimension that all inputs share; None where they differ."""
+    """Returns the size of the first dimension if all inputs share it; None otherwise."""
     found = {len(array) if array.ndim else None for array in inputs.values()}
     return found.pop() if len(found) == 1 else None
 
@@ -153,7 +153,7 @@ def rows(inputs: Mapping[str, Array]) -> int | None:
 def _serialized(examples: input_pb2.Input) -> list[bytes]:
     if examples.WhichOneof("kind") == "example_list_with_context":
         listed = examples.example_list_with_context
-        # A parser merges protos that stand one after the other.
+        # Concatenated protos parse as one merged proto.
         context = listed.context.SerializeToString()
         return [context + example.SerializeToString() for example in listed.examples]
     return [example.SerializeToString() for example in examples.example_list.examples]

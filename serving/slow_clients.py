@@ -1,6 +1,6 @@
-"""The HTTP protocol with a time limit for a request's headers.
+"""Uvicorn's HTTP protocol with a time limit for a request's headers.
 
-Uvicorn waits for ever for headers that arrive a byte at a time, so a few hundred such clients
+Uvicorn alone waits for ever for headers that arrive a byte at a time, so a few hundred such clients
 could hold all file descriptors of the process.
 """
 
@@ -13,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 def protocol(seconds: float) -> type[H11Protocol]:
-    """Returns the protocol class with a limit in seconds."""
+    """Returns a protocol class that closes a connection whose headers take over `seconds`."""
 
     class Impatient(H11Protocol):
         _headers_due: asyncio.TimerHandle | None = None
@@ -32,7 +32,7 @@ def protocol(seconds: float) -> type[H11Protocol]:
             super().connection_lost(exc)
 
         def _watch(self) -> None:
-            """Runs the clock only while no request is under way."""
+            """Starts the clock if no request is being answered, and stops it otherwise."""
             if self.cycle is not None and not self.cycle.response_complete:
                 if self._headers_due is not None:
                     self._headers_due.cancel()

@@ -1,4 +1,4 @@
-"""NumPy arrays and the protos of tensors; pure functions."""
+"""Converts NumPy arrays to and from TensorProtos; pure functions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from serving.errors import invalid
 Array = npt.NDArray[Any]
 """Strings are bytes in object arrays."""
 
-_STRING_BYTES = 8  # of a string's slot in an object array
-# Where a TensorProto keeps the values of each type.
+_STRING_BYTES = 8  # the size of an object array's pointer to a string
+# dtype -> the field of a TensorProto that holds values of the dtype
 _FIELDS: dict[type, str] = {
     np.float32: "float_val",
     np.float64: "double_val",
@@ -31,27 +31,27 @@ _FIELDS: dict[type, str] = {
 
 
 def type_name(dtype: int) -> str:
-    """Returns a type's name as TensorFlow's messages have it, such as float or string."""
+    """Returns the name of a DataType number in TensorFlow's messages, such as float."""
     return str(types_pb2.DataType.Name(dtype))[len("DT_") :].lower()
 
 
 def objects(values: Sequence[Any]) -> Array:
-    """Makes an object array [values], whatever the values are."""
+    """Returns a one-dimensional object array with an element for each value."""
     array = np.empty(len(values), np.object_)
     array[:] = values
     return array
 
 
 def bracketed(sizes: Iterable[int]) -> str:
-    """Writes a shape as TF Serving's messages do, such as [2,-1]."""
+    """Returns a shape in the form of TF Serving's messages, such as [2,-1]."""
     return f"[{','.join(map(str, sizes))}]"
 
 
 def from_protos(protos: Mapping[str, tensor_pb2.TensorProto], most_bytes: int) -> dict[str, Array]:
-    """Unpacks the inputs of a gRPC request.
+    """Converts the inputs of a gRPC request to arrays, by name.
 
-    `most_bytes` bounds each array, because a proto of a few bytes can stand for any number of
-    equal elements.
+    `most_bytes` limits the size of each array, because a proto of a few bytes can describe any
+    number of equal elements.
 
     Raises:
         ServingError: a tensor is too large, or its content does not fit its shape and dtype.
@@ -76,10 +76,10 @@ def _from_proto(name: str, proto: tensor_pb2.TensorProto, most_bytes: int) -> Ar
 
 
 def to_proto(array: Array) -> tensor_pb2.TensorProto:
-    """Packs an output for a gRPC answer.
+    """Converts an output to a TensorProto for a gRPC answer.
 
-    Values stand in the field of their type, as in TF Serving's answers, because some callers read
-    `float_val` themselves. A type without a field is packed as bytes.
+    As in TF Serving's answers, values are in the field of their dtype, because some clients read
+    `float_val` themselves. Values of a dtype without a field are packed as bytes.
     """
     field = _FIELDS.get(array.dtype.type)
     if field is None:

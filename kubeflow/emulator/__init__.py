@@ -1,7 +1,7 @@
 """The dry run: executes a compiled pipeline on this machine as Kubeflow Pipelines executes it.
 
-The emulator reads nothing but the YAML, so what runs here is what runs there. `run` holds the order
-of tasks, `driver` what happens before a container, `container` what happens in it, and `store` what
-outlives a task. Where a module names a Go file, that file is part of kubeflow/pipelines 2.5.0 and
-has the behaviour that the module copies.
+The emulator reads only the compiled YAML, as the cluster does. `run` orders the tasks, `driver`
+resolves the inputs and outputs of a task, `container` runs its command, and `store` holds artifacts
+and the cache. A Go file in a docstring is a file of kubeflow/pipelines 2.5.0 whose behaviour the
+function copies.
 """

@@ -1,4 +1,4 @@
-"""What Kubeflow's launcher does in a task's container: copy in, run the command, copy out."""
+"""The launcher's part: copies inputs in, runs the command of a task, and copies outputs out."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Container:
 
 
 def launch(container: Container, store: Store, start: Start) -> Json:
-    """Runs a task's process once, in an empty container; component/launcher_v2.go: Execute.
+    """Runs a task's command once, in an empty container; component/launcher_v2.go: Execute.
 
     Returns:
-        {"artifacts": {output: id}, "parameters": {output: value}}.
+        {"artifacts": {output name: id in the store}, "parameters": {output name: value}}.
 
     Raises:
         TaskFailedError: the process failed.
@@ -84,7 +84,7 @@ def launch(container: Container, store: Store, start: Start) -> Json:
 
 
 def process(command: Sequence[str], variables: Mapping[str, str], log: Path) -> int:
-    """Runs a command as a process of its own, with this environment's `python`."""
+    """Runs a command in a subprocess, with this environment's `python`; returns its exit code."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = {**os.environ, "PATH": path, **variables}
     with log.open("ab") as output:

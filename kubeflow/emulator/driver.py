@@ -1,4 +1,4 @@
-"""What Kubeflow's driver works out for a task before its container starts."""
+"""The driver's part: resolves a task's inputs and outputs before the task's container starts."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class ParameterError(ValueError):
 
 
 def root_parameters(spec: Json, given: Mapping[str, Any]) -> Json:
-    """Completes a run's parameters; template/v2_template.go: validatePipelineJobInputs.
+    """Adds defaults to a run's parameters; template/v2_template.go: validatePipelineJobInputs.
 
     Raises:
-        ParameterError: the pipeline does not declare a given parameter, or a value has the wrong
-            type.
+        ParameterError: the pipeline does not declare a given parameter, or a value is missing or
+            has the wrong type.
     """
     declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     unknown = sorted(given.keys() - declared.keys())
@@ -50,7 +50,7 @@ def root_parameters(spec: Json, given: Mapping[str, Any]) -> Json:
 def inputs(task: Json, component: Json, parameters: Json, produced: Json, store: Store) -> Json:
     """Resolves a task's inputs to an ExecutorInput.Inputs; v2/driver/driver.go: resolveInputs.
 
-    `produced` is task -> {"artifacts": {output: id}, "parameters": {output: value}}.
+    `parameters` are the run's, and `produced` is task name -> the result of `container.launch`.
 
     Raises:
         ParameterError: a parameter is missing or has the wrong type.
@@ -75,7 +75,7 @@ def inputs(task: Json, component: Json, parameters: Json, produced: Json, store:
 
 
 def _value(name: str, source: Json, parameters: Json, produced: Json) -> Any:
-    """Returns the value that a TaskInputsSpec.InputParameterSpec stands for."""
+    """Returns the value of an InputParameterSpec: a run's parameter, constant or task's output."""
     if "componentInputParameter" in source:
         return parameters[source["componentInputParameter"]]
     if "taskOutputParameter" not in source:
@@ -88,7 +88,7 @@ def _value(name: str, source: Json, parameters: Json, produced: Json) -> Any:
 
 
 def outputs(component: Json, uri: str, container: Path) -> Json:
-    """Decides where a task's outputs go, below a URI; v2/driver/driver.go: provisionOutputs.
+    """Chooses URIs below `uri` for a task's outputs; v2/driver/driver.go: provisionOutputs.
 
     Every task also gets an output for its log, because --publish_logs is on by default
     (v2/cmd/driver/main.go). `container` is the folder that stands for the container's root.
@@ -117,7 +117,7 @@ def outputs(component: Json, uri: str, container: Path) -> Json:
 
 
 def _check_type(name: str, value: Any, kind: str) -> None:
-    # A bool is an int to Python, and no number to Kubeflow.
+    # A bool is an int in Python, but not a number in Kubeflow.
     fits = isinstance(value, _TYPES[kind]) and isinstance(value, bool) == (kind == "BOOLEAN")
     if not fits:
         raise ParameterError(f"{name}: found {json.dumps(value)}; allowed: {kind}")

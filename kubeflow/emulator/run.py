@@ -1,8 +1,8 @@
-"""The order of a run's tasks, their retries and their cache: Argo's part, and the driver's.
+"""Runs a pipeline's tasks in order, with retries and the cache, as Argo and the driver do.
 
 Independent tasks run side by side, each as a process with the command and arguments of the YAML.
-The emulator uses neither images nor resources, and keeps a container's artifacts below the
-container's own folder instead of `/minio`, `/s3` and `/gcs`.
+The emulator ignores images and resources, and keeps a container's artifacts below the folder of
+that container instead of `/minio`, `/s3` and `/gcs`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from kubeflow.emulator.store import Store, fingerprint
 
 Json = dict[str, Any]
 
-# config/env.go
+# The default of config/env.go.
 _PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"
 
 SUCCEEDED, CACHED, FAILED, OMITTED = "succeeded", "cached", "failed", "omitted"
@@ -43,10 +43,10 @@ class BusyError(RuntimeError):
 class TaskRun:
     """The result of one task."""
 
-    task: str  # its name
-    state: str  # OMITTED if a task before it did not succeed
-    tries: int = 0  # how often the emulator started its process
-    seconds: float = 0.0  # its duration
+    task: str  # the task's name
+    state: str  # SUCCEEDED, CACHED, FAILED, or OMITTED: not started, because another task failed
+    tries: int = 0  # how often the emulator started the task's process
+    seconds: float = 0.0  # wall-clock time of all tries and the waits between them
     reason: str = ""  # one line that explains a failure
     log: str | None = None  # the file that holds what the process printed, if one started
     artifacts: Mapping[str, str] | None = None  # output name -> URI
@@ -62,14 +62,14 @@ def run(
     """Runs a compiled pipeline to its end.
 
     Args:
-        text: the YAML.
-        folder: keeps the store and the logs of all runs.
+        text: the compiled pipeline, in YAML.
+        folder: where the store and the logs of all runs are kept.
         parameters: the runtime parameters that differ from their defaults.
-        watch: receives each task at its end.
-        start: runs a task's command.
+        watch: called with the result of each task when the task ends.
+        start: runs a task's command; see `container.Start`.
 
     Returns:
-        Every task, in the order in which the tasks ended.
+        The result of every task, in the order in which the tasks ended.
 
     Raises:
         UnacceptableError: the cluster would refuse the pipeline, or the emulator cannot run it.
@@ -90,7 +90,7 @@ def run(
 
 
 def _check_supported(spec: Json) -> None:
-    """Refuses what this project never compiles, and so the emulator does not copy."""
+    """Refuses features that the emulator lacks, because this project never compiles them."""
     for name, task in spec["root"]["dag"]["tasks"].items():
         container = _executor(spec, task).get("container", {})
         parts = [*container.get("command", []), *container.get("args", [])]
@@ -108,7 +108,7 @@ def _executor(spec: Json, task: Json) -> Json:
 
 
 class _Run:
-    """One run, and what its tasks have produced so far."""
+    """One run of a pipeline, and the outputs of the tasks that have succeeded so far."""
 
     def __init__(self, spec: Json, folder: Path, parameters: Json, start: Start) -> None:
         self._spec = spec
@@ -124,9 +124,9 @@ class _Run:
         self._interrupted = threading.Event()
 
     def execute(self, watch: Callable[[TaskRun], None]) -> tuple[TaskRun, ...]:
-        """Starts each task once all tasks before it succeeded; compiler/argocompiler/dag.go.
+        """Runs each task once all tasks before it succeeded; compiler/argocompiler/dag.go.
 
-        Argo's DAGs fail fast: after a failure no task starts, and the running ones finish.
+        Argo's DAGs fail fast: after a failure no further task starts, and running tasks finish.
         """
         order = acceptance.order(self._tasks)
         done: dict[str, TaskRun] = {}
@@ -181,7 +181,7 @@ class _Run:
         return TaskRun(name, state, tries, seconds, reason, printed, artifacts)
 
     def _drive(self, name: str, root: Path, log: Path) -> tuple[str, int, str]:
-        """Returns a task's state, tries and reason; driver/driver.go: Container."""
+        """Runs a task unless cached; returns state, tries, reason; driver/driver.go: Container."""
         task = self._tasks[name]
         component = self._spec["components"][task["componentRef"]["name"]]
         spec = _executor(self._spec, task)["container"]

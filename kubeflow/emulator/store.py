@@ -19,7 +19,7 @@ class Store:
     """Artifacts with their files, and the outputs of cached executions."""
 
     def __init__(self, folder: Path) -> None:
-        """Opens the store, which has its objects in `store/` and the rest in `metadata.json`."""
+        """Opens the store in a folder: files in `store/`, the rest in `metadata.json`."""
         self._objects = folder / "store"
         self._file = folder / "metadata.json"
         self._lock = threading.Lock()
@@ -28,7 +28,7 @@ class Store:
             self._content = json.loads(self._file.read_text("utf-8"))
 
     def upload(self, uri: str, root: Path) -> None:
-        """Copies what lies at a URI out of a container's root, if it is of the object store.
+        """Copies a URI's files from a container's root to the store, if the URI is mounted.
 
         Source: objectstore/object_store.go: UploadBlob and DownloadBlob.
         """
@@ -36,15 +36,15 @@ class Store:
             _copy(root / path, self._objects / path)
 
     def download(self, uri: str, root: Path) -> None:
-        """Copies what lies at a URI into a container's root."""
+        """Copies a URI's files from the store to a container's root, if the URI is mounted."""
         if path := mounted(uri):
             _copy(self._objects / path, root / path)
 
     def record(self, artifact: Json) -> str:
-        """Stores an artifact and returns its id; metadata/client.go: RecordArtifact.
+        """Stores an artifact and returns its new id; metadata/client.go: RecordArtifact.
 
         Raises:
-            ValueError: ML Metadata cannot hold a value of the artifact's metadata.
+            ValueError: the artifact's metadata has a null, which ML Metadata cannot hold.
         """
         stored = {"uri": artifact["uri"], "metadata": _stored(artifact.get("metadata", {}))}
         with self._lock:
@@ -54,16 +54,16 @@ class Store:
         return name
 
     def artifact(self, name: str) -> Json:
-        """Returns an artifact as the driver sends it to a container.
+        """Returns the artifact of an id, as Kubeflow's driver sends it to a container.
 
-        Its type is empty, because the driver does not read the schema back;
+        The type is empty, because the driver does not read the schema back;
         metadata/client.go: ToRuntimeArtifact.
         """
         stored = self._content["artifacts"][name]
         return {"name": name, **stored, "type": {"instanceSchema": ""}}
 
     def cached(self, fingerprint: str) -> Json | None:
-        """Returns the outputs of an earlier execution with the same fingerprint."""
+        """Returns the outputs of an execution by its fingerprint; None if none were kept."""
         found: Json | None = self._content["cache"].get(fingerprint)
         return found
 
@@ -91,7 +91,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _stored(metadata: Mapping[str, Any]) -> Json:
-    """Returns metadata as ML Metadata gives it back; metadata/converter.go."""
+    """Converts metadata to the form in which ML Metadata returns it; metadata/converter.go."""
     stored: Json = {}
     for key, value in metadata.items():
         if value is None:
@@ -108,11 +108,11 @@ def _stored(metadata: Mapping[str, Any]) -> Json:
 
 
 def fingerprint(inputs: Json, outputs: Json, types: Mapping[str, str], container: Json) -> str:
-    """Identifies an execution; cacheutils/cache.go: GenerateCacheKey.
+    """Returns the cache key of an execution; cacheutils/cache.go: GenerateCacheKey.
 
     The key covers the ids of input artifacts, the values of input parameters, the declarations of
     outputs, the image, the command and its arguments. It covers neither the environment nor the
-    resources.
+    resources. `types` is output parameter -> type.
     """
     key = {
         "inputArtifactNames": {
