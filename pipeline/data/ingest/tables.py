@@ -51,7 +51,7 @@ def table(file: Path, val_share: float) -> SourceSet:
 
 
 def _csv(content: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    # Python's reader fails at a NUL. With this mark only that row's file is not found.
+    # Python's reader fails at a NUL. With this character instead, only that row is rejected.
     reader = csv.DictReader(line.replace("\0", "\N{SYMBOL FOR NULL}") for line in content)
     for row in reader:
         yield reader.line_num, row
