@@ -240,7 +240,7 @@ def _listed(names: Sequence[str]) -> str:
 def _listing(folder: str) -> tuple[list[str], list[str]]:
     """Lists the names of a folder's folders and of its TFRecord files, sorted.
 
-    Files with a leading dot or underscore are included, as ExampleGen's pattern matches them.
+    Files with a leading dot or underscore are included, as ExampleGen's glob matches them.
     """
     try:
         entries = _remote_entries(folder) if is_remote(folder) else _local_entries(folder)

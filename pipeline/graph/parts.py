@@ -148,7 +148,7 @@ def job(config: Config, image: preprocessing.Recipe) -> Job:
     """Returns the job of Tuner and Trainer: recipe, training options and export options.
 
     Raises:
-        ConfigError: `learning.check` refuses the options.
+        ConfigError: a training option does not fit the labels or the network.
     """
     found = Job(recipe=image, trainer=config.trainer, export=config.export)
     try:

@@ -46,7 +46,7 @@ class Difference:
         first: TFMA's value for the first run, on its own test split.
         second: TFMA's value for the second run, on its own test split.
         interval: confidence interval of the difference second - first, on the test images that
-            both runs have; None if they have none in common.
+            both runs have; None if no image is in both.
     """
 
     metric: str

@@ -36,7 +36,7 @@ class ComponentRun:
         id: node id in the graph.
         state: "running", "done", "cached", "failed" or "not run".
         started: Unix time in seconds; 0 if it did not run.
-        seconds: how long it took, or has taken so far.
+        seconds: duration, up to now if it is running.
         error: the traceback if it raised an error, else "".
         refusal: the reasons if it is a gate that refused (its state is "failed" too), else None.
         usual: seconds that it took when it last ran, not from the cache; 0 if unknown.

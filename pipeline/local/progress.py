@@ -127,8 +127,8 @@ def _status(components: Sequence[ComponentRun], now: float) -> RenderableType:
 def seconds_left(components: Sequence[ComponentRun], now: float) -> float | None:
     """Estimates the seconds left of a run from the durations of its components in earlier runs.
 
-    None if all have finished, or one that has not has never run here. A component whose outputs
-    will come from the cache counts as if it ran.
+    None if nothing is left to run, or if a component that is left has never run here. A component
+    whose outputs will come from the cache counts as if it ran.
     """
     ahead = [one for one in components if one.state not in _FINISHED]
     if not ahead or not all(one.usual for one in ahead):

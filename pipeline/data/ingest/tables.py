@@ -22,7 +22,7 @@ def table(file: Path, val_share: float) -> SourceSet:
     Args:
         file: a CSV file with a header, or a file with one JSON object a line. Each row needs
             `path`, relative to the table's folder, and `label`, and may have `split`. Other columns
-            become text features to slice by, named `image/COLUMN` unless the name has a slash.
+            become text features to slice metrics by, named `image/COLUMN` unless COLUMN has a "/".
         val_share: share of train that becomes val if no row names val; see `sources.settled`.
 
     Raises:
