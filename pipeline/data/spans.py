@@ -238,7 +238,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _listing(folder: str) -> tuple[list[str], list[str]]:
-    """Lists the names of a folder's folders and of its TFRecord files, sorted.
+    """Returns the sorted names of the folders in a folder, and of the TFRecord files in it.
 
     Files with a leading dot or underscore are included, as ExampleGen's glob matches them.
     """

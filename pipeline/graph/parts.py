@@ -24,7 +24,7 @@ from trainer.options import tuning as options
 def sqlite(file: str) -> metadata_store_pb2.ConnectionConfig:
     """Returns the connection to ML Metadata's sqlite file.
 
-    TFX's own function creates the file's folder, which need not exist where one only compiles.
+    TFX's own function would create the file's folder, which may lie on the cluster only.
     """
     config = metadata_store_pb2.ConnectionConfig()
     config.sqlite.filename_uri = file

@@ -28,8 +28,8 @@ _FINISHED = ("done", "cached", "failed")
 def spinning(console: Console, text: str) -> Live:
     """Returns a context manager that shows a spinner on a terminal.
 
-    It does not redirect standard output and standard error: what components print meanwhile must
-    go into the log, but rich's own `Console.status` would send it to the terminal.
+    The output of components goes into the log meanwhile; rich's own `Console.status` would redirect
+    it to the terminal.
     """
     return Live(
         _spinner(text),

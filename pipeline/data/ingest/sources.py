@@ -145,7 +145,7 @@ def folder(root: Path, val_share: float) -> SourceSet:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Lists folders and links to folders, without hidden ones and links back to a parent."""
+    """Returns folders and links to folders, without hidden ones and links back to a parent."""
     here = root.resolve()
     return sorted(
         child
