@@ -1,1 +1,1 @@
-"""What runs: the typed config, the graph, running it here, and what ran."""
+"""The pipeline: typed config, input data, graph, local runs, and the history of runs."""

@@ -33,11 +33,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         path: the YAML file.
-        overrides: settings that replace the file's, each as `section.key=value` in YAML.
+        overrides: settings that replace the file's, each as `section.key=value`, value in YAML.
 
     Raises:
-        pipeline.config.ConfigError: the file or an override says what is not allowed; the message
-            names the key, what was found and what is allowed.
+        pipeline.config.ConfigError: the file or an override is wrong; the message names the key,
+            what was found and what is allowed.
     """
     from pipeline.config import load
 
@@ -45,14 +45,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def run(config: Config, *, runner: str = "beam", progress: TextIO | None = None) -> Outcome:
-    """Runs the pipeline on this machine; what did not change comes from the cache.
+    """Runs the pipeline on this machine; a component with unchanged inputs comes from the cache.
 
     What TFX, Beam and TensorFlow print goes into a new log file below the config's output.
 
     Args:
         config: see `load_config`.
         runner: TFX's runner, "beam" or "local".
-        progress: where progress is shown, such as `sys.stderr`; nowhere by default.
+        progress: stream that shows the progress, such as `sys.stderr`; None shows none.
 
     Returns:
         How the run ended; `verdict` is "pushed", "refused" or "failed".
@@ -91,7 +91,7 @@ def run(config: Config, *, runner: str = "beam", progress: TextIO | None = None)
 
 
 def runs(config: Config) -> list[Outcome]:
-    """Lists how the runs of a pipeline on this machine ended, oldest first.
+    """Returns how each run of a pipeline on this machine ended, oldest first.
 
     Raises:
         pipeline.config.ConfigError: there has been no run.
@@ -107,8 +107,8 @@ class Model:
     """A pushed model, loaded from the model store.
 
     Attributes:
-        store: the model store.
-        version: its version there.
+        store: folder or address of the model store.
+        version: number of the loaded version.
     """
 
     store: str
@@ -116,16 +116,16 @@ class Model:
     _predict: Predict
 
     def predict(self, images: Iterable[str | Path]) -> list[Prediction]:
-        """Labels images.
+        """Predicts the labels of images.
 
         Args:
             images: files, or folders that are searched at any depth.
 
         Returns:
-            A prediction for each image, in order; `error` says why an image has none.
+            A prediction for each image, in order; if it has no label, its `error` says why.
 
         Raises:
-            FileNotFoundError: a file is not there, or a folder holds no images.
+            FileNotFoundError: a file does not exist, or a folder holds no images.
         """
         from serving import client
 
@@ -136,12 +136,12 @@ def model(config: Config, version: int | None = None) -> Model:
     """Loads a pushed model.
 
     Args:
-        config: names the model store.
-        version: a version in the store; the one that is served by default.
+        config: the config that names the model store.
+        version: number of a version in the store; None for the version in production.
 
     Raises:
-        serving.client.UnansweredError: the store holds no version, or it does not load.
-        FileNotFoundError: the store does not hold the version that is asked for.
+        serving.client.UnansweredError: the store is empty, or the version does not load.
+        FileNotFoundError: the store does not hold the given version.
     """
     prepare_tensorflow()
     from components import model_config

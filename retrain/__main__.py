@@ -1,7 +1,7 @@
 """The command line: `retrain`, or `python -m retrain`.
 
-A command loads heavy libraries itself, once its input is checked: importing TFX takes seconds, and
-`--help` or a mistyped key should not.
+A command imports heavy libraries itself, after it has checked its input: importing TFX takes
+seconds, but `--help` or the message about a mistyped key should not.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Returns the parser of every command; the option `command` is the function that does it."""
+    """Returns the parser of all commands; it sets `command` to the function that runs one."""
     whole = argparse.ArgumentParser(
         prog="retrain", description="Keeps an image classifier fresh.", allow_abbrev=False
     )

@@ -1,4 +1,4 @@
-"""What several commands take on the command line. Nothing heavy is imported here."""
+"""Options and types of arguments that several commands share. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _SHARED: dict[str, dict[str, Any]] = {
 
 
 def add(parser: argparse.ArgumentParser, *flags: str) -> None:
-    """Adds options that several commands share, by their flags."""
+    """Adds shared options to a command's parser, by their flags, such as `--json`."""
     for flag in flags:
         parser.add_argument(flag, **_SHARED[flag])
 
 
 def natural(text: str) -> int:
-    """Reads a number of a span or a version.
+    """Parses the number of a span or a version: 0 or more.
 
     Raises:
         argparse.ArgumentTypeError: the text is no such number.
@@ -50,7 +50,7 @@ def natural(text: str) -> int:
 
 
 def positive(text: str) -> int:
-    """Reads a number of 1 or more.
+    """Parses a whole number of 1 or more.
 
     Raises:
         argparse.ArgumentTypeError: the text is no such number.
@@ -62,7 +62,7 @@ def positive(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """Reads a share between 0 and 1.
+    """Parses a share between 0 and 1, both excluded.
 
     Raises:
         argparse.ArgumentTypeError: the text is no such share.

@@ -1,4 +1,4 @@
-"""What the commands about the cluster have in common: compile, submit, schedule, watch."""
+"""Code that the commands about the cluster share: compile, submit, schedule, watch."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def settings(options: Namespace) -> Config:
-    """Reads the config of what is to be compiled, and quietens the libraries that compile it.
+    """Reads and checks the config that `options` name, and prepares for compiling it.
 
     Raises:
-        ConfigError: see `load` and `check_weights`.
+        ConfigError: see `load`, `check_weights` and `prepare`.
     """
     from pipeline.config import check_weights, load
 
@@ -32,23 +32,23 @@ def settings(options: Namespace) -> Config:
 
 
 def prepare() -> None:
-    """Checks that `import kubeflow` finds the cluster's code, and quietens libraries.
+    """Checks that `import kubeflow` finds this project's package, and quietens libraries.
 
     Raises:
-        ConfigError: Python finds another package of that name.
+        ConfigError: Python finds another package named `kubeflow`.
     """
     kubeflow_package.check()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
-    # Kubeflow's client sets urllib3's own level anew; a host that is not there gets one line.
+    # Kubeflow's client resets the level of urllib3 itself; an unreachable host gets one line.
     for name in ("absl", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Turns what the host refuses into bad input: one line and exit code 2."""
+    """Turns errors of `--cron` and of the Kubeflow host into a ConfigError, which is bad input."""
     from kubeflow.cron import CronError
     from kubeflow.host import HostError
     from pipeline.config import ConfigError
@@ -62,5 +62,5 @@ def refusals() -> Iterator[None]:
 
 
 def tell(as_json: bool, text: str, **content: object) -> None:
-    """Prints a sentence, or the content as one JSON object."""
+    """Prints the text, or if `as_json` the content as one JSON object."""
     print(json.dumps(content) if as_json else text, flush=True)

@@ -8,7 +8,7 @@ import warnings
 
 def prepare_tensorflow() -> None:
     """Sets variables that TensorFlow reads when it loads, unless the user has set them."""
-    # Its start-up messages would fill the terminal.
+    # TensorFlow's start-up messages would fill the terminal.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # On CPUs with AVX2, oneDNN embeds images about 1.6 times as fast as TensorFlow's own kernels;
     # TensorFlow turns it on only with AVX-512.

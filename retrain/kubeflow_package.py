@@ -1,4 +1,4 @@
-"""Tells this project's package `kubeflow` from the Kubeflow SDK's package of the same name."""
+"""Distinguishes this project's package `kubeflow` from the Kubeflow SDK's of the same name."""
 
 from __future__ import annotations
 

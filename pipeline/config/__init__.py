@@ -1,8 +1,8 @@
-"""The typed config: what a config file may say, and how it is read.
+"""The typed config: the keys that a config file may have, and how the file is read.
 
-The models of the sections declare keys, defaults, ranges and descriptions, once. Error messages,
-the file that `retrain init` writes and `docs/config.md` derive from them. Nothing heavy is
-imported here, so that the command line reports a mistake in a config at once.
+Pydantic models declare keys, defaults, ranges and descriptions once. Error messages, the file that
+`retrain init` writes and `docs/config.md` derive from them. Importing this package loads nothing
+heavy, so the command line reports a mistake in a config at once.
 """
 
 from pipeline.config.error import ConfigError

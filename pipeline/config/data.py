@@ -1,4 +1,4 @@
-"""The section about data: where images come from, and what they must be like."""
+"""The config's `data` section: where images come from, and which checks they must pass."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ from trainer.section import Location, Section, Texts, shown
 
 
 def _check_folder_of_spans(value: str) -> str:
-    # TFX reads these characters as a pattern and would look elsewhere.
+    # TFX reads a path with these characters as a glob and would look elsewhere.
     found = [character for character in "*?[]{}" if character in value]
     if found:
         raise ValueError(
@@ -22,7 +22,7 @@ def _check_folder_of_spans(value: str) -> str:
 
 
 def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuses fewer than two class names, a blank name, and a repeated one."""
+    """Raises ValueError for fewer than two class names, or a blank, unprintable or repeated one."""
     # With one class there is nothing to learn.
     if len(labels) < 2:
         found = f"1 name, {shown(labels[0])}" if labels else "no name"

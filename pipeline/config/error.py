@@ -1,5 +1,5 @@
-"""The error that reports a mistake in what the user gave."""
+"""The error that reports a mistake in the user's input."""
 
 
 class ConfigError(ValueError):
-    """A mistake in what the user gave; the message names place, finding and what is allowed."""
+    """A mistake in the user's input; the message says where, what was found and what is allowed."""

@@ -1,7 +1,7 @@
-"""The keys of a config, read from the JSON schema that pydantic makes of the models.
+"""The keys of a config, read from the JSON schema that pydantic derives from the models.
 
-The messages about a wrong config, the file that `retrain init` writes and the reference in
-`docs/config.md` all come from here, so none of them falls behind the models.
+Error messages, the file that `retrain init` writes and the reference in `docs/config.md` all use
+this module, so none of them falls behind the models.
 """
 
 import functools
@@ -34,10 +34,7 @@ def schema() -> dict[str, Any]:
 
 
 def properties(parent: Schema) -> dict[str, dict[str, Any]]:
-    """Returns the schemas of a mapping's keys; none where the schema is of something else.
-
-    A mapping that may be null counts as a mapping.
-    """
+    """Returns key -> schema of a mapping, even if it may be null; empty for any other schema."""
     parent = dereferenced(parent)
     for choice in parent.get("anyOf", []):
         parent = dereferenced(choice) if "$ref" in choice else parent
@@ -45,24 +42,24 @@ def properties(parent: Schema) -> dict[str, dict[str, Any]]:
 
 
 def items(parent: Schema) -> dict[str, Any] | None:
-    """Returns the schema of a list's items; None where the schema is not of a list."""
+    """Returns the schema of a list's items; None for any other schema."""
     return _inner(parent, "items")
 
 
 def values(parent: Schema) -> dict[str, Any] | None:
-    """Returns the schema of the values in a mapping of free names; None for any other schema."""
+    """Returns the value schema of a mapping with arbitrary keys; None for any other schema."""
     return _inner(parent, "additionalProperties")
 
 
 def all_keys(parent: Schema, prefix: str = "") -> Iterator[str]:
-    """Yields every dotted key below a mapping, a section before the keys in it."""
+    """Yields `prefix` + dotted key for every key below a mapping, a section before its own keys."""
     for key, child in properties(parent).items():
         yield f"{prefix}{key}"
         yield from all_keys(child, f"{prefix}{key}.")
 
 
 def allowed(schema: Schema) -> str:
-    """Says in words which values a schema allows."""
+    """Returns in words which values a schema allows."""
     schema = dereferenced(schema)
     if "allowed" in schema:
         return str(schema["allowed"])
@@ -82,7 +79,7 @@ def allowed(schema: Schema) -> str:
 
 
 def changed(value: Any, parent: Schema) -> Any:
-    """Returns a default value without the keys in it that have the same default by themselves."""
+    """Returns a value of `parent` without the keys in it that equal their own defaults."""
     children, item = properties(parent), items(parent)
     if isinstance(value, dict) and children:
         return {
@@ -94,7 +91,7 @@ def changed(value: Any, parent: Schema) -> Any:
 
 
 def dereferenced(part: Schema) -> Schema:
-    """Follows a reference into the schema's definitions; keys beside the reference win."""
+    """Returns a schema with its `$ref` replaced by the definition; keys beside `$ref` win."""
     if "$ref" not in part:
         return part
     definition: dict[str, Any] = schema()["$defs"][part["$ref"].removeprefix("#/$defs/")]
@@ -104,6 +101,6 @@ def dereferenced(part: Schema) -> Schema:
 def _inner(parent: Schema, keyword: str) -> dict[str, Any] | None:
     parent = dereferenced(parent)
     choices = [choice for choice in parent.get("anyOf", [parent]) if choice.get("type") != "null"]
-    # Where a value may have several forms, pydantic's location names the form before the key.
+    # If a value may have several forms, pydantic's location names the form before the key.
     found = choices[0].get(keyword) if len(choices) == 1 else None
     return dict(dereferenced(found)) if isinstance(found, dict) else None

@@ -1,4 +1,4 @@
-"""The section about the cluster: where things lie there, and what each step's container gets."""
+"""The config's `kubeflow` section: paths on the cluster, and resources of each step's container."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from pydantic import Field
 
 from trainer.section import Location, Section
 
-# YAML has lists only; the models hold tuples so that a config cannot be changed.
+# Accepts YAML's lists for tuples, which keep a config immutable.
 _AS_LIST = Field(strict=False)
 Names = dict[str, str]
 
@@ -46,7 +46,7 @@ class Volume(Section):
 
 
 class Toleration(Section):
-    """A taint of nodes that does not keep the step away."""
+    """A node's taint that the step tolerates."""
 
     key: str
     """The taint's key."""
@@ -59,7 +59,7 @@ class Toleration(Section):
 
 
 class Step(Section):
-    """What a step's container gets."""
+    """Image, resources, environment and retries of one step's container."""
 
     image: str | None = Field(None, examples=["registry.example.com/retrain:1"])
     """Container image, as the cluster pulls it; kubeflow/Dockerfile builds it. If left out,
@@ -140,7 +140,7 @@ class Kubeflow(Section):
     """What single steps get instead, by the step's name."""
 
     def step(self, name: str) -> Step:
-        """Merges what every step gets with what this one gets; only mappings add up."""
+        """Returns `every_step` overridden by the step's own; merges `env` and `node_selector`."""
         common = (self.every_step or Step()).model_dump(exclude_none=True)
         own = (self.steps or {}).get(name, Step()).model_dump(exclude_none=True)
         for key in ("env", "node_selector"):

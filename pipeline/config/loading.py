@@ -26,7 +26,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
             YAML.
 
     Returns:
-        The config with absolute local paths. Relative paths start at the current directory.
+        The config; relative local paths are made absolute, from the current directory.
 
     Raises:
         ConfigError: the file or an override cannot be read, or has a value that is not allowed.
@@ -34,7 +34,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     settings = _read(Path(path))
     overridden = {_override(settings, text) for text in overrides}
     resolved = resolve(validate(settings, str(path), overridden))
-    # The current directory is part of the paths now, and it may hold characters that TFX refuses.
+    # Validates again: the current directory, now in the paths, may have characters TFX refuses.
     return validate(resolved.model_dump(mode="json"), str(path), overridden)
 
 
@@ -43,8 +43,8 @@ def validate(settings: Mapping[str, Any], origin: str, overridden: Collection[st
 
     Args:
         settings: section -> key -> value, as YAML or JSON gives them.
-        origin: where the settings come from, for messages.
-        overridden: the dotted keys that come from `--set` instead.
+        origin: name of the settings' source, such as the file, for messages.
+        overridden: the dotted keys that come from `--set`, not from `origin`.
 
     Raises:
         ConfigError: a key is unknown or missing, or a value is not allowed. The message has one
@@ -76,7 +76,7 @@ def resolve(config: Config) -> Config:
 
 
 def check_weights(config: Config) -> None:
-    """Refuses a backbone that does not exist or cannot be trained; loads no heavy library for it.
+    """Checks that the backbone exists and can be trained, without loading TensorFlow.
 
     Raises:
         ConfigError: the file or folder does not exist, or fine-tuning is to train a SavedModel.
@@ -98,7 +98,7 @@ def read_labels(config: Config) -> tuple[str, ...]:
     """Returns the class names, in the order of their ids.
 
     Raises:
-        ConfigError: as `read_label_file` does.
+        ConfigError: see `read_label_file`.
     """
     labels = config.data.labels
     if isinstance(labels, tuple):
@@ -109,11 +109,11 @@ def read_labels(config: Config) -> tuple[str, ...]:
 def read_label_file(path: str) -> tuple[str, ...]:
     """Returns the class names in a file with one name a line, in the order of their ids.
 
-    Blanks around a name and blank lines at the end do not count.
+    Blanks around a name and blank lines at the end are ignored.
 
     Raises:
         ConfigError: the file is missing or is not text, it has fewer than two names, or a name is
-            blank or stands twice.
+            blank, unprintable or repeated.
     """
     try:
         names = tuple(line.strip() for line in _text(path).rstrip().splitlines())

@@ -18,9 +18,9 @@ def lines(error: ValidationError, origin: str, overridden: Collection[str]) -> I
     """Yields one line for each wrong key: where it stands, what was found, what is allowed.
 
     Args:
-        error: pydantic's, from validating a `Config`.
+        error: the error that pydantic raised for a `Config`.
         origin: where the settings come from, such as the file's name.
-        overridden: the dotted keys that `--set` gave; their lines start with `--set` instead.
+        overridden: the dotted keys that `--set` gave; their lines start with `--set`.
     """
     told = set()
     for detail in error.errors(include_url=False):
@@ -36,7 +36,7 @@ def lines(error: ValidationError, origin: str, overridden: Collection[str]) -> I
         if key in told:
             continue
         told.add(key)
-        # An override of one key can make its whole section wrong, and the other way round.
+        # An override of a key can make its section wrong; one of a section, each of its keys.
         by_override = any(
             f"{key}.".startswith(f"{other}.") or other.startswith(f"{key}.") for other in overridden
         )
@@ -44,9 +44,9 @@ def lines(error: ValidationError, origin: str, overridden: Collection[str]) -> I
 
 
 def _place(location: Sequence[str | int]) -> tuple[list[str], keys.Schema]:
-    """Follows pydantic's location into the schema; returns the keys on the way and what is there.
+    """Returns the config keys in pydantic's error location, and the schema of the last one.
 
-    What pydantic puts after the last key, such as the member of a union, is left out.
+    Parts of the location after the last key, such as the member of a union, are left out.
     """
     path: list[str] = []
     found_at: keys.Schema = keys.schema()
@@ -76,7 +76,7 @@ def _message(detail: Mapping[str, Any], found_at: keys.Schema) -> str:
 
 
 def _proposal(unknown: str, parents: Sequence[str], parent: keys.Schema) -> str:
-    """Proposes a similar key of the same section, or the same key of another section."""
+    """Returns a hint: a similar key of the section, the same key elsewhere, or all allowed keys."""
     siblings = list(keys.properties(parent))
     close = difflib.get_close_matches(unknown, siblings, n=1)
     if close:

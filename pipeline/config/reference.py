@@ -23,7 +23,7 @@ start at the current directory.
 
 
 def render() -> str:
-    """Renders the page as Markdown."""
+    """Returns the page as Markdown."""
     return "\n".join([_HEAD, *_section("", keys.schema(), {})]) + "\n"
 
 
@@ -33,7 +33,7 @@ def _section(path: str, section: keys.Schema, seen: dict[str, str]) -> Iterator[
     Args:
         path: the section's dotted key; empty for the whole config.
         section: the section's schema.
-        seen: the keys of each section so far, as text, with the path of the first that has them.
+        seen: text of a section's keys -> path of the first section with these keys; updated here.
     """
     below = []
     yield "| key | allowed | default | meaning |"
@@ -56,10 +56,7 @@ def _section(path: str, section: keys.Schema, seen: dict[str, str]) -> Iterator[
 
 
 def _inner(child: keys.Schema) -> tuple[str, str, keys.Schema]:
-    """Returns the section that a key holds: the form, its mark in a path, and the schema.
-
-    The schema is empty where the key holds none.
-    """
+    """Returns form, path mark and schema of the section below a key; all empty if there is none."""
     forms = (
         ("a mapping", "", child),
         ("a list of mappings", "[]", keys.items(child) or {}),
@@ -69,7 +66,7 @@ def _inner(child: keys.Schema) -> tuple[str, str, keys.Schema]:
 
 
 def _default(child: keys.Schema) -> str:
-    """Returns a key's default; empty where the defaults stand in the section's own table."""
+    """Returns a key's default as text; empty for a section, whose own table has the defaults."""
     if "default" not in child:
         return "required"
     given = keys.changed(child["default"], child)
@@ -84,7 +81,7 @@ def _meaning(child: keys.Schema) -> str:
 
 
 def _anchor(heading: str) -> str:
-    """Returns the name that Markdown gives to a heading."""
+    """Returns the anchor that Markdown renderers give to a heading."""
     return re.sub(r"[^\w-]", "", heading.lower())
 
 

@@ -1,4 +1,4 @@
-"""The whole config, and the sections of a few keys."""
+"""The whole config: its sections, and the paths derived from them."""
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -25,7 +25,7 @@ class Beam(Section):
 
 
 class Config(Section):
-    """Everything a pipeline can be told."""
+    """The whole config of a pipeline."""
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]{0,127}$",
@@ -101,17 +101,17 @@ class Config(Section):
 
     @property
     def metadata_file(self) -> str:
-        """The sqlite database of ML Metadata."""
+        """Path of ML Metadata's sqlite database."""
         return f"{self.output}/metadata.db"
 
     @property
     def model_name(self) -> str:
-        """The model's name in requests."""
+        """The model's name in requests to a server: the last part of the model store's path."""
         return self.model_store.rstrip("/").rpartition("/")[2]
 
     @property
     def image_size(self) -> int | None:
-        """Side in pixels of the square that the network gets; None where the network decides."""
+        """Side in pixels of the network's square input; None if the network itself defines it."""
         if self.trainer.mode == "scratch" or self.backbone.path is not None:
             return self.image.size
         return self.image.size or catalog.get(self.backbone.name).input_size

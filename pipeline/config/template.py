@@ -11,7 +11,7 @@ _WIDTH = 100
 
 
 def render(name: str) -> str:
-    """Renders a config file of defaults that explains every key, for a pipeline of that name.
+    """Returns a config file for a new pipeline: every key with its explanation and default.
 
     A key without a default is commented out and shows an example. `data.root` is `data/{name}`,
     for the user to change.
@@ -28,7 +28,7 @@ def render(name: str) -> str:
 def _block(
     parent: keys.Schema, values: Mapping[str, Any], indent: str, told: set[str]
 ) -> Iterator[str]:
-    """Yields the lines of one mapping; `told` holds the descriptions that stand above already."""
+    """Yields the lines of one mapping; `told` holds the descriptions already written."""
     for key, schema in keys.properties(parent).items():
         value = values.get(key, schema.get("default"))
         description = schema["description"]
@@ -55,7 +55,7 @@ def _block(
 
 
 def _nested(parent: keys.Schema, indent: str, told: set[str]) -> Iterator[str]:
-    """Explains the keys of a mapping that is not written out."""
+    """Yields comments that explain the keys of a mapping whose values are not written out."""
     for key, schema in keys.properties(parent).items():
         if schema["description"] not in told:
             told.add(schema["description"])
@@ -64,11 +64,11 @@ def _nested(parent: keys.Schema, indent: str, told: set[str]) -> Iterator[str]:
 
 
 def _explained(schema: keys.Schema) -> str:
-    """Says what a key is for, which values it allows, and its default."""
+    """Returns a key's description, allowed values and default as sentences."""
     sentences = [schema["description"]]
     if not keys.properties(schema):
         sentences.append(f"Allowed: {keys.allowed(schema)}.")
-        # The entries of a list of mappings stand right below.
+        # A list of mappings is written out below, so its default is not repeated here.
         below = keys.properties(schema.get("items", {}))
         if "default" in schema and not below:
             sentences.append(f"Default: {inline(schema['default'])}.")
@@ -76,7 +76,7 @@ def _explained(schema: keys.Schema) -> str:
 
 
 def _example(schema: keys.Schema) -> Any:
-    """Returns the example that the models give for a key, or builds one from its first key."""
+    """Returns the example that the models give for a key, or one built from its first subkey."""
     if "examples" in schema:
         return schema["examples"][0]
     key, nested = next(iter(keys.properties(schema).items()))

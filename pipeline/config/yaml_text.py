@@ -1,4 +1,4 @@
-"""YAML as config files use it, in both directions."""
+"""Parses and writes YAML as config files use it."""
 
 import json
 import math
@@ -35,9 +35,9 @@ _Loader.add_implicit_resolver(
 
 
 def parse(text: str, origin: str) -> Any:
-    """Parses YAML: a key may stand once in a mapping, and 1e-3 is a number.
+    """Parses YAML; a repeated key is an error, and 1e-3 is a number.
 
-    Messages name the origin of the text.
+    Error messages start with `origin`, the name of the text's source.
 
     Raises:
         ConfigError: the text is not YAML, or repeats a key.

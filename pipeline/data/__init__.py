@@ -1,1 +1,1 @@
-"""The data that comes in: spans, the first records of a file, and ingest."""
+"""The input data: finding spans, reading a file's first records, writing spans from images."""

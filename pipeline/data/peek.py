@@ -1,8 +1,9 @@
 """Reads the first records of a TFRecord file before anything heavy loads.
 
-A data error is told within a second, but TensorFlow, which brings tf.Example, takes eight to load.
-So `components.tfrecord_file` reads the framing, as in the pipeline, and this module declares
-tf.Example to protobuf anew, in a pool of its own, where it never meets TensorFlow's.
+A data error must be reported within a second, but TensorFlow, which defines tf.Example, takes eight
+to load. So `components.tfrecord_file` splits the file into records, and this module declares
+tf.Example to protobuf again, in a descriptor pool of its own, where it cannot clash with
+TensorFlow's.
 
 Sources:
     tf.Example: tensorflow/core/example/example.proto and feature.proto
@@ -62,14 +63,14 @@ def decode(record: bytes) -> dict[str, Values]:
     example = _example_class()()
     try:
         with warnings.catch_warnings():
-            # protobuf only warns where it stops before the end.
+            # protobuf only warns if it stops before the end.
             warnings.simplefilter("ignore", RuntimeWarning)
             parsed = example.ParseFromString(record)
     except DecodeError:
         parsed = -1
     if parsed != len(record):
         raise ValueError("it is no tf.Example")
-    # Of an entry that comes twice, the last one counts, as in protobuf's own maps.
+    # If a feature name is repeated, the last entry counts, as in protobuf's own maps.
     return {entry.key: _values(entry.value) for entry in example.features.feature}
 
 
@@ -82,7 +83,7 @@ def _values(feature: Any) -> Values:
 def _example_class() -> Any:
     """Returns the message class of tf.Example.
 
-    A map is declared as what it is in the bytes: repeated entries of key and value.
+    The map of features is declared as it is serialised: repeated entries of key and value.
     """
     field_type = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="peek.proto", package="peek", syntax="proto3")

@@ -27,16 +27,16 @@ _IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
 
 @dataclass(frozen=True)
 class Span:
-    """One span, and where TFX's ExampleGen finds it.
+    """A span, and the globs by which TFX's ExampleGen finds its files.
 
     Attributes:
         number: the span's number.
         path: the folder that holds its split folders or files.
         base: ExampleGen's input base: the root that holds all spans.
-        splits: names of its split folders; empty if a hash is still to cut the data.
-        patterns: split name -> pattern of its files, relative to `base`. A numbered span has
-            `{SPAN}` for its number, which ExampleGen fills in and records.
-        numbered: whether its folder is `span-{N}`; if not, it is span 0.
+        splits: names of the split folders; empty if ExampleGen is to cut the data by a hash.
+        patterns: split name -> glob of its files, relative to `base`. For a numbered span it has
+            `{SPAN}`, which ExampleGen replaces by the number and records.
+        numbered: whether the folder is `span-{N}`; if not, `base` itself is span 0.
     """
 
     number: int
@@ -50,7 +50,7 @@ class Span:
 def find(config: Config) -> Span:
     """Finds the span that the config asks for: the newest of its window.
 
-    It only lists folders. For a remote root it loads TensorFlow to do so.
+    This only lists folders; for a remote root it loads TensorFlow.
 
     Raises:
         ConfigError: the root or the span is missing, files and folders are not laid out as in a
@@ -72,7 +72,7 @@ def find(config: Config) -> Span:
         )
     path = f"{root}/{_PREFIX}{number}" if numbers else root
     splits = _splits_in(path)
-    # One set of patterns finds the files of all spans.
+    # One set of patterns must match the files of all spans in the window.
     for older in range(max(0, number + 1 - config.data.window), number):
         folder = f"{root}/{_PREFIX}{older}"
         if older in available and _splits_in(folder) != splits:
@@ -84,7 +84,7 @@ def find(config: Config) -> Span:
 
 
 def numbered(root: str, splits: Sequence[str]) -> Span:
-    """Describes the spans of a root that this machine cannot list."""
+    """Returns a `Span` that stands for all spans of a root that this machine cannot list."""
     return _span(0, f"{root}/{_PREFIX}0", root, splits, in_folders=True)
 
 
@@ -104,13 +104,12 @@ def _span(number: int, path: str, root: str, splits: Sequence[str], *, in_folder
 def check(config: Config) -> Span:
     """Finds the span and checks that some of its first records fit the labels.
 
-    The run quarantines single records that do not fit, and reads files up to their damage. If no
-    record fits, the config or the data as a whole is wrong, and this says so at once. No record of
-    a remote root is read.
+    The run itself quarantines single records that do not fit. If none of the first records of a
+    split fits, config or data is wrong as a whole. Records of a remote root are not read.
 
     Raises:
-        ConfigError: as `find` and `read_labels` do; a split has no record; or no record that was
-            read has an image and a label that fit, and then the first reason is given.
+        ConfigError: see `find` and `read_labels`; or a split has no record, or none of its first
+            records has an image and a label that fit. The message is about the first such record.
     """
     span = find(config)
     labels = read_labels(config)
@@ -159,7 +158,7 @@ def _spans_in(root: str) -> tuple[set[int], bool]:
 
 
 def _splits_in(path: str) -> tuple[str, ...]:
-    """Returns the names of a span's split folders; none if the span itself holds files."""
+    """Returns the names of a span's split folders; empty if the span itself holds files."""
     folders, files = _listing(path)
     splits = tuple(split for split in SPLITS if split in folders)
     if files and splits:
@@ -181,7 +180,7 @@ def _splits_in(path: str) -> tuple[str, ...]:
 def _problems(
     path: str, limit: int, labels: Sequence[str], ids: Mapping[str, int]
 ) -> Iterator[ConfigError | None]:
-    """Yields what is wrong with each of the first records of a file; None for one that fits."""
+    """Yields the error of each of a file's first `limit` records; None for a record that fits."""
     try:
         for number, example in enumerate(peek.examples(path, limit)):
             try:
@@ -204,7 +203,7 @@ def _check_example(
                 f"{where}: {feature}: found {len(example[feature])} values; allowed: one"
             )
     encoded, label, text = (next(iter(example.get(f, [])), None) for f in (IMAGE, LABEL, TEXT))
-    if text == b"":  # stands for none, as for ImageExampleGen
+    if text == b"":  # means no text, as in ImageExampleGen
         text = None
     if not isinstance(encoded, bytes) or not encoded.startswith(_IMAGE_STARTS):
         found = "nothing" if encoded is None else "something else"
@@ -239,9 +238,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _listing(folder: str) -> tuple[list[str], list[str]]:
-    """Lists the names of a folder's folders and of its TFRecord files, sorted.
+    """Returns the sorted names of the folders in a folder, and of the TFRecord files in it.
 
-    Files with a leading dot or underscore count, as ExampleGen's pattern matches them too.
+    Files with a leading dot or underscore are included, as ExampleGen's glob matches them.
     """
     try:
         entries = _remote_entries(folder) if is_remote(folder) else _local_entries(folder)

@@ -1,1 +1,1 @@
-"""The graph, wired once for every runner, and what its nodes are made of."""
+"""The graph of TFX components, wired once for every runner."""

@@ -1,4 +1,4 @@
-"""The graph, wired once for every runner: read top to bottom, it is the story of a run."""
+"""Wires the components into one graph for every runner, in the order in which they run."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -26,18 +26,18 @@ _Component = TypeVar("_Component", bound=BaseComponent)
 def create_pipeline(
     config: Config, span: Span, labels: Sequence[str], schema_file: str, commit: str
 ) -> Pipeline:
-    """Wires the components; nothing runs and nothing is written.
+    """Returns the pipeline of wired components; nothing runs and nothing is written.
 
     Args:
         config: what the user asked for.
         span: where the data lies and whether it comes in split folders.
         labels: class names.
         schema_file: the curated schema as text; see `pipeline.graph.schema`.
-        commit: the code's, for the report; see `pipeline.history.commit`.
+        commit: git commit of the code, for the report; see `pipeline.history.commit`.
 
     Raises:
-        ConfigError: the backbone or its weights cannot be used, or nothing can be learnt as the
-            config asks.
+        ConfigError: the backbone or its weights cannot be used, or a training option does not fit
+            the labels or the network.
     """
     story = _Story(config, labels)
     story.bring_in(span, schema_file)
@@ -57,7 +57,7 @@ def create_pipeline(
 
 
 class _Story:
-    """A run, chapter by chapter; each chapter adds its nodes in the order in which they run."""
+    """Collects the nodes of a run; each method adds some, in the order in which they run."""
 
     def __init__(self, config: Config, labels: Sequence[str]) -> None:
         self.nodes: list[BaseComponent] = []
@@ -70,7 +70,7 @@ class _Story:
         return component
 
     def bring_in(self, span: Span, schema_file: str) -> None:
-        """A window of spans comes in, cut into splits; unusable images are quarantined."""
+        """Adds the nodes that read a window of spans, cut it into splits and compute statistics."""
         example_gen = parts.example_gen(self.config, span, self.labels)
         self.examples = self._add(nodes.EXAMPLE_GEN, example_gen).outputs["examples"]
         schema_gen = ImportSchemaGen(schema_file=schema_file)
@@ -79,7 +79,7 @@ class _Story:
         self.statistics = self._add(nodes.STATISTICS_GEN, statistics_gen).outputs["statistics"]
 
     def check(self) -> None:
-        """The run stops if the data breaks the schema, lost too many images, or drifted."""
+        """Adds the gate that stops a run whose data breaks the schema, lost images, or drifted."""
         data, store = self.config.data, self.config.statistics_store
         validator = ExampleValidator(statistics=self.statistics, schema=self.schema)
         anomalies = self._add(nodes.EXAMPLE_VALIDATOR, validator).outputs["anomalies"]
@@ -104,7 +104,7 @@ class _Story:
         self._add(nodes.DATA_GATE, self.data_gate)
 
     def learn(self) -> None:
-        """Each image is embedded once; the model learns on train and is watched on val."""
+        """Adds the nodes that embed each image once, and train on train with validation on val."""
         transform = parts.transform(self.recipe, self.examples, self.schema)
         self._add(nodes.TRANSFORM, transform).add_upstream_node(self.data_gate)
         self.embedded = transform.outputs["transformed_examples"]
@@ -116,7 +116,7 @@ class _Story:
         self.model, self.model_run = trainer.outputs["model"], trainer.outputs["model_run"]
 
     def judge(self) -> None:
-        """The model is judged on test beside production's, and a server answers with it."""
+        """Adds the nodes that compare the model with production's on test, and try to serve it."""
         production = ProductionModel(model_store=self.config.model_store, labels=self.labels)
         self.production = self._add(nodes.PRODUCTION_MODEL, production).outputs["model"]
         self.evaluator = Evaluator(
@@ -137,7 +137,7 @@ class _Story:
         self.serving_validator.add_upstream_node(self.evaluator)
 
     def ship(self) -> None:
-        """A model that met every bound is pushed, the one for small devices with it."""
+        """Adds the Pusher, and before it the gate for the TensorFlow Lite model, if any."""
         self.pusher = Pusher(
             model=self.model,
             model_blessing=self.evaluator.outputs["blessing"],
@@ -157,7 +157,7 @@ class _Story:
         self._add(nodes.PUSHER, self.pusher)
 
     def tell(self, commit: str) -> None:
-        """One page tells what happened, whether the model was pushed or refused."""
+        """Adds the Report, which writes a page on the run if the model is pushed or refused."""
         report = Report(
             examples=self.examples,
             statistics=self.statistics,

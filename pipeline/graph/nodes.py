@@ -1,4 +1,4 @@
-"""The nodes of the graph, named once, in the order in which they run."""
+"""The ids of the graph's nodes, in the order in which they run."""
 
 from trainer import progress
 
@@ -9,12 +9,12 @@ EXAMPLE_VALIDATOR = "example-validator"
 SPAN_DRIFT = "span-drift"
 DATA_GATE = "data-gate"
 TRANSFORM = "transform"
-TUNER = "tuner"  # only with a section tuner
+TUNER = "tuner"  # only if the config has a section tuner
 TRAINER = "trainer"
 PRODUCTION_MODEL = "production-model"
 EVALUATOR = "evaluator"
 SERVING_VALIDATOR = "serving-validator"
-EDGE_GATE = "edge-gate"  # only with export.tflite
+EDGE_GATE = "edge-gate"  # only if export.tflite is not none
 PUSHER = "pusher"
 REPORT = "report"
 
@@ -36,11 +36,11 @@ NODES = (
     REPORT,
 )
 
-# What a node counts while it runs; the others count nothing.
+# Node -> name of the counter of images that it updates while it runs; other nodes have none.
 COUNTED = {
     EXAMPLE_GEN: progress.CHECKED,
     TRANSFORM: progress.TRANSFORMED,
     EVALUATOR: progress.EVALUATED,
 }
-# These tell epochs, steps and the time left.
+# Nodes that report epochs, steps and the time left.
 TRAINING = (TUNER, TRAINER)

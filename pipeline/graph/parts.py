@@ -1,4 +1,4 @@
-"""What the nodes of the graph are made of: the config in TFX's terms."""
+"""Builds the graph's nodes: translates the config into TFX's terms."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,9 +22,9 @@ from trainer.options import tuning as options
 
 
 def sqlite(file: str) -> metadata_store_pb2.ConnectionConfig:
-    """Returns the connection to the database of ML Metadata.
+    """Returns the connection to ML Metadata's sqlite file.
 
-    TFX's own function makes the folder, and whoever compiles for a cluster does not have it.
+    TFX's own function would create the file's folder, which may lie on the cluster only.
     """
     config = metadata_store_pb2.ConnectionConfig()
     config.sqlite.filename_uri = file
@@ -33,7 +33,7 @@ def sqlite(file: str) -> metadata_store_pb2.ConnectionConfig:
 
 
 def example_gen(config: Config, span: Span, labels: Sequence[str]) -> ImageExampleGen:
-    """Reads a window of spans; cuts it into splits where it lies in no split folders."""
+    """Builds ExampleGen, which reads a window of spans and cuts one without split folders."""
     data = config.data
     return ImageExampleGen(
         input_base=span.base,
@@ -47,7 +47,7 @@ def example_gen(config: Config, span: Span, labels: Sequence[str]) -> ImageExamp
 def statistics_gen(
     config: Config, labels: Sequence[str], examples: BaseChannel, schema: BaseChannel
 ) -> StatisticsGen:
-    """Counts the features of the schema; TFDV would read others, such as images, as text."""
+    """Builds StatisticsGen for the schema's features; TFDV would read any others as text."""
     names = [feature.name for feature in curated(labels, config.evaluation.slices).feature]
     options = StatsOptions(feature_allowlist=names)
     return StatisticsGen(examples=examples, schema=schema, stats_options=options)
@@ -56,7 +56,7 @@ def statistics_gen(
 def transform(
     recipe: preprocessing.Recipe, examples: BaseChannel, schema: BaseChannel
 ) -> Transform:
-    """Decodes, resizes and embeds each image once."""
+    """Builds the Transform, which decodes, resizes and embeds each image once."""
     return Transform(
         examples=examples,
         schema=schema,
@@ -68,7 +68,7 @@ def transform(
 
 
 def tuner(job: Job, search: options.Tuner, embedded: Transform, schema: BaseChannel) -> Tuner:
-    """Searches hyperparameters of the head."""
+    """Builds the Tuner, which searches hyperparameters of the head."""
     return Tuner(
         tuner_fn="trainer.tuning.tuner_fn",
         custom_config={**job.custom_config(), "tuner": search.model_dump(mode="json")},
@@ -79,7 +79,7 @@ def tuner(job: Job, search: options.Tuner, embedded: Transform, schema: BaseChan
 def trainer(
     job: Job, embedded: Transform, schema: BaseChannel, hyperparameters: BaseChannel | None
 ) -> Trainer:
-    """Learns on train, and stops when val no longer gains."""
+    """Builds the Trainer, which learns on train and stops when val no longer improves."""
     return Trainer(
         run_fn="trainer.train.run_fn",
         custom_config=job.custom_config(),
@@ -99,14 +99,14 @@ def _splits(embedded: Transform, schema: BaseChannel) -> dict[str, Any]:
 
 
 def _patterns(span: Span) -> example_gen_pb2.Input:
-    """Returns the files of each split."""
+    """Returns ExampleGen's input: the glob of each split's files."""
     split = example_gen_pb2.Input.Split
     found = [split(name=name, pattern=pattern) for name, pattern in span.patterns.items()]
     return example_gen_pb2.Input(splits=found)
 
 
 def _window(data: Data) -> range_config_pb2.RangeConfig:
-    """Returns the spans to learn from: the newest, or those up to a number."""
+    """Returns the range of spans to learn from: the newest, or those up to `data.span`."""
     if data.span == "latest":
         rolling = range_config_pb2.RollingRange(num_spans=data.window)
         return range_config_pb2.RangeConfig(rolling_range=rolling)
@@ -116,7 +116,7 @@ def _window(data: Data) -> range_config_pb2.RangeConfig:
 
 
 def _cut(splits: Splits) -> example_gen_pb2.Output:
-    """Returns how records are cut into splits, where the data lies in no split folders."""
+    """Returns the split config by which ExampleGen cuts records into splits by a hash."""
     output = example_gen_pb2.Output()
     for name in SPLITS:
         buckets = round(10_000 * getattr(splits, name))
@@ -125,7 +125,7 @@ def _cut(splits: Splits) -> example_gen_pb2.Output:
 
 
 def recipe(config: Config, labels: Sequence[str]) -> preprocessing.Recipe:
-    """Returns what Transform does to each image.
+    """Returns the recipe by which Transform prepares and embeds each image.
 
     Raises:
         ConfigError: the backbone or its weights cannot be used.
@@ -145,10 +145,10 @@ def recipe(config: Config, labels: Sequence[str]) -> preprocessing.Recipe:
 
 
 def job(config: Config, image: preprocessing.Recipe) -> Job:
-    """Returns what Tuner and Trainer do.
+    """Returns the job of Tuner and Trainer: recipe, training options and export options.
 
     Raises:
-        ConfigError: nothing can be learnt as the config asks.
+        ConfigError: a training option does not fit the labels or the network.
     """
     found = Job(recipe=image, trainer=config.trainer, export=config.export)
     try:

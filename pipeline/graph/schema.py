@@ -22,7 +22,7 @@ from trainer.features import (
 
 # The data contract's optional features (TF-Slim's names for ImageNet records).
 _OPTIONAL = dict.fromkeys((FILENAME, FORMAT, SOURCE), schema_pb2.BYTES)
-# What ImageExampleGen measures.
+# The features that ImageExampleGen measures; those in _WHOLE are whole numbers.
 _WHOLE = (HEIGHT, WIDTH, BYTES)
 _MEASURED = {name: schema_pb2.INT if name in _WHOLE else schema_pb2.FLOAT for name in MEASURED}
 
@@ -30,7 +30,7 @@ _MEASURED = {name: schema_pb2.INT if name in _WHOLE else schema_pb2.FLOAT for na
 def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
     """Builds the schema of an example.
 
-    Each feature to slice by must be in the data; one that the data contract does not name is text.
+    Each feature in `slices` must be in the data; one that the data contract does not name is text.
     """
     image = schema_pb2.Feature(
         name=IMAGE,
@@ -49,7 +49,7 @@ def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
     kinds = {**known, **{name: schema_pb2.BYTES for name in slices if name not in known}}
     optional = [_optional(name, kind) for name, kind in kinds.items() if name not in (LABEL, TEXT)]
     for feature in optional:
-        # Without it, nobody would notice a misspelt feature.
+        # Otherwise nobody would notice a misspelt feature.
         if feature.name in slices:
             feature.presence.min_count = 1
     return schema_pb2.Schema(feature=[image, label, text, *optional])
@@ -60,7 +60,7 @@ def _optional(name: str, kind: int) -> schema_pb2.Feature:
 
 
 def write(schema: schema_pb2.Schema, folder: str) -> str:
-    """Writes the schema under a name made of its content, and returns the path.
+    """Writes the schema to a file named by a hash of its content, and returns the path.
 
     TFX keys a cached ImportSchemaGen by the path alone, so another schema needs another path.
     """

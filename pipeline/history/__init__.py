@@ -1,1 +1,1 @@
-"""What ran: runs, how each ended, where a version comes from, how two runs compare."""
+"""Past runs: how each ended, what a version was made of, how two runs compare."""

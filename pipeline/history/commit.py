@@ -1,4 +1,4 @@
-"""The state of the code that runs: a git commit."""
+"""The git commit of the code that runs."""
 
 import functools
 import subprocess
@@ -12,8 +12,8 @@ _CHANGED = " + changes"
 def commit() -> str:
     """Returns the git commit of the code, with " + changes" if files differ from it.
 
-    It is "" if git does not know the code, as in a container or in an environment inside another
-    repository, or if there is no git.
+    The result is "" if git is missing or does not track the code, as in a container or in an
+    environment inside another repository.
     """
     here = Path(__file__).parent
     try:
@@ -26,7 +26,7 @@ def commit() -> str:
 
 
 def is_clean(state: str) -> bool:
-    """Tells whether a result of `commit` names one state of the code."""
+    """Returns whether `state`, a result of `commit`, is a commit without changed files."""
     return bool(state) and not state.endswith(_CHANGED)
 
 

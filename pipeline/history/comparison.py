@@ -30,7 +30,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Setting:
-    """A config key whose values differ; None if a run does not have it."""
+    """A config key whose values in two runs differ; None for a run whose config lacks the key."""
 
     key: str
     first: Any
@@ -39,14 +39,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of both runs.
+    """A metric that both runs have.
 
     Attributes:
-        metric: its name in the catalogue.
-        first: TFMA's number for the first run, on its own test split.
-        second: the same for the second run.
-        interval: of second minus first on the test images that both runs have; None if there are
-            none.
+        metric: name in the Evaluator's catalogue of metrics.
+        first: TFMA's value for the first run, on its own test split.
+        second: TFMA's value for the second run, on its own test split.
+        interval: confidence interval of the difference second - first, on the test images that
+            both runs have; None if no image is in both.
     """
 
     metric: str
@@ -56,7 +56,7 @@ class Difference:
 
     @property
     def reading(self) -> str:
-        """Returns what the interval says of the second run: better, worse or not clear."""
+        """Returns whether the second run is "better" or "worse" by the interval, or "not clear"."""
         if self.interval is None or self.interval.low <= 0 <= self.interval.high:
             return "not clear"
         rises, lower_is_better = self.interval.low > 0, METRICS[self.metric].lower_is_better
@@ -65,7 +65,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Changed:
-    """A test image that one run predicts right and the other wrong; `digest` is hexadecimal."""
+    """A test image that only one run predicts right; `digest` is its fingerprint, hexadecimal."""
 
     digest: str
     truth: str
@@ -78,13 +78,13 @@ class Comparison:
     """How two runs differ.
 
     Attributes:
-        runs: their ids.
+        runs: ids of the first and the second run.
         settings: the config keys that differ; None if a run's config is not recorded.
-        commits: git commits of the code; "" if not recorded.
-        metrics: metrics of both.
-        images: test images of each run, and of both.
-        broken: images that went from right to wrong, the second run's highest score first.
-        mended: images that went from wrong to right.
+        commits: git commit of each run's code; "" if not recorded.
+        metrics: the metrics that both runs have.
+        images: numbers of test images: in the first run, in the second run, and in both.
+        broken: images that only the first run predicts right, by the second's score, highest first.
+        mended: images that only the second run predicts right, in the same order.
     """
 
     runs: tuple[str, str]
@@ -100,9 +100,9 @@ def compare(history: History, first: str, second: str) -> Comparison:
     """Compares two runs.
 
     Args:
-        history: the pipeline's.
-        first: the id of a run; differences are from it to the second.
-        second: the id of another run.
+        history: the record of the pipeline's runs.
+        first: id of a run; each difference is second - first.
+        second: id of another run.
 
     Raises:
         ConfigError: a run was not evaluated, or kept no predictions.
@@ -147,7 +147,7 @@ def compare(history: History, first: str, second: str) -> Comparison:
 
 @dataclass(frozen=True)
 class _Judged:
-    """A run that was evaluated."""
+    """What is recorded of a run that was evaluated; `config` is None if the config is not."""
 
     metrics: Mapping[str, float]
     labels: tuple[str, ...]
@@ -173,7 +173,7 @@ class _Judged:
 
 
 def _common(one: Predictions, other: Predictions) -> tuple[Ints, Ints]:
-    """Returns the rows of the images that both have; of equal images, the first."""
+    """Returns the rows, in `one` and in `other`, of their common images; of copies, the first."""
     _, rows, others = np.intersect1d(
         np.array(one.digests, object), np.array(other.digests, object), return_indices=True
     )

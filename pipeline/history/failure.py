@@ -8,24 +8,24 @@ _SEPARATORS = re.compile(
 )
 _HEAD = "Traceback (most recent call last):"
 _MODULE = re.compile(r"^(\w+\.)+(?=\w+(:|$))")
-# This project words its own errors for people, so they are told before what caused them.
+# This project words its own errors for people, so they are shown instead of their causes.
 _OURS = re.compile(r"^(components|kubeflow|pipeline|serving|trainer)\.")
 _LINES = 12
 
 
 def cause(traceback: str) -> str:
-    """Returns what went wrong as one line, without the module; "" if there is no traceback."""
+    """Returns the error as one line, without its class's module; "" if there is no traceback."""
     told = _told(traceback)
     return _MODULE.sub("", told[0]) if told else ""
 
 
 def calls(traceback: str) -> list[str]:
-    """Returns the lines of the innermost calls, at most a dozen."""
+    """Returns a traceback's last lines about calls, the innermost last, at most a dozen."""
     return [line for line in _meant(traceback) if line.startswith(" ")][-_LINES:]
 
 
 def excerpt(traceback: str) -> list[str]:
-    """Returns the cause and then the innermost calls, at most a dozen lines in all."""
+    """Returns the error's lines, then the innermost calls; at most a dozen lines in all."""
     told = [_MODULE.sub("", line) for line in _told(traceback)][:_LINES]
     room = _LINES - len(told)
     return [*told, *(calls(traceback)[-room:] if room else ())]
@@ -36,7 +36,7 @@ def _told(traceback: str) -> list[str]:
 
 
 def _meant(traceback: str) -> list[str]:
-    """Returns the lines of the exception to tell: this project's own, or else the first."""
+    """Returns the lines of one exception of a chain: the first of this project's, or the first."""
     chain = [
         [line.rstrip() for line in part.splitlines() if line.strip()]
         for part in _SEPARATORS.split(traceback)

@@ -1,4 +1,4 @@
-"""What a pushed version was made of, and which versions hold a span: `retrain lineage`."""
+"""What a pushed version was made of, and which versions learnt from a span: `retrain lineage`."""
 
 import dataclasses
 import json
@@ -25,20 +25,20 @@ from pipeline.history.outcome import Outcome
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a version comes from; what is not known is None or empty.
+    """The provenance of a pushed version; a field that is not known is None or empty.
 
     Attributes:
-        version: the version.
-        path: its folder, even if it is gone.
-        run: the run that pushed it.
+        version: number of the version.
+        path: folder of the version in the model store, even if it was deleted.
+        run: id of the run that pushed the version.
         model: folder of the Trainer's model.
-        transform_graph: folder of the transform graph in it.
-        metrics: on the test split.
-        blessed: whether it met every threshold.
+        transform_graph: folder of the transform graph that is part of the model.
+        metrics: metric -> value on the test split.
+        blessed: whether the model met every threshold.
         span: number of the newest span of images.
         spans: numbers of all spans that came in, the oldest first; `data.window` allows several.
-        fingerprint: TFX's fingerprint of the span's files.
-        images: clean images in each split.
+        fingerprint: TFX's fingerprint of the spans' files.
+        images: split -> number of images that were not quarantined.
         config: the whole config of the run.
         commit: git commit of the code.
         disagreements: sentences that say where model store and ML Metadata differ.
@@ -61,7 +61,7 @@ class Origin:
 
 
 def of_version(config: Config, history: History, version: int) -> Origin:
-    """Traces a version back.
+    """Returns the provenance of a version.
 
     Raises:
         ConfigError: neither the model store nor ML Metadata knows the version.
@@ -83,7 +83,7 @@ def of_version(config: Config, history: History, version: int) -> Origin:
 
 
 def of_span(config: Config, history: History, span: int) -> list[Origin]:
-    """Lists the versions that learnt from a span, oldest first."""
+    """Returns the provenance of each pushed version that learnt from a span, oldest first."""
     found: dict[int, Origin] = {}
     for run in history.runs():
         version = runs.pushed_version(history, run)
@@ -151,7 +151,7 @@ def _property(artifact: metadata_store_pb2.Artifact | None, name: str) -> str | 
 
 
 def _spans(newest: int, window: int, fingerprint: str) -> tuple[int, ...]:
-    """Returns the spans of a window that had files; each span has equally many lines."""
+    """Returns a window's spans that had files; `fingerprint` has equally many lines for each."""
     numbers = range(max(0, newest + 1 - window), newest + 1)
     lines = fingerprint.splitlines()
     each = len(lines) // len(numbers)
@@ -171,7 +171,7 @@ def as_json(found: Origin | list[Origin]) -> str:
 
 
 def show(origin: Origin, console: Console) -> None:
-    """Prints a version's origin as a tree, and whatever does not fit together."""
+    """Prints a version's provenance as a tree, and then the disagreements."""
     tree = Tree(f"[bold]version {origin.version}[/]  {escape(origin.path)}")
     if origin.run is not None:
         run = tree.add(f"run {escape(origin.run)}")

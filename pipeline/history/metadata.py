@@ -1,4 +1,4 @@
-"""What ran on this machine, as ML Metadata records it."""
+"""Reads the runs on this machine from ML Metadata."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ _STATE_NAMES = {
     _States.CANCELED: "failed",
 }
 NOT_RUN = "not run"
-# Where TFX's launcher puts the result of what failed: ExecutionResult, as JSON.
+# Property in which TFX's launcher stores the ExecutionResult of a failed execution, as JSON.
 RESULT = "__execution_result__"
 
 
@@ -36,10 +36,10 @@ class ComponentRun:
         id: node id in the graph.
         state: "running", "done", "cached", "failed" or "not run".
         started: Unix time in seconds; 0 if it did not run.
-        seconds: how long it took, or has taken so far.
-        error: the traceback, if it failed; "" if it refused.
-        refusal: why it refused, if it is a gate that did; its state is then "failed" too.
-        usual: how long it took when it last did its work, in an earlier run; 0 if unknown.
+        seconds: duration, up to now if it is running.
+        error: the traceback if it raised an error, else "".
+        refusal: the reasons if it is a gate that refused (its state is "failed" too), else None.
+        usual: seconds that it took when it last ran, not from the cache; 0 if unknown.
     """
 
     id: str
@@ -52,7 +52,7 @@ class ComponentRun:
 
     @property
     def cached(self) -> bool:
-        """Whether its outputs were re-used."""
+        """Whether the outputs came from the cache."""
         return self.state == "cached"
 
 
@@ -60,10 +60,10 @@ class History:
     """The ML Metadata database of one pipeline, for reading."""
 
     def __init__(self, database: str, pipeline: str) -> None:
-        """Opens the sqlite file, which must exist.
+        """Opens the sqlite file `database`, which must exist, for the pipeline of this name.
 
         Raises:
-            ConfigError: the file is not such a database.
+            ConfigError: the file is no database of ML Metadata.
         """
         config = metadata_store_pb2.ConnectionConfig()
         config.sqlite.filename_uri = database
@@ -75,7 +75,7 @@ class History:
         self._pipeline = pipeline
 
     def runs(self) -> list[str]:
-        """Lists the run ids, oldest first."""
+        """Returns the ids of all runs, oldest first."""
         try:
             contexts = self._store.get_contexts_by_type("pipeline_run")
         except errors.NotFoundError:
@@ -88,11 +88,11 @@ class History:
         return [_component_run(node, executions.get(node)) for node in nodes]
 
     def output(self, run: str, node: str, key: str) -> metadata_store_pb2.Artifact | None:
-        """Returns an output of a node in a run, made or from the cache; None if there is none."""
+        """Returns a node's output artifact in a run, made or cached; None if there is none."""
         return self.outputs(run, node).get(key)
 
     def outputs(self, run: str, node: str) -> dict[str, metadata_store_pb2.Artifact]:
-        """Returns the outputs of a node in a run, made or from the cache, by their keys."""
+        """Returns key -> output artifact of a node in a run, made or cached."""
         execution = self._executions(run).get(node)
         if execution is None:
             return {}
@@ -105,7 +105,7 @@ class History:
         return {keys[artifact.id]: artifact for artifact in artifacts}
 
     def parameter(self, run: str, node: str, key: str) -> Any:
-        """Returns a parameter of a node in a run, which TFX keeps as JSON, or None."""
+        """Returns a node's parameter in a run, decoded from TFX's JSON; None if not recorded."""
         execution = self._executions(run).get(node)
         if execution is None or key not in execution.custom_properties:
             return None

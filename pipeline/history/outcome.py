@@ -1,4 +1,4 @@
-"""How a run ended, as ML Metadata and the components' own files tell."""
+"""How a run ended, read from ML Metadata and the files of the components."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -29,17 +29,17 @@ class Outcome:
     Attributes:
         verdict: "pushed", "refused" (by data or bounds), "failed" or "unfinished".
         run: the run's id.
-        components: every component of the graph, in its order.
-        scorecard: what the Evaluator found; None if the run did not reach it.
-        version: the version that stands in the model store, if pushed.
-        path: its folder.
+        components: state and time of each component, in the order of the graph.
+        scorecard: what the Evaluator found; None if the run did not reach the Evaluator.
+        version: number of the pushed version; None if nothing was pushed.
+        path: folder of that version in the model store; None if nothing was pushed.
         reasons: sentences that say why nothing was pushed; empty if pushed.
-        log: the file with all that TFX, Beam and TensorFlow printed; "" for past runs.
-        data: what came in and what was quarantined; None if the run did not reach it.
-        drift: how the span compares with the one before; None if the run did not reach it.
-        page: the file of the run's page; None if there is none.
-        edge: how the TensorFlow Lite model compares; None if there is no such model.
-        pinned: the version that a rollback keeps in production; None if none does.
+        log: path of the file with all that TFX, Beam and TensorFlow printed; "" for past runs.
+        data: counts of records read and quarantined; None if the run did not get that far.
+        drift: how the span differs from the span before; None if the run did not get that far.
+        page: path of the HTML page on the run; None if there is no page.
+        edge: how the TensorFlow Lite model agrees with the SavedModel; None if not exported.
+        pinned: version that `retrain rollback` keeps in production; None if no version is pinned.
     """
 
     verdict: str
@@ -64,7 +64,7 @@ def read(
     error: Exception | None = None,
     log: str = "",
 ) -> Outcome:
-    """Reads how a run ended; for one that just ended, with what the runner raised and its log."""
+    """Reads how a run ended; `error` (from the runner) and `log` are for one just ended."""
 
     def found(node: str, key: str, name: str, parse: Callable[[str], _T]) -> _T | None:
         file = _file(history, run, node, key, name)
@@ -105,13 +105,13 @@ def read(
 
 
 def _is_decided(components: Sequence[ComponentRun]) -> bool:
-    """Tells whether the push, or its refusal, was over before the report failed."""
+    """Returns whether the model was pushed or refused before the report failed."""
     before = [one for one in components if one.id != graph.REPORT]
     return bool(before) and before[-1].state in ("done", "cached")
 
 
 def _message(error: Exception) -> str:
-    # Beam adds where it was; the list of components tells it better.
+    # Beam appends the name of its step; the list of components shows it better.
     return str(error).partition(" [while running ")[0]
 
 
@@ -126,7 +126,7 @@ def _unsuccessful(
         return "refused", tuple(reason for refusal in refusals for reason in refusal.reasons)
     if failed:
         return "failed", tuple(failure.cause(one.error) or f"in {one.id}" for one in failed)
-    if error is not None:  # of no component
+    if error is not None:  # raised outside the components
         return "failed", tuple(_message(error).splitlines())
     if not components or components[-1].state not in ("done", "cached"):
         return "unfinished", ()

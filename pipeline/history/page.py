@@ -1,4 +1,4 @@
-"""Writes the page of one run, with what only ML Metadata knows: `retrain report`."""
+"""Writes the HTML page of a run, with state and time of each component: `retrain report`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.history import failure, outcome
 from pipeline.history.metadata import NOT_RUN, ComponentRun, History
 from pipeline.history.outcome import Outcome
 
-# The node and its output for each folder of `Sources`.
+# Field of `Sources` that is a folder -> node and key of the output in that folder.
 _FOLDERS = {
     "examples": (nodes.EXAMPLE_GEN, "examples"),
     "statistics": (nodes.STATISTICS_GEN, "statistics"),
@@ -40,12 +40,12 @@ def write(config: Config, history: History, run: str) -> Path:
     """Writes the page of a run below the config's output.
 
     Args:
-        config: the pipeline's.
-        history: the pipeline's.
-        run: the run's id.
+        config: the pipeline's config.
+        history: the record of the pipeline's runs.
+        run: id of the run.
 
     Returns:
-        The file.
+        The path of the page.
 
     Raises:
         ConfigError: the run ended early, and the labels cannot be read.
@@ -59,7 +59,7 @@ def write(config: Config, history: History, run: str) -> Path:
 
 
 def page(config: Config, history: History, run: str) -> Page:
-    """Returns what the Report component found, or what there is if the run did not reach it."""
+    """Returns the Report component's page; if there is none, one of what the run left."""
     components = history.components(run, nodes.NODES)
     found = _found(history, run) or _gathered(config, history, run)
     steps = [_step(history, run, one) for one in components if one.state != NOT_RUN]
@@ -86,7 +86,7 @@ def _gathered(config: Config, history: History, run: str) -> Page:
     }
     ended = outcome.read(history, run, nodes.NODES)
     made = None
-    # The labels of that run: the list may have grown since.
+    # The run's own labels, if it recorded them: the list may have grown since.
     labels = list(read_labels(config))
     options = history.parameter(run, nodes.REPORT, OPTIONS_KEY)
     if options is not None:
@@ -108,7 +108,7 @@ def _gathered(config: Config, history: History, run: str) -> Page:
 
 
 def _early_end(ended: Outcome) -> Verdict | None:
-    """Says how a run ended before the Pusher decided; None if the Pusher did."""
+    """Returns the verdict on a run that ended before the Pusher; None if the Pusher finished."""
     pushers = [one for one in ended.components if one.id == nodes.PUSHER]
     if pushers and pushers[0].state in ("done", "cached"):
         return None

@@ -20,7 +20,7 @@ def read(config: Config) -> list[Outcome]:
     """Reads how the runs of a pipeline on this machine ended, oldest first.
 
     Raises:
-        ConfigError: there has been no run, or its database cannot be read.
+        ConfigError: there has been no run, or the database of runs cannot be read.
     """
     history = open_history(config)
     return [outcome.read(history, run, nodes.NODES) for run in history.runs()]
@@ -30,7 +30,7 @@ def open_history(config: Config) -> History:
     """Opens the record of the runs of a pipeline on this machine.
 
     Raises:
-        ConfigError: the output is remote, there has been no run, or its database cannot be read.
+        ConfigError: the output is remote, there has been no run, or the database cannot be read.
     """
     if is_remote(config.output):
         raise ConfigError(f"output: found {config.output}; allowed here: a local path")
@@ -41,7 +41,7 @@ def open_history(config: Config) -> History:
 
 
 def find(history: History, name: str | None) -> str:
-    """Finds a run by its id, or how it begins, or a version that it pushed; None is the last run.
+    """Finds a run by the start of its id or a version that it pushed; for None, the last run.
 
     Raises:
         ConfigError: there is no such run, or more than one.
@@ -62,7 +62,7 @@ def find(history: History, name: str | None) -> str:
 
 
 def pushed_version(history: History, run: str) -> int | None:
-    """Returns the version that a run pushed; None if it pushed none."""
+    """Returns the version that a run pushed; None if it pushed nothing."""
     artifact = history.output(run, nodes.PUSHER, "pushed_model")
     if artifact is None or not artifact.custom_properties[pusher.PUSHED_KEY].int_value:
         return None
@@ -75,7 +75,7 @@ def as_json(runs: Sequence[Outcome]) -> str:
 
 
 def show(runs: Sequence[Outcome], console: Console) -> None:
-    """Prints a line for each run, and then what drifted."""
+    """Prints a line for each run, and then the drift that the runs found."""
     table = Table(box=None, pad_edge=False)
     for heading in ("run", "span", "verdict", "version", "accuracy"):
         table.add_column(heading, justify="right" if heading in ("span", "accuracy") else "left")

@@ -1,4 +1,4 @@
-"""The log of a run: a file that takes all that is printed, by C++ too."""
+"""The log of a run: a file with all output of the process, including that of C++ code."""
 
 import atexit
 import contextlib
@@ -10,17 +10,16 @@ from pathlib import Path
 
 
 def new(output: str) -> Path:
-    """Makes the folder of logs, and returns the path of the log of a run that starts now."""
+    """Creates the folder `logs` in `output`; returns the log's path for a run that starts now."""
     folder = Path(output, "logs")
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
 
 
 def capture_shutdown(log: Path) -> None:
-    """Sends what the interpreter prints to standard error while it shuts down into the log.
+    """Redirects standard error into the log while the interpreter shuts down.
 
-    TensorFlow Transform and TFMA cache graph functions. TensorFlow warns of each one that outlives
-    its own modules.
+    TensorFlow then warns of each graph function that TensorFlow Transform and TFMA have cached.
     """
     atexit.register(_redirect, log)
 
@@ -33,7 +32,7 @@ def _redirect(log: Path) -> None:
 
 @contextlib.contextmanager
 def captured(log: Path) -> Iterator[None]:
-    """Sends standard output and standard error into a file, what C++ code prints too."""
+    """Redirects standard output and standard error, also of C++ code, into a file."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(descriptor) for descriptor in (1, 2)]

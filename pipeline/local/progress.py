@@ -1,4 +1,4 @@
-"""Shows how far a run is, as ML Metadata records it."""
+"""Shows the progress of a run, read from ML Metadata."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _FINISHED = ("done", "cached", "failed")
 
 
 def spinning(console: Console, text: str) -> Live:
-    """Shows a spinner on a terminal.
+    """Returns a context manager that shows a spinner on a terminal.
 
-    It leaves standard output and standard error alone, because what components print meanwhile
-    belongs in the log; rich's own `Console.status` would redirect them to the terminal.
+    The output of components goes into the log meanwhile; rich's own `Console.status` would redirect
+    it to the terminal.
     """
     return Live(
         _spinner(text),
@@ -48,7 +48,7 @@ def _spinner(text: RenderableType) -> Spinner:
 def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) -> Iterator[None]:
     """Prints a line for each component that finishes; a terminal also shows what runs now.
 
-    A thread asks about once a second how far the components are.
+    A thread calls `components`, which returns their current states, about once a second.
     """
     printed: set[str] = set()
 
@@ -87,9 +87,9 @@ def _repeated(look: Callable[[], None]) -> Iterator[None]:
 def counted(
     console: Console, what: str, total: int | None, seen: Callable[[], int]
 ) -> Iterator[None]:
-    """Shows on a terminal how many things are done, how many a second, and the time left.
+    """Shows count, rate and time left on a terminal; prints count and rate at the end.
 
-    A thread asks about once a second how many are `seen`; the total may be unknown.
+    A thread calls `seen` for the count about once a second; `total` is None if it is unknown.
     """
     columns = (
         bars.TextColumn("{task.description}"),
@@ -112,7 +112,7 @@ def counted(
 
 
 def _status(components: Sequence[ComponentRun], now: float) -> RenderableType:
-    """Says what runs now, a line for each component, and how much time is left."""
+    """Returns a line for each running component, and one for the time left of the whole run."""
     rows: list[RenderableType] = [
         _running(one.id, now - one.started, training.latest())
         for one in components
@@ -125,10 +125,10 @@ def _status(components: Sequence[ComponentRun], now: float) -> RenderableType:
 
 
 def seconds_left(components: Sequence[ComponentRun], now: float) -> float | None:
-    """Estimates the seconds left from how long the components usually take.
+    """Estimates the seconds left of a run from the durations of its components in earlier runs.
 
-    The result is None if a component that is still to run has never run here. A component whose
-    outputs will come from the cache counts like one that runs.
+    None if nothing is left to run, or if a component that is left has never run here. A component
+    whose outputs will come from the cache counts as if it ran.
     """
     ahead = [one for one in components if one.state not in _FINISHED]
     if not ahead or not all(one.usual for one in ahead):
@@ -140,7 +140,7 @@ def seconds_left(components: Sequence[ComponentRun], now: float) -> float | None
 
 
 def _running(component: str, seconds: float, progress: training.Progress | None) -> RenderableType:
-    """Says how far a component is: by counted images, or by a bar and the time left."""
+    """Returns a running component's progress: counted images, or a bar and the time left."""
     text = f"{component}: {seconds:.0f} s"
     images = training.counted(COUNTED[component]) if component in COUNTED else 0
     if images:
@@ -154,7 +154,7 @@ def _running(component: str, seconds: float, progress: training.Progress | None)
 
 
 def line(component: ComponentRun) -> str:
-    """Says a component's state and time, such as "done in 3.1 s"."""
+    """Returns a component's state and time as text, such as "done in 3.1 s"."""
     if component.state == "done":
         return f"done in {component.seconds:.1f} s"
     if component.state == "failed":

@@ -45,9 +45,9 @@ def run(
         span: see `build.create_pipeline`.
         labels: class names.
         runner: a key of `RUNNERS`.
-        log: the file that takes all that is printed.
-        watch: makes a context that shows progress, given a function that tells how far the
-            components are.
+        log: path of the file that receives all output.
+        watch: makes a context manager that shows progress, from a function that returns the
+            current state of each component.
 
     Raises:
         ConfigError: the output is remote, another run writes to it, the file that pins the served
@@ -76,7 +76,7 @@ def run(
             except Exception as raised:
                 if _interrupted(raised):
                     raise KeyboardInterrupt from raised
-                # Whatever a component raises is the run's result; the log keeps the whole of it.
+                # Any error in a component is the run's result; the log gets the whole traceback.
                 error = raised
                 traceback.print_exception(raised)
         history = History(config.metadata_file, config.name)
@@ -89,7 +89,7 @@ def run(
 
 
 def _record(database: str, run: str, error: Exception) -> None:
-    """Keeps a traceback in ML Metadata; TFX itself keeps only those of drivers."""
+    """Stores a traceback with a run's failed executions; TFX itself stores only drivers'."""
     store = MetadataStore(metadata.sqlite_metadata_connection_config(database))
     context = store.get_context_by_type_and_name("pipeline_run", run)
     told = "".join(traceback.format_exception(error))
@@ -102,7 +102,7 @@ def _record(database: str, run: str, error: Exception) -> None:
 
 
 def _interrupted(error: BaseException | None) -> bool:
-    """Tells whether a KeyboardInterrupt in a step of Beam caused an error."""
+    """Returns whether a KeyboardInterrupt in a step of Beam caused an error."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
@@ -116,7 +116,7 @@ def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) 
 
 
 def _page(config: Config, history: History, ended: outcome.Outcome) -> str | None:
-    """Writes the page, with what only ML Metadata knows; a run that ended early gets one too."""
+    """Writes the page of a run; returns its path, or if that fails the Report component's page."""
     try:
         return str(page.write(config, history, ended.run)) if ended.run else None
     except Exception:  # a page that fails does not change how the run ended
@@ -127,12 +127,12 @@ def _page(config: Config, history: History, ended: outcome.Outcome) -> str | Non
 def _progress(
     config: Config, nodes: Sequence[str], before: set[str], usual: Mapping[str, float]
 ) -> _Look:
-    """Returns a function that tells how far the components are."""
+    """Returns a function that reads each node's state in the run whose id is not in `before`."""
     found: Sequence[ComponentRun] = [ComponentRun(node, NOT_RUN) for node in nodes]
 
     def look() -> Sequence[ComponentRun]:
         nonlocal found
-        # While TFX makes or locks the database, the last state is told again.
+        # While TFX makes or locks the database, the last states are returned again.
         with contextlib.suppress(ConfigError, errors.StatusError):
             history = History(config.metadata_file, config.name)
             found = history.components(max(set(history.runs()) - before, default=""), nodes)
@@ -142,7 +142,7 @@ def _progress(
 
 
 def _usual(config: Config, nodes: Sequence[str]) -> dict[str, float]:
-    """Returns how many seconds each component took when it last ran."""
+    """Returns the seconds that each component took when it last ran, not from the cache."""
     if not Path(config.metadata_file).exists():
         return {}
     history = History(config.metadata_file, config.name)
@@ -160,7 +160,7 @@ def _runs(config: Config) -> set[str]:
 
 @contextlib.contextmanager
 def _only_run(config: Config) -> Iterator[None]:
-    """Holds the output's lock; the kernel frees it however the process ends."""
+    """Holds the output folder's lock; the kernel frees it however the process ends."""
     with Path(config.output, ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

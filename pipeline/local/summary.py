@@ -1,4 +1,4 @@
-"""Tells how a run ended, to a person and as JSON."""
+"""Shows how a run ended, for a person and as JSON."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _data(outcome: Outcome) -> dict[str, Any] | None:
 
 
 def _came_in(outcome: Outcome) -> list[str]:
-    """Says in a line what came in, and in one more for each thing that is wrong."""
+    """Returns a line on the records read, and more on duplicates, damaged files and drift."""
     data = outcome.data
     if data is None:
         return []
@@ -152,7 +152,7 @@ def _headline(outcome: Outcome) -> str:
 
 
 def _traces(outcome: Outcome) -> list[str]:
-    """Says where components failed; a refusal has no such place."""
+    """Returns the innermost calls of each failed component; empty for any other verdict."""
     if outcome.verdict != "failed":
         return []
     found = []

@@ -22,7 +22,7 @@ from retrain.commands import (
     watch,
 )
 
-# In the order of the help: as a person meets them.
+# In the order of the help: as a user needs them one after the other.
 _ALL = (
     init,
     ingest,

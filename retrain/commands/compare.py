@@ -11,14 +11,14 @@ from retrain.exit_codes import DONE
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config", "--json")
     parser.add_argument("first", metavar="A", help=A_RUN)
     parser.add_argument("second", metavar="B", help="another one")
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     from pipeline.config import load
 
     settings = load(options.config)

@@ -13,7 +13,7 @@ from retrain.exit_codes import DONE, REFUSED
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config", "--set", "--json", "--parameter")
     parser.add_argument(
         "--output", metavar="FILE", help="where to (default: pipeline.yaml, or .json for vertex)"
@@ -32,7 +32,7 @@ def add(parser: ArgumentParser) -> None:
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     from pipeline.config import ConfigError
 
     settings = cluster.settings(options)

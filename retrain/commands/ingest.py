@@ -12,7 +12,7 @@ from retrain.exit_codes import DONE, REFUSED
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     parser.add_argument(
         "source",
         help="a folder of class folders, which may lie in train, test and val folders; a CSV or"
@@ -49,7 +49,7 @@ def add(parser: ArgumentParser) -> None:
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     from pipeline.config import ConfigError, is_remote
     from pipeline.data.ingest import spans_there
     from pipeline.data.ingest.find import find
@@ -72,7 +72,7 @@ def act(options: Namespace) -> int:
 
     prepare_tensorflow()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of Google's libraries, about others
+        warnings.simplefilter("ignore", FutureWarning)  # of Google's libraries about others
         from rich.console import Console
 
         from pipeline.data.ingest import span_writer

@@ -10,13 +10,13 @@ from retrain.exit_codes import DONE
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     parser.add_argument("directory", nargs="?", default=".", help="where (default: here)")
     parser.add_argument("--name", default="images", help="the pipeline's name (default: images)")
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     from pipeline.config import ConfigError, template
 
     folder = Path(options.directory)

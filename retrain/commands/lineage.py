@@ -10,7 +10,7 @@ from retrain.exit_codes import DONE
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config", "--json")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("version", nargs="?", type=int, metavar="VERSION", help="a pushed version")
@@ -18,7 +18,7 @@ def add(parser: ArgumentParser) -> None:
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     from pipeline.config import load
 
     settings = load(options.config)

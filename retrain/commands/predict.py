@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config", "--json")
     parser.set_defaults(config=None)  # so that the command knows whether it is given
     parser.add_argument(
@@ -38,7 +38,7 @@ def add(parser: ArgumentParser) -> None:
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     from pipeline.config import ConfigError, load
     from serving import client
 
@@ -70,7 +70,7 @@ def act(options: Namespace) -> int:
 
 
 def _as_json(predictions: Sequence[Prediction], source: str, version: int | None) -> str:
-    """Returns the one JSON object; `source` is the server's URL or the model store."""
+    """Returns the output of `--json`; `source` is the server's URL or the model store."""
     return json.dumps(
         {
             "model": {"source": source, "version": version},
@@ -92,7 +92,7 @@ def _as_json(predictions: Sequence[Prediction], source: str, version: int | None
 
 
 def _show(predictions: Sequence[Prediction]) -> None:
-    """Prints a table of labels and scores, and on standard error what could not be labelled."""
+    """Prints a table of labels and scores, and the errors of other images on standard error."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -13,14 +13,14 @@ from retrain.exit_codes import DONE
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config", "--json")
     parser.add_argument("run", nargs="?", metavar="RUN", help=f"{A_RUN} (default: the last run)")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     from pipeline.config import load
 
     settings = load(options.config)

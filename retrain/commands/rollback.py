@@ -16,7 +16,7 @@ from retrain.exit_codes import DONE
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config", "--json")
     target = parser.add_mutually_exclusive_group()
     target.add_argument(
@@ -29,7 +29,7 @@ def add(parser: ArgumentParser) -> None:
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     from pipeline.config import load
 
     store = load(options.config).model_store
@@ -51,7 +51,7 @@ def act(options: Namespace) -> int:
 
 
 def _pinned(store: str, version: int | None) -> int:
-    """Pins a version of the store, by default the one before what is served, and returns it."""
+    """Pins a version and returns its number; None pins the version before the served one."""
     from components import model_config, model_store
     from pipeline.config import ConfigError
 

@@ -11,7 +11,7 @@ from retrain.exit_codes import DONE, REFUSED
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config", "--set", "--json")
     parser.add_argument(
         "--runner", choices=("beam", "local"), default="beam", help="TFX's runner (default: beam)"
@@ -19,9 +19,9 @@ def add(parser: ArgumentParser) -> None:
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     config = retrain.load_config(options.config, options.set)
-    # The run sends standard error into its log; the progress goes on to the terminal.
+    # A run redirects standard error into its log; this copy of it still leads to the terminal.
     with os.fdopen(os.dup(2), "w") as terminal:
         outcome = retrain.run(config, runner=options.runner, progress=terminal)
     from rich.console import Console

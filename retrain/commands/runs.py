@@ -10,12 +10,12 @@ from retrain.exit_codes import DONE
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config", "--json")
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     from pipeline.config import load
 
     settings = load(options.config)

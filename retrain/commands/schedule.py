@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config", "--set", "--json", "--host", "--namespace", "--parameter")
     parser.add_argument(
         "--name", help="the schedule's name (default: the pipeline's); the same name replaces"
@@ -34,7 +34,7 @@ def add(parser: ArgumentParser) -> None:
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     if options.cron is not None:
         return _make(options)
     from pipeline.config import ConfigError, load

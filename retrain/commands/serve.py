@@ -16,14 +16,14 @@ from serving import options as serving_options
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config")
     parser.set_defaults(config=None)  # so that the command knows whether it is given
     serving_options.add_arguments(parser)
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     from pipeline.config import ConfigError, load
 
     given = [

@@ -9,12 +9,12 @@ from retrain.exit_codes import DONE
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config", "--set", "--json", "--host", "--namespace", "--parameter")
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     settings = cluster.settings(options)
     with cluster.refusals():
         from kubeflow import compile as compiler

@@ -11,7 +11,7 @@ from retrain.exit_codes import DONE
 
 
 def add(parser: ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the command's options."""
     arguments.add(parser, "--config", "--set", "--json", "--host", "--namespace")
     parser.add_argument(
         "--every", type=positive, default=60, metavar="SECONDS", help="how often (default: 60)"
@@ -20,7 +20,7 @@ def add(parser: ArgumentParser) -> None:
 
 
 def act(options: Namespace) -> int:
-    """Does what the command says."""
+    """Runs the command and returns its exit code."""
     settings = cluster.settings(options)
     from kubeflow import watch
 

@@ -7,7 +7,7 @@ from pipeline.data.ingest.sources import Origin
 
 
 def find(source: str, val_share: float) -> Origin:
-    """Returns the images of a source.
+    """Returns the images and class names of a source.
 
     Args:
         source: "digits", "tfds:NAME", a CSV or JSONL file, or a folder of class folders.

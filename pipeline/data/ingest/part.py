@@ -1,7 +1,7 @@
-"""Writes one part of a source: TFRecord files by split, and a note of its progress.
+"""Writes one part of a source: a TFRecord file for each split, and a note of the part's progress.
 
-A part is the unit of work of a worker. Parts share nothing but the folder, and a part that runs
-again writes the same files. So it may run anywhere and several times.
+A part is the unit of work of a Beam worker. Parts share only the span's folder, and a part that
+runs again writes the same files, so any worker may run it, even twice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOTE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Note:
-    """The progress of a part: how many images are written, and path and reason of each reject."""
+    """Progress of a part: the number of written images, and path and reason of each reject."""
 
     written: int
     rejects: tuple[tuple[str, str], ...]
@@ -46,7 +46,7 @@ def write(
 ) -> None:
     """Writes a part's images into `folder/{split}/images-{number}.tfrecord`, and its note.
 
-    The folder is the span's, which is not published yet.
+    `folder` is the unpublished span's folder; sides over `max_side` pixels are shrunk.
     """
     root = Path(folder)
     drafts: dict[Path, _Draft] = {}
@@ -72,14 +72,14 @@ def write(
 
 
 def notes(folder: Path) -> Iterator[Note]:
-    """Yields the note of each part that has started."""
+    """Yields the latest note of each part, from the span's folder."""
     for file in sorted((folder / _NOTES).glob("*.json")):
         fields = json.loads(file.read_text("ascii"))
         yield Note(fields["written"], tuple((path, reason) for path, reason in fields["rejects"]))
 
 
 def discard_notes(folder: Path) -> None:
-    """Deletes the notes, and the drafts of parts that started twice."""
+    """Deletes a span's notes, and the unfinished files of parts that ran twice."""
     shutil.rmtree(folder / _NOTES)
     for draft in folder.rglob("*.draft"):
         draft.unlink()
@@ -98,7 +98,7 @@ def to_example(
     """Reads an image into a tf.Example of the data contract.
 
     Returns:
-        The image's split, empty if the pipeline cuts the data, and the example.
+        The image's split, empty if the pipeline is to cut the data, and the example.
 
     Raises:
         RejectedError: the image cannot be read or used.
@@ -128,7 +128,7 @@ def to_example(
 
 
 class _Draft:
-    """A TFRecord file that has a name which nobody reads until it is complete."""
+    """A TFRecord file, written under a hidden name and renamed when it is complete."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Where images come from: each origin lists its images as `Source`s and knows its class names."""
+"""Sources of images: each lists its images as `Source`s and knows its class names."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Source:
     Attributes:
         name: the image's path or number, for `image/filename` and for messages.
         label: class name.
-        split: "train", "val" or "test"; None lets the pipeline cut the data.
-        read: returns the encoded bytes.
+        split: "train", "val" or "test"; None if the pipeline is to cut the data into splits.
+        read: returns the bytes of the image file.
         val_share: probability with which an image of train moves to val; see `settled`.
-        slices: names and texts of further features.
+        slices: name and text of each further feature, to slice metrics by.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Origin(Protocol):
 
     Attributes:
         labels: class names in the order of their ids.
-        count: number of images; None if only reading tells.
+        count: number of images; None if it is unknown until all are read.
     """
 
     @property
@@ -56,12 +56,12 @@ class Origin(Protocol):
     def count(self) -> int | None: ...  # noqa: D102, as above
 
     def parts(self, size: int) -> list[Callable[[], Iterable[Source]]]:
-        """Returns parts of at most `size` images; each can be pickled, and lists its images."""
+        """Returns functions that can be pickled; each lists at most `size` images."""
 
 
 @dataclass(frozen=True)
 class SourceSet:
-    """Images that are listed before they are read, with their class names, sorted."""
+    """Images that are listed before any is read, and their sorted class names."""
 
     labels: tuple[str, ...]
     images: tuple[Source, ...]
@@ -72,15 +72,15 @@ class SourceSet:
         return len(self.images)
 
     def parts(self, size: int) -> list[Callable[[], Iterable[Source]]]:
-        """Returns the images in parts of at most `size`."""
+        """Returns functions that each list at most `size` images."""
         starts = range(0, len(self.images), size)
         return [functools.partial(tuple, self.images[start : start + size]) for start in starts]
 
 
 def settled(image: Source, encoded: bytes) -> str | None:
-    """Returns the final split of an image.
+    """Returns the final split of an image; None if the pipeline is to cut the data.
 
-    A hash of the image moves a share of train to val, so an image has the same split each time.
+    A hash of the image's bytes decides whether it moves from train to val, so every ingest agrees.
     """
     if image.split != "train" or not image.val_share:
         return image.split
@@ -113,13 +113,12 @@ def _png(scan: npt.NDArray[np.float64]) -> bytes:
 def folder(root: Path, val_share: float) -> SourceSet:
     """Returns the images of a folder of class folders.
 
-    Every file counts, but for names that start with a dot. A file that cannot be read is listed
-    too, and rejected later.
+    Every file is listed unless its name starts with a dot; an unreadable one is rejected later.
 
     Args:
         root: holds a folder for each class, or folders `train`, `test` and perhaps `val` that hold
             the class folders.
-        val_share: share of `train` that becomes `val` if there is no such folder; see `settled`.
+        val_share: share of `train` that becomes `val` if there is no folder `val`; see `settled`.
 
     Raises:
         ConfigError: the folder is missing or has another layout.
@@ -146,7 +145,7 @@ def folder(root: Path, val_share: float) -> SourceSet:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Lists folders and links to folders, but for links that lead back to a parent."""
+    """Returns folders and links to folders, without hidden ones and links back to a parent."""
     here = root.resolve()
     return sorted(
         child
@@ -164,7 +163,7 @@ def _classes(parent: Path, root: Path, split: str | None, share: float) -> Itera
         return
     folders = _folders(parent)
     for class_folder in folders:
-        label = class_folder.name.strip()  # as labels.txt is read
+        label = class_folder.name.strip()  # read_label_file strips names too
         for file, read in _files(class_folder):
             name = str(file.relative_to(root))
             yield Source(name, label, split, read if label else _blank, share)
@@ -177,7 +176,7 @@ def _refused(files: Iterable[Path], root: Path) -> Iterator[Source]:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, Callable[[], bytes]]]:
-    """Yields each file below a folder with its reader, and each folder that is not entered."""
+    """Yields path and reader of each file below a folder; readers of skipped folders raise."""
     unlisted: list[OSError] = []
     for at, folders, files in os.walk(folder, onerror=unlisted.append):
         # A link may lead back here, so it is not followed.

@@ -1,4 +1,4 @@
-"""Writes a span of TFRecords with Beam, whole or not at all."""
+"""Writes a span of TFRecords with Beam; an interrupted ingest publishes nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.data.ingest import part
 from pipeline.data.ingest.sources import Origin
 
 REJECTS = "_rejects.csv"
-# Images in a part, which writes one file for each of its splits.
+# Images in a part; a part writes one file for each split.
 _PART_IMAGES = 4096
 _SHOWN_REJECTS = 5
 
@@ -50,7 +50,7 @@ class Written:
         path: the span's folder.
         images: number of images in it.
         rejected: number of rejected images; the span's `_rejects.csv` lists all.
-        rejects: path and reason of the first rejected images.
+        rejects: path and reason of the first rejected images, at most five.
     """
 
     path: Path
@@ -60,12 +60,11 @@ class Written:
 
 
 def settle_labels(root: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the label list of a data root: its `labels.txt`, or the source's class names.
+    """Returns the class names in the root's `labels.txt`, or `labels` if there is no such file.
 
     Raises:
-        ConfigError: the file does not list a class of the source, the class names are not allowed
-            in such a file, or a run could not read the file. The file is never changed here, since
-            class ids must not move between spans.
+        ConfigError: the file cannot be read or lacks one of `labels`, or `labels` are not allowed
+            in such a file. The file is never changed, as class ids must be the same in all spans.
     """
     file = root / "labels.txt"
     if not file.exists():
@@ -91,15 +90,14 @@ def write(
 ) -> Written:
     """Writes a span and, if it is missing, `labels.txt`.
 
-    The span is written under a hidden name, then renamed. So an interrupted ingest leaves nothing
-    that a run could read.
+    The span is written under a hidden name, then renamed, so no run reads an unfinished span.
 
     Args:
         source: the images.
         root: the data root, created if missing; every Beam worker must see it.
         number: the span's number.
         options: see `Options`.
-        watch: returns a context that may show progress, given a function that counts read images.
+        watch: makes a context manager that shows progress from a function that counts read images.
 
     Raises:
         ConfigError: the span exists or is being written, a class is unknown, or no image can be
@@ -145,14 +143,14 @@ def _run(source: Origin, partial: Path, labels: tuple[str, ...], options: Option
 
 
 def _close(partial: Path, target: Path) -> Written:
-    """Joins the notes of all parts into the list of rejects.
+    """Writes the rejects of all parts to one CSV file, deletes the notes, and returns totals.
 
     Raises:
         ConfigError: no image could be used; the unfinished span is deleted.
     """
     images = rejected = 0
     first: list[tuple[str, str]] = []
-    # A file name may be any bytes, and is written as these bytes.
+    # A file name that is not UTF-8 is written as the bytes that it has.
     with (partial / REJECTS).open("w", newline="", encoding="utf-8", errors="surrogateescape") as f:
         rows = csv.writer(f)
         rows.writerow(("path", "reason"))
@@ -191,7 +189,7 @@ def _publish(root: Path, number: int, labels: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _only_writer(root: Path) -> Iterator[None]:
-    """Holds the root's lock, which the kernel releases even if the process is killed."""
+    """Holds the data root's lock, which the kernel releases even if the process is killed."""
     folder = os.open(root, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)

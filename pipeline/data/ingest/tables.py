@@ -22,7 +22,7 @@ def table(file: Path, val_share: float) -> SourceSet:
     Args:
         file: a CSV file with a header, or a file with one JSON object a line. Each row needs
             `path`, relative to the table's folder, and `label`, and may have `split`. Other columns
-            become text features to slice by, named `image/COLUMN` unless the name has a slash.
+            become text features to slice metrics by, named `image/COLUMN` unless COLUMN has a "/".
         val_share: share of train that becomes val if no row names val; see `sources.settled`.
 
     Raises:
@@ -51,7 +51,7 @@ def table(file: Path, val_share: float) -> SourceSet:
 
 
 def _csv(content: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    # Python's reader fails at a NUL. With this mark only that row's file is not found.
+    # Python's reader fails at a NUL. With this character instead, only that row is rejected.
     reader = csv.DictReader(line.replace("\0", "\N{SYMBOL FOR NULL}") for line in content)
     for row in reader:
         yield reader.line_num, row

@@ -17,16 +17,16 @@ _SPLITS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 @dataclass(frozen=True)
 class TfdsSet:
-    """A data set whose images the Beam workers read, a slice at a time.
+    """A data set whose images are read by Beam workers, a slice at a time.
 
     Attributes:
-        name: its name in the catalogue, with or without config and version.
+        name: the set's name in TFDS's catalogue, with or without config and version.
         image: the feature that holds the image.
         label: the feature that holds the class.
         labels: class names in the order of their ids.
-        splits: for each split that is used, its own name, the split that it becomes (None lets the
-            pipeline cut the data), and its number of images.
-        val_share: share of train that becomes val; 0 if a split becomes val.
+        splits: for each split used, its name in the set, the split that it becomes (None if the
+            pipeline is to cut the data), and its number of images.
+        val_share: share of train that becomes val; 0 if the set has images for val.
     """
 
     name: str
@@ -42,7 +42,7 @@ class TfdsSet:
         return sum(size for _, _, size in self.splits)
 
     def parts(self, size: int) -> list[Callable[[], Iterable[Source]]]:
-        """Returns the images in parts of at most `size`."""
+        """Returns functions that each list at most `size` images."""
         return [
             functools.partial(_read, self, own, split, start, min(start + size, total))
             for own, split, total in self.splits
@@ -51,10 +51,10 @@ class TfdsSet:
 
 
 def tfds_set(name: str, val_share: float) -> TfdsSet:
-    """Downloads a data set, unless it exists already.
+    """Downloads a data set unless this machine has it, and returns its description.
 
     Args:
-        name: its name in the catalogue, as in `cifar10` or `imagenet_v2/matched-frequency`.
+        name: name in TFDS's catalogue, as in `cifar10` or `imagenet_v2/matched-frequency`.
         val_share: share of train that becomes val if the set has no validation split.
 
     Raises:
@@ -87,16 +87,16 @@ def tfds_set(name: str, val_share: float) -> TfdsSet:
 
 
 def _roles(names: Sequence[str]) -> dict[str, str | None]:
-    """Maps the set's splits to ours; unknown ones are left out."""
+    """Maps the set's split names to train, val and test, or None to be cut; drops unknown ones."""
     known: dict[str, str | None] = {own: _SPLITS[own] for own in names if own in _SPLITS}
     if "test" not in known.values():
-        # Papers compare models on the validation split of such sets.
+        # If a set has no labelled test split, papers compare models on its validation split.
         known = {own: "test" if split == "val" else split for own, split in known.items()}
     return {"train": None} if set(known) == {"train"} else known
 
 
 def _is_labelled(builder: Any, split: str, image: str, label: str) -> bool:
-    """Tells whether a split has labels; ImageNet's test split, for example, has -1 instead."""
+    """Returns whether a split has labels; ImageNet's test split, for example, has -1 instead."""
     if split not in _SPLITS:
         return False
     first = next(iter(_records(builder, f"{split}[:1]", image)), None)

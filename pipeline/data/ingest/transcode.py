@@ -23,7 +23,7 @@ _LOSSY = frozenset({"JPEG", "MPO", "WEBP", "HEIF", "AVIF"})
 # So high that a second compression is hard to see or measure.
 _JPEG_QUALITY = 95
 _ORIENTATION = 0x0112
-# By EXIF's orientation; for any other value the pixels stay.
+# EXIF orientation -> how to turn the pixels; other values need no turn.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -91,13 +91,13 @@ def prepare(encoded: bytes, max_side: int | None) -> Prepared:
 
 def _opened(encoded: bytes) -> Image.Image:
     with warnings.catch_warnings():
-        # Pillow warns above its limit and fails above twice that; here both are rejected.
+        # Pillow warns above its limit and fails above twice the limit; here both are rejected.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(io.BytesIO(encoded))
 
 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
-    """Returns the rotation that EXIF asks for; None if EXIF cannot be read."""
+    """Returns the rotation that EXIF asks for; None for no rotation or unreadable EXIF."""
     try:
         return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
     except Exception:  # too few bytes, or a value of another type
@@ -124,7 +124,7 @@ def _encoded_anew(
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Converts to 8 bits a channel, grey, colour or colour with alpha."""
+    """Returns the picture with 8 bits a channel, in grey or colour, with or without alpha."""
     if picture.mode in ("L", "LA", "RGB", "RGBA"):
         return picture
     if picture.mode.startswith("I"):
