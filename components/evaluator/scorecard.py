@@ -27,7 +27,7 @@ class FailedThreshold:
         metric: the metric's name.
         where: the slice as `feature=value`, or "all" for the whole test split.
         value: the candidate's value; None if the metric is missing or undefined there.
-        bound: the last value that would pass.
+        bound: lowest value that passes, or the highest one for an upper limit.
         kind: "min" or "max" of the config; "regression" if `bound` is production's value minus
             the allowed drop (or plus it, for a metric where lower is better).
         production: production's value for a regression, else None.
@@ -59,7 +59,7 @@ class FailedThreshold:
 def beyond(
     metric: str, where: str, value: float | None, low: float | None, high: float | None
 ) -> list[FailedThreshold]:
-    """Returns the bounds that a value fails; a bound of None always passes, a value of None fails."""
+    """Returns the bounds that a value fails; None is no bound, and a value of None fails any."""
     failed = []
     if low is not None and (value is None or value < low):
         failed.append(FailedThreshold(metric, where, value, low, "min"))
