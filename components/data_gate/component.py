@@ -26,7 +26,7 @@ _HARMLESS = frozenset({anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN})
 
 
 def sentences(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
-    """Returns a sentence for each anomaly of a split, except for features unknown to the schema."""
+    """Returns a sentence for each anomaly of a split; ignores features unknown to the schema."""
     found = [
         f"{split}: {name}: {reason.description}"
         for name, info in sorted(anomalies.anomaly_info.items())

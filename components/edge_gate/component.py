@@ -124,7 +124,7 @@ def EdgeGate(  # noqa: N802, a component's name
         model: the Trainer's output, which holds both models.
         parity: gets the `Parity` as `parity.json`.
         min_agreement: lowest share of test images to which both models must give the same class.
-        max_accuracy_drop: largest allowed SavedModel's accuracy - TensorFlow Lite model's.
+        max_accuracy_drop: largest allowed drop in accuracy from SavedModel to TensorFlow Lite.
         code: fingerprint of the code, for the cache key.
 
     Raises:

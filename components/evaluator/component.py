@@ -40,7 +40,7 @@ class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
 
 class Executor(tfx_executor.Executor):
-    """TFX's executor, extended as the module's docstring says."""
+    """TFX's executor; also drops an empty baseline, saves predictions and writes a scorecard."""
 
     def Do(  # noqa: N802, the name is TFX's
         self,

@@ -85,7 +85,7 @@ def gather(
         labels: class names; the index in this list is the class id.
         card: the config's section `card`.
         made: config and versions of the run; None if they are not recorded.
-        ended: verdict of a run that failed or did not finish; None derives it from the artifacts.
+        ended: verdict of a run that did not finish; None to derive the verdict from the artifacts.
     """
     scores = _scorecard(sources.evaluation)
     predicted = predictions.read(sources.evaluation) if sources.evaluation else None

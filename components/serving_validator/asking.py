@@ -69,7 +69,7 @@ def answers(
 
 
 def batches(values: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """Groups values into batches of at most 16 values and 8 MiB; a larger value is a batch."""
+    """Yields batches of at most 16 values and 8 MiB; a value above 8 MiB is a batch alone."""
     batch: list[bytes] = []
     size = 0
     for value in values:

@@ -175,7 +175,7 @@ def _our_own(base_path: str, image_bytes: int) -> list[str]:
 
 
 def _limit(image_bytes: int) -> list[str]:
-    """Returns a larger request limit if an image would not fit; base64 makes it a third larger."""
+    """Returns our server's option for large images, if needed; base64 makes them a third larger."""
     needed = math.ceil(image_bytes * 4 / 3 / 2**20) + 1  # 1 MiB for the rest of the request
     return ["--max-request-mb", str(needed)] if needed > _REQUEST_MB else []
 
