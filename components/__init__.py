@@ -1,4 +1,4 @@
-"""TFX components of this project: a folder each, with its options, spec, driver and executor.
+"""TFX components of this project: each folder holds a component and its options.
 
-The packages import nothing, so that options load without TFX. Importers name the module.
+The `__init__.py` files import nothing, so that options load without TFX; import the modules.
 """

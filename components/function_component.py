@@ -1,7 +1,7 @@
-"""Makes a TFX component of a function, with what this project's components have in common.
+"""Turns a function into a TFX component with this project's cache key and refusals.
 
-TFX derives spec, executor and class from the function's annotations. It reads them as objects, so a
-module that uses this decorator must not postpone annotations.
+TFX derives spec, executor and class from the function's annotations. It reads them as objects, so
+modules with such functions must not have `from __future__ import annotations`.
 """
 
 import inspect
@@ -24,13 +24,14 @@ def component(
 
     The function declares its artifacts and parameters by TFX's annotations `InputArtifact`,
     `OutputArtifact` and `Parameter`. Its last parameter, `code`, gets the fingerprint of the code,
-    so that a change of the code changes the cache key. The component is made with keywords only;
-    sections and lists travel as JSON. A function that raises `RefusedError` is a gate.
+    so that a change of the code changes the cache key. The component's constructor takes keyword
+    arguments only and passes sections, lists and dicts as JSON. If the function raises
+    `RefusedError`, it refuses the run; see `refusal`.
 
     Args:
-        sources: files and folders in `components` that make up the code.
-        driver: finds the values of parameters before each run, so that they too are part of the
-            cache key. Until then these parameters have the function's defaults.
+        sources: files and folders in `components` that the fingerprint covers.
+        driver: class that sets some parameters before each run, so that their values are part of
+            the cache key. In the graph these parameters have the function's defaults.
     """
 
     def declare(function: Callable[..., None]) -> Any:

@@ -1,9 +1,9 @@
-"""TF Serving's model config file, which says which version of a model store is served.
+"""TF Serving's model config file, which selects the served version of a model store.
 
 The file is `{store}.config`, beside the store. TF Serving follows it if it is started with
 `--model_config_file` and `--model_config_file_poll_wait_seconds`; so does the development server.
-People may add models, labels and policies, so a change touches the store's own entry only. Comments
-are lost, as protobuf does not keep them.
+People may add models, labels and policies, so this module changes only the store's own entry. It
+loses comments, because protobuf does not keep them.
 """
 
 import os
@@ -16,18 +16,18 @@ from components import model_store
 
 
 def path(store: str) -> str:
-    """Returns the config file of a store."""
+    """Returns the path of a store's config file."""
     return f"{store}.config"
 
 
 def ensure(store: str) -> None:
-    """Writes a config that serves the newest version, unless there is one."""
+    """Writes a config that serves the store's newest version, unless the store has a config."""
     if not tf.io.gfile.exists(path(store)):
         clear(store)
 
 
 def pin(store: str, version: int) -> None:
-    """Serves one version until `clear` or another `pin`.
+    """Makes TF Serving serve one version until `clear` or another `pin`.
 
     The version gets no label. TF Serving checks labels before it loads anything, and refuses the
     whole file if a label names a version that is not served yet (model_servers/server_core.cc,
@@ -42,7 +42,7 @@ def pin(store: str, version: int) -> None:
 
 
 def clear(store: str) -> None:
-    """Serves the newest version.
+    """Removes the pin, so that TF Serving serves the newest version.
 
     Raises:
         ValueError: the file is no config of TF Serving.
@@ -56,7 +56,7 @@ def clear(store: str) -> None:
 
 
 def pinned(store: str) -> int | None:
-    """Returns the version that is pinned, or None.
+    """Returns the version that is pinned; None if the newest one is served.
 
     Raises:
         ValueError: the file is no config of TF Serving.
@@ -66,7 +66,7 @@ def pinned(store: str) -> int | None:
 
 
 def in_production(store: str) -> int | None:
-    """Returns the version that is served: the pinned one if the store has it, else the newest."""
+    """Returns the served version: the pinned one if stored, else the newest; None if empty."""
     version = pinned(store)
     return version if version in model_store.versions(store) else model_store.newest(store)
 
@@ -87,12 +87,12 @@ def _read(store: str) -> model_server_config_pb2.ModelServerConfig:
 def _entry(
     config: model_server_config_pb2.ModelServerConfig, store: str
 ) -> model_server_config_pb2.ModelConfig:
-    """Returns the store's own entry in a config, and adds a missing one."""
+    """Returns the store's own entry in a config; adds it if missing."""
     name = store.rpartition("/")[2]
     for entry in config.model_config_list.config:
         if entry.name == name:
             return entry
-    # TF Serving takes no relative path.
+    # TF Serving rejects relative paths.
     base_path = store if "://" in store else os.path.abspath(store)
     return config.model_config_list.config.add(
         name=name, base_path=base_path, model_platform="tensorflow"

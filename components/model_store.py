@@ -1,12 +1,12 @@
-"""The model store: a folder of SavedModels with integer names, as TF Serving watches it.
+"""The model store: a folder of SavedModels, each in a folder named by its version, an integer.
 
-A version appears whole or not at all. In a file system it is copied under a hidden name, which TF
-Serving and `versions` ignore, and then renamed. An object store cannot rename, so there
-`saved_model.pb` is written last and deleted first. TF Serving loads no folder without it and tries
-again (tensorflow/serving, core/aspired_versions_manager.cc), and `versions` ignores such a folder.
+TF Serving watches this folder. A version appears whole or not at all. A file system gets it under a
+hidden name, which TF Serving and `versions` ignore, and then renames it. An object store cannot
+rename, so `saved_model.pb` is written last and deleted first: TF Serving does not load a folder
+without it, but retries (core/aspired_versions_manager.cc), and `versions` ignores such a folder.
 
-Publishers wait for each other. An object store has no locks, so there only one may publish at a
-time.
+Publishers to a file system wait for each other. An object store has no locks, so only one process
+may publish to it at a time.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _MARKER = "saved_model.pb"
 
 
 def versions(store: str) -> tuple[int, ...]:
-    """Lists the versions in a store, oldest first; none if the store does not exist yet."""
+    """Returns the versions in a store, oldest first; none if the store does not exist yet."""
     if not tf.io.gfile.isdir(store):
         return ()
     names = (name.rstrip("/") for name in tf.io.gfile.listdir(store))
@@ -33,7 +33,7 @@ def versions(store: str) -> tuple[int, ...]:
 
 
 def newest(store: str) -> int | None:
-    """Returns the version that TF Serving serves: the highest number, or None."""
+    """Returns the newest version, which has the highest number; None if the store is empty."""
     return max(versions(store), default=None)
 
 
@@ -43,7 +43,7 @@ def path(store: str, version: int) -> str:
 
 
 def standing(model: str, store: str) -> int | None:
-    """Returns the newest version if it equals the model byte for byte, else None."""
+    """Returns the store's newest version if it equals a model folder byte for byte, else None."""
     last = newest(store)
     return last if last is not None and digest(path(store, last)) == digest(model) else None
 
@@ -51,16 +51,16 @@ def standing(model: str, store: str) -> int | None:
 def publish(
     model: str, store: str, keep: int, needed: Callable[[], int | None] = lambda: None
 ) -> int:
-    """Puts a model into the store as its newest version.
+    """Copies a model into the store as its newest version.
 
     A model that equals the newest version byte for byte is not stored again.
 
     Args:
         model: a SavedModel's folder.
         store: the store's folder; created if missing.
-        keep: number of versions that stay, the new one included; older ones are deleted.
-        needed: returns the version that is served and so stays whatever its age. It is called
-            before each deletion, since the served version may change meanwhile.
+        keep: number of versions to keep, including the new one; older ones are deleted.
+        needed: returns a version never to delete, such as the served one, or None. It is called
+            before each deletion, since this version may change meanwhile.
 
     Returns:
         The model's version: the Unix time, or the newest version plus one if the clock is behind.
@@ -84,13 +84,13 @@ def publish(
 
 
 def labels(store: str, version: int) -> tuple[str, ...]:
-    """Reads a version's class names, in the order of their ids."""
+    """Returns a version's class names, in the order of their ids."""
     with tf.io.gfile.GFile(f"{path(store, version)}/assets/{LABELS_FILE}") as file:
         return tuple(file.read().splitlines())
 
 
 def write_whole(file: str, text: str) -> None:
-    """Writes a small file atomically: a reader sees either the old text or the new."""
+    """Writes a small file atomically: a reader sees either the old or the new text."""
     tf.io.gfile.makedirs(file.rpartition("/")[0])
     # An object store shows an object only when it is closed.
     written = f"{file}{_PARTIAL}" if _can_rename(file) else file
@@ -104,7 +104,7 @@ def copy_version(store: str, version: int, destination: str) -> None:
     """Copies a version's SavedModel into a folder.
 
     Raises:
-        FileNotFoundError: the store does not have the version, or no longer.
+        FileNotFoundError: the store does not hold the version.
     """
     if version not in versions(store):
         raise FileNotFoundError(f"{store} has no version {version}")
@@ -112,7 +112,7 @@ def copy_version(store: str, version: int, destination: str) -> None:
 
 
 def _files(folder: str) -> list[str]:
-    """Lists the files below a folder, relative to it and sorted."""
+    """Returns the sorted paths of all files below a folder, relative to the folder."""
     return sorted(
         f"{directory}/{name}"[len(folder) + 1 :]
         for directory, _, names in tf.io.gfile.walk(folder)
@@ -122,7 +122,7 @@ def _files(folder: str) -> list[str]:
 
 @contextlib.contextmanager
 def _locked(store: str) -> Iterator[None]:
-    """Waits for other publishers to a local store; the kernel frees the lock of a killed one."""
+    """Locks a local store against other publishers; the kernel unlocks it if a publisher dies."""
     if not _can_rename(store):
         yield
         return
@@ -133,7 +133,7 @@ def _locked(store: str) -> Iterator[None]:
 
 
 def _is_number(name: str) -> bool:
-    """Tells whether a folder's name is a version: 7 is one, 007 is not."""
+    """Returns whether a folder's name is a version: 7 is a version, 007 is not."""
     return name.isdecimal() and name == str(int(name))
 
 
@@ -164,7 +164,7 @@ def _copy(source: str, destination: str) -> None:
 
 
 def digest(folder: str) -> str:
-    """Identifies the content of a folder: names and bytes of all files below it."""
+    """Returns the SHA-256 digest of a folder's content: names and bytes of all files below it."""
     hasher = hashlib.sha256()
     for name in _files(folder):
         with tf.io.gfile.GFile(f"{folder}/{name}", "rb") as file:

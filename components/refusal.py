@@ -1,8 +1,7 @@
-"""A gate's refusal, as data.
+"""How a gate, a component that can stop a run, hands its reasons to the launcher.
 
-A gate raises `RefusedError`. TFX's launcher gets no exception whose text somebody reads later, but
-a record, which it keeps in ML Metadata as the result of the execution. A refusal is no fault in the
-code.
+A gate raises `RefusedError`. A refusal is no fault in the code, so TFX's launcher gets no exception
+but a `Refusal` as JSON, which it stores in ML Metadata as the execution's result.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 
 from tfx.proto.orchestration import execution_result_pb2
 
-# The code of TFX's execution result; TFX itself uses codes of gRPC, which end at 16.
+# The refusal's code in TFX's execution result; TFX itself uses gRPC's codes, which end at 16.
 CODE = 64
 
 
@@ -24,40 +23,40 @@ class Refusal:
     """Why a gate stops a run.
 
     Attributes:
-        reasons: sentences, one for each thing that is wrong; at least one.
+        reasons: a sentence for each reason; at least one.
     """
 
     reasons: tuple[str, ...]
 
     def to_json(self) -> str:
-        """Writes it as JSON."""
+        """Returns the refusal as JSON."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Refusal:
-        """Reads what `to_json` wrote."""
+        """Reads the JSON of `to_json`."""
         return cls(tuple(json.loads(text)["reasons"]))
 
 
 class RefusedError(RuntimeError):
-    """A gate refuses to let the run go on; the reasons are the message, one a line."""
+    """Stops the run at a gate; the message has one reason per line."""
 
     def __init__(self, refusal: Refusal) -> None:
-        """Keeps the record."""
+        """Stores the refusal and makes its reasons the message."""
         super().__init__("\n".join(refusal.reasons))
         self.refusal = refusal
 
 
 def refuse(reasons: Sequence[str]) -> None:
-    """Raises `RefusedError` if there is any reason to refuse; each is a sentence."""
+    """Raises `RefusedError` if there are any reasons; each is a sentence."""
     if reasons:
         raise RefusedError(Refusal(tuple(reasons)))
 
 
 def as_result(do: Callable[..., None]) -> Callable[..., Any]:
-    """Wraps an executor's `Do`: it returns a refusal to a launcher that reads the result.
+    """Wraps an executor's `Do` so that it returns a refusal instead of raising `RefusedError`.
 
-    For any other caller, as on Kubeflow, `RefusedError` stays an error.
+    Only TFX's own launcher reads returned results; elsewhere, as on Kubeflow, the error is raised.
     """
 
     @functools.wraps(do)
@@ -65,7 +64,7 @@ def as_result(do: Callable[..., None]) -> Callable[..., Any]:
         try:
             do(self, *arguments)
         except RefusedError as refused:
-            # Only TFX's own launcher names a place for the result, and reads what is returned.
+            # Only TFX's own launcher sets `executor_output_uri`, and reads the returned result.
             if self._context is None or self._context.executor_output_uri is None:
                 raise
             result = execution_result_pb2.ExecutionResult(

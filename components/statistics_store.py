@@ -1,7 +1,7 @@
 """The statistics store: a folder with the statistics of every span that passed the DataGate.
 
-It outlives runs, so that a scheduled run can compare its span with the span before. A file appears
-whole or not at all: it is written under a hidden name, then renamed.
+The store outlives runs, so that a scheduled run can compare its span with the span before. A file
+appears whole or not at all: it is written under a hidden name, then renamed.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ _NAME = re.compile(r"span-(\d+)\.pb")
 
 
 def spans(store: str) -> tuple[int, ...]:
-    """Lists the numbers of the spans in a store, in order; none if it does not exist yet."""
+    """Returns the sorted span numbers in a store; none if the store does not exist yet."""
     if not fileio.isdir(store):
         return ()
     names = (_NAME.fullmatch(name) for name in fileio.listdir(store))
@@ -22,23 +22,23 @@ def spans(store: str) -> tuple[int, ...]:
 
 
 def before(store: str, span: int) -> int | None:
-    """Returns the number of the last stored span before this one, or None."""
+    """Returns the highest stored span number below `span`; None if there is none."""
     return max((number for number in spans(store) if number < span), default=None)
 
 
 def path(store: str, span: int) -> str:
-    """Returns the file of a span's statistics."""
+    """Returns the path of a span's statistics in the store."""
     return os.path.join(store, f"span-{span}.pb")
 
 
 def digest(store: str, span: int) -> str:
-    """Identifies the content of a span's statistics."""
+    """Returns the SHA-256 digest of a span's statistics in the store."""
     with fileio.open(path(store, span), "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
 
 
 def publish(statistics: str, store: str, span: int) -> None:
-    """Copies a file of statistics into the store and replaces the span's earlier one."""
+    """Copies a statistics file into the store, replacing an earlier file of the same span."""
     fileio.makedirs(store)
     partial = os.path.join(store, f".span-{span}.partial")
     fileio.copy(statistics, partial, overwrite=True)

@@ -1,4 +1,4 @@
-"""The base of drivers that look at a store before their component runs."""
+"""The base class of drivers that read a store before their component runs."""
 
 from tfx.dsl.components.base import base_driver
 from tfx.orchestration import metadata
@@ -6,12 +6,12 @@ from tfx.orchestration.portable import base_driver as portable_driver
 
 
 class StoreDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
-    """A driver of both of TFX's kinds; subclasses implement `run`.
+    """A driver that subclasses both of TFX's base classes; its subclasses implement `run`.
 
-    TFX checks for one base class when it builds the graph, and calls the other when it runs.
+    TFX checks for one base class when it builds the graph, and calls the other one in a run.
     """
 
     def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        """Passes TFX's metadata handle on; stores need none."""
+        """Passes TFX's metadata handle to both base classes; stores do not need it."""
         base_driver.BaseDriver.__init__(self, metadata_handle)
         portable_driver.BaseDriver.__init__(self, metadata_handle)

@@ -1,8 +1,8 @@
-"""Reads TFRecord files up to their first damage, and names it.
+"""Reads TFRecord files up to the first damaged byte, and reports the damage.
 
-Beam's and TensorFlow's readers give up a whole file, and with it the run, at the first damaged
-byte. This one yields every whole record first. It imports neither of them, so that data is checked
-before anything heavy loads.
+Beam's and TensorFlow's readers raise at the damage and so end the run. This reader yields every
+whole record before the damage first. It imports neither Beam nor TensorFlow, so that data can be
+checked before such slow imports.
 
 Sources:
     TFRecord framing: https://www.tensorflow.org/tutorials/load_data/tfrecord
@@ -18,7 +18,7 @@ import google_crc32c
 
 _GZIP = b"\x1f\x8b\x08"
 _HEADER = struct.Struct("<QI")
-# Data is read in pieces of this size, as a damaged length may be far longer than the file.
+# Data is read in pieces of this size, because a damaged length may be far beyond the file's end.
 _PIECE_BYTES = 1 << 24
 
 
@@ -30,11 +30,11 @@ def records(file: BinaryIO) -> Iterator[bytes]:
     """Yields the records of a TFRecord file, gzipped or plain, whatever its name.
 
     Args:
-        file: a binary file at its start, which can seek. An empty file has no records.
+        file: a seekable binary file at its start. An empty file has no records.
 
     Raises:
-        DamagedError: the file is truncated, damaged or no TFRecord file. It is raised after all
-            records before the damage.
+        DamagedError: the file is truncated, damaged or no TFRecord file. All records before the
+            damage are yielded first.
     """
     start = file.read(_HEADER.size)
     file.seek(0)
@@ -47,7 +47,7 @@ def records(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _is_header(header: bytes) -> bool:
-    """Tells whether these 12 bytes are a length and its checksum, which start a record."""
+    """Returns whether `header` starts a record: 8 bytes of length, and 4 bytes of its checksum."""
     if len(header) < _HEADER.size:
         return False
     checksum: int = _HEADER.unpack(header)[1]
@@ -82,6 +82,6 @@ def _read(stream: BinaryIO, length: int) -> bytes:
 
 
 def masked_checksum(data: bytes) -> int:
-    """Computes TFRecord's checksum: CRC32C, rotated and offset as the format says."""
+    """Returns TFRecord's checksum: CRC32C, rotated and offset as the format requires."""
     checksum: int = google_crc32c.value(data)
     return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF

@@ -1,8 +1,8 @@
 """The DataGate component: it refuses a span that is not fit for training.
 
-ExampleValidator and ImageExampleGen write what they find and always succeed. The gate is a
-component of its own, because TFX deletes what a failed component wrote, and the anomalies and the
-quarantined images must stay.
+ExampleValidator and ImageExampleGen report what they find and always succeed. A separate component
+refuses the span, because TFX deletes the outputs of a failed component, and the anomalies and the
+quarantined images must be kept.
 """
 
 import os
@@ -26,7 +26,7 @@ _HARMLESS = frozenset({anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN})
 
 
 def sentences(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
-    """Says what is wrong with a split, a sentence for each anomaly that matters."""
+    """Returns a sentence for each anomaly of a split; ignores features unknown to the schema."""
     found = [
         f"{split}: {name}: {reason.description}"
         for name, info in sorted(anomalies.anomaly_info.items())
@@ -50,21 +50,21 @@ def DataGate(  # noqa: N802, a component's name
     drift_action: Parameter[str],
     code: Parameter[str] = "",
 ) -> None:
-    """Refuses a span that is not fit; keeps the statistics of a fit one for the next span.
+    """Refuses a span unfit for training; stores the statistics of a fit span for later spans.
 
     Args:
-        examples: from ImageExampleGen; their intake is judged.
-        anomalies: from ExampleValidator.
-        statistics: of the span.
+        examples: ImageExampleGen's output, whose `intake.json` is judged.
+        anomalies: ExampleValidator's output for the span.
+        statistics: StatisticsGen's output for the span.
         drift: SpanDrift's report.
         statistics_store: folder of the statistics of accepted spans.
         max_quarantined: highest share of records in quarantine, in [0, 1].
-        min_class_images: fewest images of train that each class must have.
-        drift_action: "stop" refuses a span that drifted; "warn" does not.
+        min_class_images: lowest number of train images that each class must have.
+        drift_action: "stop" refuses a span that drifted; "warn" accepts it.
         code: fingerprint of the code, for the cache key.
 
     Raises:
-        RefusedError: the span is not fit.
+        RefusedError: the span is unfit for training.
     """
     came_in = intake.read(examples.uri)
     found = intake.findings(came_in, max_quarantined, min_class_images)

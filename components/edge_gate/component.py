@@ -24,13 +24,13 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Parity:
-    """How alike two models are on the images of a split.
+    """Comparison of the TensorFlow Lite model with the SavedModel on the test images.
 
     Attributes:
-        images: how many there are.
-        agreement: share of them that both give the same most probable class.
-        accuracy: of the SavedModel.
-        edge_accuracy: of the TensorFlow Lite model.
+        images: number of test images.
+        agreement: share of images to which both models give the same most probable class.
+        accuracy: accuracy of the SavedModel.
+        edge_accuracy: accuracy of the TensorFlow Lite model.
         bytes: size of the SavedModel.
         edge_bytes: size of the TensorFlow Lite model.
     """
@@ -43,7 +43,7 @@ class Parity:
     edge_bytes: int
 
     def sentence(self) -> str:
-        """Says how alike they are, and how large."""
+        """Returns accuracy, agreement and sizes as one sentence."""
         return (
             f"{edge.FILE}: accuracy {self.edge_accuracy:.4f}, the SavedModel's class for"
             f" {self.agreement:.1%} of {self.images} test images, {self.edge_bytes / 1e6:.1f} of"
@@ -68,9 +68,9 @@ class Parity:
 
 
 def measure(model: str, examples: str) -> Parity:
-    """Compares the SavedModel in a folder with the TensorFlow Lite model in it.
+    """Compares a SavedModel with the TensorFlow Lite model in the same folder.
 
-    The examples are a folder of transformed ones as gzipped TFRecords.
+    `model` is that folder; `examples` is a folder of transformed examples as gzipped TFRecords.
     """
     evaluate = tf.saved_model.load(model).signatures[EVALUATION]
     with fileio.open(os.path.join(model, edge.FILE), "rb") as file:
@@ -117,18 +117,18 @@ def EdgeGate(  # noqa: N802, a component's name
     max_accuracy_drop: Parameter[float],
     code: Parameter[str] = "",
 ) -> None:
-    """Refuses a TensorFlow Lite model that answers otherwise than the SavedModel.
+    """Refuses a TensorFlow Lite model whose predictions differ too much from the SavedModel's.
 
     Args:
         examples: the transformed examples.
-        model: from the Trainer.
-        parity: gets the `Parity`.
-        min_agreement: least share of images that both models give the same class.
-        max_accuracy_drop: by how much the converted model's accuracy may be lower.
+        model: the Trainer's output, which holds both models.
+        parity: gets the `Parity` as `parity.json`.
+        min_agreement: lowest share of test images to which both models must give the same class.
+        max_accuracy_drop: largest allowed drop in accuracy from SavedModel to TensorFlow Lite.
         code: fingerprint of the code, for the cache key.
 
     Raises:
-        RefusedError: a bound is missed.
+        RefusedError: a bound is not met.
     """
     found = measure(
         path_utils.serving_model_path(model.uri), artifact_utils.get_split_uri([examples], _SPLIT)

@@ -1,8 +1,8 @@
-"""The one list of metrics: the name of each, its computation, and whether lower is better.
+"""The single list of all metrics: name, computation, and whether lower is better.
 
 Config, Evaluator, bootstrap, page, summary and comparison all derive from it, so a new metric is
-one entry here. The module loads neither TensorFlow nor numpy, because the command line reads it
-before it knows the command.
+one entry here. The module loads neither TensorFlow nor numpy, because every command of the command
+line imports it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Tfma:
     """The TFMA metric that computes a value.
 
     Attributes:
-        class_name: the class of the metric.
-        options: its arguments, other than the name.
-        module: where the class stands; "" for TFMA and Keras.
+        class_name: class of the metric.
+        options: arguments of its constructor, other than `name`.
+        module: Python module of the class; "" for a class of TFMA or Keras.
     """
 
     class_name: str
@@ -37,16 +37,16 @@ class Metric:
     """A metric over the whole test split; its values are in [0, 1].
 
     Attributes:
-        name: its key in the config, in TFMA's results and in every JSON.
-        title: its name on the page.
-        note: what the page says under the title.
-        description: what the config's documentation says of it.
+        name: key of the metric in the config, in TFMA's results and in every JSON file.
+        title: heading on the report's page.
+        note: explanation under the title.
+        description: explanation in the config's documentation.
         tfma: the TFMA metric that computes it.
-        measure: computes the same from single predictions, for the bootstrap.
-        lower_is_better: whether a model is worse when the value rises.
-        leads: whether it stands before the others on the page, and on the model card.
-        headline: its name in the last lines of `retrain run`; "" leaves it out.
-        example: limits that the config's documentation shows.
+        measure: computes the metric from a bootstrap sample of per-example predictions.
+        lower_is_better: whether a lower value means a better model.
+        leads: whether the metric comes first on the page and appears on the model card.
+        headline: name in the last lines of `retrain run`; "" if they omit the metric.
+        example: example limits in the config's documentation.
     """
 
     name: str
@@ -122,5 +122,5 @@ CATALOGUE = (
     ),
 )
 METRICS = {metric.name: metric for metric in CATALOGUE}
-# The order of the page: first what people ask first.
+# The order on the page: leading metrics come first.
 ON_THE_PAGE = tuple(sorted(CATALOGUE, key=lambda metric: not metric.leads))

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 by class, from counts: the same for TFMA and for the bootstrap."""
+"""Precision, recall and F1 by class, from counts; TFMA metrics and bootstrap share this code."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class ClassCounts:
     """Counts of images by class; all arrays are float64 [classes].
 
     Attributes:
-        hits: images of a class that are predicted as it.
-        actual: images of a class.
-        predicted: images that are predicted as a class.
+        hits: images of the class that are predicted as this class.
+        actual: images of the class.
+        predicted: images of any class that are predicted as this class.
     """
 
     hits: Floats
@@ -29,7 +29,7 @@ class ClassCounts:
 
     @classmethod
     def of_matrix(cls, matrix: Floats) -> ClassCounts:
-        """Sums up a confusion matrix of true class (row) and predicted class."""
+        """Sums up a confusion matrix [true class, predicted class]."""
         return cls(np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0))
 
     @cached_property
@@ -47,11 +47,11 @@ class ClassCounts:
 
     @property
     def occurring(self) -> npt.NDArray[np.int64]:
-        """Returns the ids of the classes that an image has or is predicted as."""
+        """Returns the ids of the classes that are true or predicted for at least one image."""
         return np.flatnonzero(self.actual + self.predicted)
 
     def macro(self, score: str) -> float:
-        """Averages a score over the classes that occur."""
+        """Returns the mean of a score over the occurring classes; `score` is one of `SCORES`."""
         return float(self.scores[score][self.occurring].mean())
 
 

@@ -1,8 +1,8 @@
 """TFX's Evaluator with four additions.
 
 The baseline may be an empty model, because the first run has no production model. Slices with
-enough examples must meet bounds of their own. The component also writes the outcome as a scorecard,
-and keeps the predictions of both models for each image.
+enough examples must meet bounds of their own. The component also writes a scorecard, and the
+predictions of both models for each image.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SCORECARD_KEY = "scorecard"
 
 
 class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
-    """TFX's spec and what the scorecard needs."""
+    """TFX's spec with a parameter for labels, config and code fingerprint, as JSON."""
 
     PARAMETERS = {
         **standard_component_specs.EvaluatorSpec.PARAMETERS,
@@ -40,7 +40,7 @@ class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
 
 class Executor(tfx_executor.Executor):
-    """TFX's executor, with the additions before and after it."""
+    """TFX's executor; also drops an empty baseline, saves predictions and writes a scorecard."""
 
     def Do(  # noqa: N802, the name is TFX's
         self,
@@ -48,7 +48,7 @@ class Executor(tfx_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Evaluates, blesses or not, and writes the scorecard into the evaluation."""
+        """Evaluates the candidate, sets the blessing and writes the scorecard."""
         baselines = input_dict[standard_component_specs.BASELINE_MODEL_KEY]
         inputs = {
             **input_dict,
@@ -85,7 +85,7 @@ def _withdraw(blessing: types.Artifact) -> None:
 
 
 class Evaluator(tfx_evaluator.Evaluator):
-    """Judges the candidate on the split `test`, beside the model in production."""
+    """Evaluates the candidate on the `test` split, in comparison with the model in production."""
 
     SPEC_CLASS = EvaluatorSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
@@ -104,9 +104,9 @@ class Evaluator(tfx_evaluator.Evaluator):
         Args:
             examples: channel of transformed `Examples`.
             model: channel of `Model`, the candidate.
-            baseline_model: channel of `Model`, from ProductionModel.
+            baseline_model: channel of `Model`, from ProductionModel; the model may be empty.
             labels: class names; the index in this list is the class id.
-            evaluation: the config's section.
+            evaluation: the config's section `evaluation`.
         """
         options = {
             "labels": list(labels),

@@ -1,4 +1,4 @@
-"""The config's section `evaluation` and the catalogue of metrics in TFMA's terms."""
+"""Builds TFMA's config from the config's section `evaluation` and the catalogue of metrics."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _AUC_CLASSES = 200
 
 
 def eval_config(evaluation: Evaluation, labels: Sequence[str]) -> tfma.EvalConfig:
-    """Builds what TFMA computes and which thresholds it checks.
+    """Builds TFMA's config: the metrics, the slices and the thresholds that TFMA checks.
 
     Args:
-        evaluation: the config's section.
+        evaluation: the config's section `evaluation`.
         labels: class names; the index in this list is the class id.
     """
     metrics = [_limited(metric, evaluation.thresholds) for metric in CATALOGUE]
@@ -54,9 +54,9 @@ def eval_config(evaluation: Evaluation, labels: Sequence[str]) -> tfma.EvalConfi
 
 
 def _auc(classes: int) -> list[config_pb2.MetricsSpec]:
-    """Asks for the AUC of each class, unless there are too many classes.
+    """Returns the specs of the AUC of each class; empty if there are too many classes.
 
-    TFMA holds four counts for each threshold, class and slice, and each class is a slice.
+    TFMA holds four counts for each threshold, class and slice, and each class is also a slice.
     """
     if classes > _AUC_CLASSES:
         return []
@@ -79,7 +79,7 @@ def _metric(tfma_metric: Tfma, **name: str) -> config_pb2.MetricConfig:
 
 
 def _limited(metric: Metric, thresholds: Thresholds) -> config_pb2.MetricConfig:
-    """Asks for a metric, with the thresholds that the config gives it."""
+    """Returns TFMA's config of a metric, with the thresholds that the config sets for it."""
     config = _metric(metric.tfma, name=metric.name)
     bound = thresholds.limits().get(metric.name)
     drop = thresholds.regression.limits().get(metric.name)

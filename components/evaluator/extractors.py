@@ -1,7 +1,7 @@
-"""TFMA's extractors and two more: one compares models of unequal size, one keeps all predictions.
+"""TFMA's extractors and two more: one pads probabilities, one saves all predictions.
 
-The model in production does not know a class that was added to the label list since, so its
-probabilities are fewer; the first extractor appends a 0 for each such class.
+The model in production lacks classes that were added to the label list after its training. For each
+of them a probability of 0 is appended, so that both models have the same number of classes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def custom_extractors(**arguments: Any) -> list[tfma.extractors.Extractor]:
 def _widen(extracts: tfma.types.Extracts) -> tfma.types.Extracts:
     """Pads all probabilities of an example to the number of classes of the larger model.
 
-    They lie by model, where there are two, and by output, where a model has several.
+    Predictions are a dict by model if there are two, and by output if a model has several.
     """
     nested = extracts[tfma.PREDICTIONS_KEY]
     classes = max(one.shape[-1] for one in tf.nest.flatten(nested))
@@ -48,7 +48,7 @@ def _widen(extracts: tfma.types.Extracts) -> tfma.types.Extracts:
 
 @beam.ptransform_fn
 def _keep(extracts: beam.PCollection, file: str) -> beam.PCollection:
-    """Writes a row for each example, and passes the extracts on unchanged."""
+    """Writes a Parquet row for each example, and returns the extracts unchanged."""
     write = beam.io.WriteToParquet(file, predictions.SCHEMA, num_shards=1, shard_name_template="")
     _ = extracts | "Row" >> beam.Map(_row) | "Write" >> write
     return extracts
@@ -58,7 +58,7 @@ def _row(extracts: tfma.types.Extracts) -> dict[str, object]:
     progress.count(progress.EVALUATED, 1)
     features, outputs = extracts[tfma.FEATURES_KEY], extracts[tfma.PREDICTIONS_KEY]
     image = np.ravel(features[IMAGE])[0]
-    # Labels lie by model, where there are two, and both have the same.
+    # With two models, labels are a dict by model, with the same values for both.
     label = np.int64(np.ravel(tf.nest.flatten(extracts[tfma.LABELS_KEY])[0])[0])
     baseline = None
     if tfma.BASELINE_KEY in outputs:

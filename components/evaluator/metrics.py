@@ -1,7 +1,7 @@
 """Metrics of a classifier that picks the most probable class, as TFMA metrics.
 
-TFMA's own precision and recall compare each probability with a threshold. That is another question:
-among many classes the right one may win with a probability of 0.2.
+TFMA's own precision and recall compare each probability with a threshold. No threshold fits here:
+among many classes, the right one may be the most probable with a probability of 0.2.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ClassScores(metric_types.Metric):
     """Precision, recall and F1 of each class that occurs; the class id is the sub key."""
 
     def __init__(self, name: str = "class_scores") -> None:
-        """Names the bundle; the keys are `precision`, `recall` and `f1`."""
+        """Sets the name of the group; its values are named `precision`, `recall` and `f1`."""
         super().__init__(_computations(_by_class), name=name)
 
 
@@ -34,7 +34,7 @@ class MacroAverage(metric_types.Metric):
     """The mean of a score over the classes that occur."""
 
     def __init__(self, name: str) -> None:
-        """Takes one of the names "macro_precision", "macro_recall" and "macro_f1"."""
+        """`name` selects the score: "macro_precision", "macro_recall" or "macro_f1"."""
         super().__init__(_computations(_averaged), name=name)
 
 
@@ -57,7 +57,7 @@ def _averaged(name: str, counts: ClassCounts) -> _Values:
 def _computations(
     values: Callable[[str, ClassCounts], _Values],
 ) -> Callable[..., metric_types.MetricComputations]:
-    """Returns the function with which TFMA derives values from its confusion matrix."""
+    """Returns the function that makes TFMA apply `values` to its confusion matrix."""
 
     def create(
         name: str,
@@ -80,7 +80,7 @@ def _computations(
             found = values(name, _counts(metrics[matrix].get(0.0, {}))).items()
             return {_key(score, class_id, where): value for (score, class_id), value in found}
 
-        # Which keys there are depends on the slice, so the name alone identifies the computation.
+        # The keys of the result depend on the slice, so the name alone identifies the computation.
         key = _key(name, None, where)
         return [*computations, metric_types.DerivedMetricComputation(keys=[key], result=result)]
 
@@ -95,7 +95,7 @@ def _key(name: str, class_id: int | None, where: Mapping[str, Any]) -> metric_ty
 
 
 def _counts(cells: Mapping[Any, float]) -> ClassCounts:
-    """Sums up TFMA's confusion matrix, which holds the cells that are not 0."""
+    """Sums up TFMA's confusion matrix, which lists only the cells that are not 0."""
     places = {(cell.actual_class_id, cell.predicted_class_id): cells[cell] for cell in cells}
     classes = 1 + max((max(place) for place in places), default=-1)
     matrix = np.zeros((classes, classes))
@@ -115,9 +115,9 @@ class ExpectedCalibrationError(metric_types.Metric):
         """Names the metric.
 
         Args:
-            name: its name.
-            output: the model's output to judge; by default, and for a model without that output,
-                the one that all metrics judge.
+            name: name of the metric in TFMA's results.
+            output: model output to evaluate; None, or a model without this output, means the output
+                that all other metrics use.
         """
         super().__init__(
             metric_util.merge_per_key_computations(_calibration_error), name=name, output=output
@@ -143,7 +143,7 @@ def _calibration_error(
 
 
 class _CalibrationCombiner(beam.CombineFn):
-    """Sums examples, confidence and hits by confidence bin: float64 [bins, 3]."""
+    """Sums weights, confidences and correct predictions by confidence bin: float64 [bins, 3]."""
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class PerMetric(Section, Generic[Limit]):
     """A limit for each metric of the catalogue; None where a metric has none."""
 
     def limits(self) -> dict[str, Limit]:
-        """Maps each metric that has a limit to it."""
+        """Returns the limits by metric name, without the metrics that have none."""
         named = {metric: getattr(self, metric) for metric in METRICS}
         return {metric: limit for metric, limit in named.items() if limit is not None}
 

@@ -30,8 +30,8 @@ SCHEMA = pyarrow.schema(
     ]
 )
 
-# The file that extractors write to. TFX's Evaluator makes them without naming its output folder,
-# and loads their module anew each time, so that the variable must stand in another module.
+# The file that the extractor writes; None if there is none. TFX creates extractors without telling
+# them the output folder, and reloads their module each time, so the variable is in this module.
 FILE: ContextVar[str | None] = ContextVar("predictions", default=None)
 
 Ints = npt.NDArray[np.int32]
@@ -40,14 +40,14 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Predicted:
-    """What one model predicts for the test images; all arrays are [images].
+    """One model's predictions for the test images; all arrays are [images].
 
     Attributes:
         prediction: int32, class id of the most probable class.
-        score: float32, its probability.
-        truth_score: float32, the true class's probability.
-        rank: int32, how many classes are more probable than the true one; 0 where the prediction
-            is right.
+        score: float32, probability of the most probable class.
+        truth_score: float32, probability of the true class.
+        rank: int32, number of classes that are more probable than the true class; 0 if the
+            prediction is right.
     """
 
     prediction: Ints
@@ -58,13 +58,13 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What both models predict for the test images.
+    """Both models' predictions for the test images.
 
     Attributes:
-        digests: identity of each image; see `trainer.input.digest`.
+        digests: fingerprint of each image; see `trainer.input.digest`.
         labels: int32 [images], true class ids.
         candidate: the candidate's predictions.
-        production: those of the model in production; None where there is none.
+        production: predictions of the model in production; None if there is none.
     """
 
     digests: tuple[bytes, ...]
@@ -75,7 +75,7 @@ class Predictions:
 
 @contextlib.contextmanager
 def kept_in(folder: str) -> Iterator[None]:
-    """Lets evaluations that are set up inside the context keep their predictions in a folder."""
+    """Evaluations that are set up in this context write their predictions into a folder."""
     token = FILE.set(os.path.join(folder, FILE_NAME))
     try:
         yield
@@ -89,7 +89,7 @@ def row(
     candidate: npt.NDArray[np.float32],
     production: npt.NDArray[np.float32] | None,
 ) -> dict[str, object]:
-    """Returns the row of an image; probabilities are float32 [classes]."""
+    """Returns an image's table row from the models' probabilities, each float32 [classes]."""
     absent = {f"{_PRODUCTION}{name}": None for name in _COLUMNS}
     other = absent if production is None else _columns(production, label, _PRODUCTION)
     return {"digest": digest, "label": label, **_columns(candidate, label), **other}
@@ -106,9 +106,9 @@ def _columns(
 
 
 def read(folder: str) -> Predictions | None:
-    """Reads an evaluation's predictions; None if it has none.
+    """Reads the predictions from an evaluation's folder; None if it holds none.
 
-    They are sorted by digest, because Beam writes them in another order each time.
+    They are sorted by digest, because Beam writes them in no fixed order.
     """
     path = os.path.join(folder, FILE_NAME)
     if not fileio.exists(path):

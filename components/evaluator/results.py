@@ -1,4 +1,4 @@
-"""Reads an evaluation that TFMA wrote as a scorecard."""
+"""Turns TFMA's output into a scorecard."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _VALUE = "metric_value"
 
 
 def read(folder: str, labels: Sequence[str], each_slice: EachSlice | None) -> Scorecard:
-    """Reads metrics and failed thresholds.
+    """Reads metrics and failed thresholds from TFMA's output.
 
     Args:
-        folder: TFMA's output.
+        folder: folder of TFMA's output.
         labels: class names; the index in this list is the class id.
-        each_slice: bounds of each slice, which TFMA does not check.
+        each_slice: bounds for every slice, which TFMA does not check; None for no bounds.
 
     Returns:
         The scorecard; blessed only if TFMA's thresholds and the bounds of the slices are all met.
@@ -57,7 +57,7 @@ def read(folder: str, labels: Sequence[str], each_slice: EachSlice | None) -> Sc
 
 
 def _by_slice(folder: str, model: str) -> dict[Any, Mapping[str, Any]]:
-    """Returns metrics by slice key and sub key ("" for none) of a model with one output."""
+    """Returns a model's metrics by slice key, then by sub key ("" for metrics without one)."""
     result = tfma.load_eval_result(folder, model_name=model)
     return {key: outputs[""] for key, outputs in result.slicing_metrics}
 

@@ -1,4 +1,4 @@
-"""Images drawn from the test split, with a model's predictions; the catalogue measures them."""
+"""Bootstrap samples of the test split, from which the catalogue computes the metrics."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Counts = npt.NDArray[np.int64]
 
 
 class Scored:
-    """One model's predictions of labelled images, with what is the same in every sample of them.
+    """One model's predictions of labelled images, with values that all bootstrap samples share.
 
     Attributes:
         labels: int32 [images], true class ids.
         prediction: int32 [images], class ids of the most probable class.
-        rank: int32 [images], how many classes are more probable than the true one.
+        rank: int32 [images], number of classes that are more probable than the true class.
         correct: bool [images], whether the prediction is the true class.
         bins: int64 [images], the confidence bin of the score; see `trainer.calibration`.
-        gap: float64 [images], 1 for a correct prediction and else 0, less the score.
+        gap: float64 [images], (1 if the prediction is correct, else 0) - score.
     """
 
     def __init__(self, labels: Ints, predicted: Predicted) -> None:
-        """Takes the true class ids, int32 [images], and a model's predictions of these images."""
+        """Computes the attributes; `labels` are the true class ids, int32 [images]."""
         self.labels, self.prediction, self.rank = labels, predicted.prediction, predicted.rank
         self.correct = labels == predicted.prediction
         self.bins = calibration.bins(predicted.score)
@@ -36,16 +36,16 @@ class Scored:
 
 
 class Sample:
-    """Scored images, each of which counts as often as it was drawn."""
+    """A bootstrap sample: scored images, each counted as often as it was drawn."""
 
     def __init__(self, scored: Scored, counts: Counts) -> None:
-        """Takes the images, and how often each was drawn: int64 [images]."""
+        """`counts` is how often each of the scored images was drawn, int64 [images]."""
         self.scored = scored
         self._counts = counts
         self._images = counts.sum()
 
     def share(self, chosen: npt.NDArray[np.bool_]) -> float:
-        """Returns the share of the drawn images that are chosen: bool [images]."""
+        """Returns the share of drawn images for which `chosen`, bool [images], is true."""
         return float((self._counts @ chosen) / self._images)
 
     @cached_property
@@ -66,6 +66,6 @@ class Sample:
 
 
 def _sums(groups: Any, values: Any, number: int) -> Floats:
-    """Sums values by group: float64 [number]."""
+    """Sums values by group, an index below `number`; returns float64 [number]."""
     sums: npt.NDArray[Any] = np.bincount(groups, values, number)
     return sums

@@ -25,12 +25,12 @@ class FailedThreshold:
 
     Attributes:
         metric: the metric's name.
-        where: the slice as `feature=value`, or "all" for the whole split.
-        value: the candidate's value; None where it has no such metric.
-        bound: the value that it must reach.
-        kind: "min" or "max" of the config; "regression" where `bound` is production's value less
-            the allowed drop (or plus, for a metric where lower is better).
-        production: production's value, for a regression.
+        where: the slice as `feature=value`, or "all" for the whole test split.
+        value: the candidate's value; None if the metric is missing or undefined there.
+        bound: lowest value that passes, or the highest one for an upper limit.
+        kind: "min" or "max" of the config; "regression" if `bound` is production's value minus
+            the allowed drop (or plus it, for a metric where lower is better).
+        production: production's value for a regression, else None.
     """
 
     metric: str
@@ -41,7 +41,7 @@ class FailedThreshold:
     production: float | None = None
 
     def sentence(self) -> str:
-        """Says which bound failed, where and by how much."""
+        """Returns which bound failed, on which slice and by how much, as a sentence."""
         if self.value is None:
             return (
                 f"{self.metric} on {self.where}: there is no value; it must pass {self.bound:.4f}"
@@ -59,7 +59,7 @@ class FailedThreshold:
 def beyond(
     metric: str, where: str, value: float | None, low: float | None, high: float | None
 ) -> list[FailedThreshold]:
-    """Compares a value with a lowest and a highest one that pass; None leaves a side open."""
+    """Returns the bounds that a value fails; None is no bound, and a value of None fails any."""
     failed = []
     if low is not None and (value is None or value < low):
         failed.append(FailedThreshold(metric, where, value, low, "min"))
@@ -71,7 +71,7 @@ def beyond(
 def failed_slices(
     slices: Mapping[str, Metrics], bounds: EachSlice | None
 ) -> tuple[FailedThreshold, ...]:
-    """Compares each slice that has enough examples with the bounds."""
+    """Returns the failed bounds of all slices with enough examples; none if `bounds` is None."""
     if bounds is None:
         return ()
     return tuple(
@@ -85,7 +85,7 @@ def failed_slices(
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Metrics of one class, one against the rest; None where the test split says nothing of it."""
+    """One-vs-rest metrics of a class; None if undefined, as for a class without test images."""
 
     label: str
     examples: int
@@ -97,15 +97,15 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """How the candidate did.
+    """The candidate's results in the Evaluator.
 
     Attributes:
-        blessed: whether it met every bound.
-        failed: the bounds that it did not meet.
+        blessed: whether the candidate met every bound.
+        failed: the bounds that the candidate did not meet.
         metrics: metrics over the whole test split.
-        production: the same of the model in production; None where there is none.
+        production: the same metrics of the model in production; None if there is none.
         classes: metrics by class, in label order.
-        slices: metrics by slice, as `feature=value`.
+        slices: slice as `feature=value` -> metrics.
         confusion: examples by true class (row) and predicted class, in label order.
     """
 
@@ -119,16 +119,16 @@ class Scorecard:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Says why the candidate is not blessed, a sentence for each failed threshold."""
+        """Returns why the candidate is not blessed, a sentence for each failed threshold."""
         return tuple(failed.sentence() for failed in self.failed)
 
     def to_json(self) -> str:
-        """Writes it as JSON."""
+        """Returns the scorecard as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=1)
 
     @staticmethod
     def from_json(text: str) -> Scorecard:
-        """Reads what `to_json` wrote, also before version 0.2, when `failed` was `misses`."""
+        """Reads `to_json`'s text; before version 0.2, the field `failed` was named `misses`."""
         content = json.loads(text)
         return _SCORECARD.validate_python({"failed": content.get("misses"), **content})
 

@@ -1,1 +1,1 @@
-"""ImageExampleGen: brings spans into the pipeline and checks every image on the way."""
+"""ImageExampleGen: ingests spans and checks every image."""

@@ -1,9 +1,9 @@
 """The steps of ImageExampleGen: a Beam pipeline whose memory does not grow with the data.
 
-Each file is read twice. The first reading decodes every image and passes on what is small: a
-verdict for each record, and its sketch to the buckets where copies meet. The second reading decodes
-nothing: it joins each file with its verdicts and writes each record where it belongs. So neither
-encoded images nor pixels wait for the last image of the span, in memory or in a shuffle.
+Each file is read twice. The first reading decodes every image and outputs only small data: a
+verdict for each record, and its sketch, by which copies are found. The second reading decodes
+nothing: it joins each file with its verdicts and writes each record to its split or to quarantine.
+So no encoded images or pixels are held in memory or in a shuffle until the whole span is read.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ def bring_in(
     span: int,
     folder: str,
 ) -> None:
-    """Adds all steps to a pipeline.
+    """Adds all steps of ImageExampleGen to a Beam pipeline.
 
     Args:
-        pipeline: of any runner.
-        patterns: split of the input -> patterns of its files.
-        cut: how to cut the data; None if the splits of the input stay.
-        splits: names of all splits that come out.
-        rules: what decides where a record goes.
-        span: the newest span's number.
-        folder: where splits, quarantine and `intake.json` are written.
+        pipeline: a pipeline of any runner.
+        patterns: name of an input split -> globs of its files.
+        cut: how records are assigned to splits; None to keep the input splits.
+        splits: names of all output splits.
+        rules: rules by which records are accepted or quarantined.
+        span: number of the newest span.
+        folder: output folder of splits, quarantine and `intake.json`.
     """
     files = _files(pipeline, patterns)
     paths = AsDict(files | "Paths" >> beam.Map(source.path))
@@ -96,7 +96,7 @@ def bring_in(
 
 
 def _files(pipeline: beam.Pipeline, patterns: Mapping[str, Sequence[str]]) -> beam.PCollection:
-    """Finds the files of all patterns, and spreads them so that they are read in parallel."""
+    """Returns the files of all globs, distributed so that they are read in parallel."""
     found = [
         pipeline
         | f"Patterns[{split}]" >> beam.Create(listed)
@@ -112,7 +112,7 @@ def _write(records: beam.PCollection, name: str, prefix: str) -> None:
 
 
 def _summary(copies: beam.PCollection) -> tuple[AsDict, AsSingleton]:
-    """Counts the copies with each flag, and takes some as examples."""
+    """Returns the number of copies by flag, and some copies as examples."""
     flags = (
         copies
         | "Flags" >> beam.FlatMap(_flags).with_output_types(str)

@@ -12,10 +12,10 @@ from trainer import fingerprint
 
 
 class ImageExampleGen(tfx_example_gen.FileBasedExampleGen):
-    """Copies spans into the pipeline: clean records into splits, the others into quarantine.
+    """Ingests spans: clean records go into splits, the others into quarantine.
 
-    TFX's driver resolves spans, versions and patterns, and takes the fingerprint of the files. Here
-    a range may have more than one span.
+    As in TFX, the driver resolves spans, versions and patterns, and fingerprints the files; unlike
+    in TFX, a range may have more than one span.
     """
 
     DRIVER_CLASS = Driver
@@ -33,11 +33,11 @@ class ImageExampleGen(tfx_example_gen.FileBasedExampleGen):
 
         Args:
             input_base: folder that holds the spans.
-            input_config: pattern of each split's files, which may have TFX's `{SPAN}`.
-            rules: see `Rules`.
-            output_config: hash buckets of each split, where the data has no splits; `rules` says
-                which feature is hashed.
-            range_config: which spans; None takes the latest.
+            input_config: glob of each split's files, which may contain TFX's `{SPAN}`.
+            rules: rules by which records are accepted or quarantined.
+            output_config: hash buckets of each split if the data has no splits, else None;
+                `rules.group` names the feature that is hashed.
+            range_config: range of spans to read; None reads the latest span.
         """
         super().__init__(
             input_base=input_base,
@@ -55,7 +55,7 @@ def _custom_config(rules: Rules) -> example_gen_pb2.CustomConfig:
         fingerprint.digest(("images.py",), {}),
     )
     struct = struct_pb2.Struct()
-    # As text, since a Struct takes every number for a float.
+    # The rules are text, since a Struct turns every number into a float.
     struct.update({RULES: rules.model_dump_json(), "fingerprint": "-".join(parts)})
     config = example_gen_pb2.CustomConfig()
     config.custom_config.Pack(struct)

@@ -1,7 +1,7 @@
-"""Finds the spans to read: TFX's driver takes one span, this one takes a window of spans.
+"""Finds the spans to read: TFX's driver finds one span, this driver a window of spans.
 
-TFX leaves windows to a Resolver over earlier runs. Open-source Kubeflow does not run that, and it
-does not know spans that no run has read. This driver looks at the files alone.
+TFX provides windows by a Resolver over earlier runs. Open-source Kubeflow does not run a Resolver,
+and a Resolver cannot find spans that no run has read. This driver looks at the files only.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from tfx.components.example_gen import input_processor
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.utils import io_utils
 
-# Stands between the patterns of a split's spans; no span or split folder has it in its name.
+# Separates the patterns of a split's spans; no span or split folder contains it in its name.
 SEPARATOR = ","
 
 
 class Driver(tfx_driver.FileBasedDriver):
-    """TFX's driver, which also takes a range of several spans."""
+    """TFX's driver, extended to accept a range of several spans."""
 
     def get_input_processor(
         self,
@@ -32,7 +32,7 @@ class Driver(tfx_driver.FileBasedDriver):
 
 
 class _Window(input_processor.FileBasedInputProcessor):
-    """Takes the newest span of a range as the run's, and reads those before it that exist."""
+    """Resolves a range to its newest span as the run's span, and to the files of all its spans."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class _Window(input_processor.FileBasedInputProcessor):
         self._spans = spans
 
     def get_pattern_for_span_version(self, pattern: str, span: int, version: int | None) -> str:
-        """Returns the patterns of all spans of the window, oldest first."""
+        """Returns the patterns of all spans of the window, oldest first, joined by `SEPARATOR`."""
         fill = super().get_pattern_for_span_version
         return SEPARATOR.join(fill(pattern, number, version) for number in self._numbers(span))
 
@@ -70,7 +70,7 @@ class _Window(input_processor.FileBasedInputProcessor):
 
 
 def _newest(spans: range_config_pb2.RangeConfig | None) -> range_config_pb2.RangeConfig | None:
-    """Reduces a range to its last span, as TFX's own processor takes one span only."""
+    """Reduces a range to its last span, because TFX's own processor accepts only one span."""
     if spans is None:
         return None
     if spans.HasField("static_range"):

@@ -1,10 +1,9 @@
-"""Finds copies: records with the same bytes, or with nearly the same picture.
+"""Finds copies: records with identical bytes, or with nearly the same picture.
 
-A GroupByKey brings together the records of a bucket, and only these are compared, so no step holds
-the whole data set. Within a bucket, the images of test come first, then those of val, then those of
-train. Each is compared with the leaders: the images that copy none before them. So a thousand
-copies of one image cost a thousand comparisons, and a train image that copies a test image is found
-to do so.
+Records are grouped into buckets, and only records of the same bucket are compared, so no step holds
+the whole data set. Within a bucket, test images come first, then val, then train. Each image is
+compared with the leaders: the images that copy no image before them. So a thousand copies of one
+image cost a thousand comparisons, and a train image that copies a test image is always found.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from components.image_example_gen.options import Leaks
 
 _PRECEDENCE = ("test", "val")
 _EXACT = b"exact"
-# A bucket with more leaders than this tells nothing: the rest is counted and not compared.
+# If a bucket has this many leaders, further images unlike all of them are only counted.
 _MOST_LEADERS = 2000
 
 Id = tuple[bytes, int]
 
 
 class Flag(enum.IntFlag):
-    """What holds for a copy; `|` joins what two buckets say."""
+    """Properties of a copy; `|` joins the flags from two buckets."""
 
     EXACT_WITHIN = 1
     EXACT_ACROSS = 2
@@ -43,11 +42,11 @@ class Flag(enum.IntFlag):
 
 
 class Print(NamedTuple):
-    """What it takes to find a record's copies, and no more: it goes through many shuffles.
+    """The data by which a record's copies are found, kept small because it is shuffled often.
 
     Attributes:
-        id: digest of the file's path, and the record's number in the file.
-        split: where the record goes.
+        id: digest of the file's path, and the record's number in the file, from 0.
+        split: split of the record.
         label: class id.
         content: digest of the encoded image.
         sketch: see `similarity.pack`.
@@ -61,11 +60,11 @@ class Print(NamedTuple):
 
 
 class Relation(NamedTuple):
-    """How a record relates to the one that it copies.
+    """How a record relates to the record that it copies.
 
     Attributes:
         flags: members of `Flag`, joined by `|`.
-        other: the original; the lowest id if there are several.
+        other: id of the original; the lowest id if there are several.
     """
 
     flags: int
@@ -73,7 +72,7 @@ class Relation(NamedTuple):
 
 
 def buckets(one: Print, bands: Iterable[bytes]) -> Iterator[tuple[bytes, Print]]:
-    """Yields the record once for each bucket in which its copies may be."""
+    """Yields pairs of bucket name and record, for each bucket that may hold its copies."""
     yield _EXACT + one.content, one
     for band in bands:
         yield band, one
@@ -82,10 +81,10 @@ def buckets(one: Print, bands: Iterable[bytes]) -> Iterator[tuple[bytes, Print]]
 def related(
     bucket: tuple[bytes, Iterable[Any]], similarity_bound: float
 ) -> Iterator[tuple[Id, Relation]]:
-    """Compares the records of a bucket and yields the copies.
+    """Compares the records of a bucket, and yields the id and the relation of each copy.
 
-    The bucket is its name and its `Print`s, which may be plain tuples and are iterated over three
-    times. From the bound on, the cosine of two sketches makes them near duplicates.
+    `bucket` is a name and its `Print`s, which may be plain tuples and are iterated three times.
+    Images are near duplicates if the cosine of their sketches is at least `similarity_bound`.
     """
     name, prints = bucket
     if name.startswith(_EXACT):
@@ -95,7 +94,7 @@ def related(
 
 
 def _in_order(prints: Iterable[Any]) -> Iterator[Print]:
-    # Several passes, as a bucket may not fit into memory.
+    # Three passes, as a bucket may not fit into memory.
     for split in _PRECEDENCE:
         yield from (one for one in map(Print._make, prints) if one.split == split)
     yield from (one for one in map(Print._make, prints) if one.split not in _PRECEDENCE)
@@ -116,7 +115,7 @@ def _near(prints: Iterable[Any], bound: float) -> Iterator[tuple[Id, Relation]]:
         cosines = sketches[: len(leaders)] @ sketch
         close = np.flatnonzero(cosines >= bound)
         if close.size:
-            # The first: leaders of test and val come before those of train.
+            # The first one: leaders from test and val come before leaders from train.
             leader = leaders[int(close[0])]
             if leader.content != one.content:
                 yield one.id, _relation(one, leader, exact=False)
@@ -139,26 +138,26 @@ def _relation(one: Print, leader: Print, *, exact: bool) -> Relation:
         flags |= Flag.CONFLICTING
     if across and one.split == "train":
         flags |= Flag.LEAKED_EXACT if exact else Flag.LEAKED_NEAR
-    # A plain number: of a member of `Flag`, Beam's coder makes a long pickle.
+    # A plain int, because Beam's coder pickles a member of `Flag`, which is long.
     return Relation(int(flags), leader.id)
 
 
 def merge(relations: Iterable[Any]) -> Relation:
-    """Joins the `Relation`s, or plain tuples, of one record; associative and commutative."""
+    """Merges one record's `Relation`s, which may be plain tuples; associative and commutative."""
     found = [Relation._make(one) for one in relations]
     flags = functools.reduce(operator.or_, (one.flags for one in found), 0)
-    # A record left uncompared in one bucket may be a copy in another, which says more.
+    # A record not compared in one bucket may be a copy in another; that original takes precedence.
     copies = [one.other for one in found if one.flags != Flag.NOT_COMPARED]
     return Relation(flags, min(copies or [one.other for one in found]))
 
 
 def names(flags: int) -> list[str]:
-    """Returns the flags' names in lower case, as reports write them."""
+    """Returns the names of the set flags in lower case."""
     return [flag.name.lower() for flag in Flag if flag & flags and flag.name]
 
 
 def is_leaked(relation: tuple[int, Id], leaks: Leaks) -> bool:
-    """Tells whether a record leaks and is to leave train; `leaks` says which copies do."""
+    """Returns whether a copy must leave train; `leaks` is the config's `remove_leaked`."""
     flags, _ = relation
     exact = Flag.LEAKED_EXACT
     wanted = {"none": 0, "exact": exact, "near": exact | Flag.LEAKED_NEAR}
@@ -169,9 +168,9 @@ def is_leaked(relation: tuple[int, Id], leaks: Leaks) -> bool:
 def FindCopies(  # noqa: N802, named as Beam names transforms
     prints: beam.PCollection, similarity_bound: float
 ) -> beam.PCollection:
-    """Finds the copies, as pairs of `Id` and `Relation`, from what `buckets` yields.
+    """Returns the copies as pairs of `Id` and `Relation`, from the pairs that `buckets` yields.
 
-    Everything is a plain tuple, which Beam's own coder writes in few bytes.
+    All elements are plain tuples, which Beam's own coder encodes in few bytes.
     """
     return (
         prints

@@ -1,4 +1,4 @@
-"""The executor of ImageExampleGen, which translates between TFX and the steps in `bring_in`."""
+"""The executor of ImageExampleGen, which calls `bring_in` with TFX's execution properties."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RULES = "rules"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Brings spans in: clean records by split, the others into quarantine, and `intake.json`."""
+    """Ingests spans: writes clean records by split, quarantined records, and `intake.json`."""
 
     def Do(  # noqa: N802, the name is TFX's
         self,
@@ -32,7 +32,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Fills the artifact `examples`: its splits, and `quarantine` and `intake.json` beside."""
+        """Writes the artifact `examples`: its splits, `quarantine` and `intake.json`."""
         self._log_startup(input_dict, output_dict, exec_properties)
         inputs, outputs = example_gen_pb2.Input(), example_gen_pb2.Output()
         proto_utils.json_to_proto(exec_properties[specs.INPUT_CONFIG_KEY], inputs)

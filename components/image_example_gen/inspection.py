@@ -1,4 +1,4 @@
-"""Decodes each record once, by the model's own function, and finds it clean or flawed."""
+"""Decodes each record once, by the model's own function, and decides if it is clean."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from components.image_example_gen.quarantine import QuarantineError
 from trainer import images
 from trainer.features import IMAGE
 
-# Images of one size are measured together up to this many pixels; more would only cost memory.
+# Images of one size are measured in batches of about so many pixels; more only cost memory.
 _PIXELS_AT_ONCE = 1 << 20
 # How a file of each kind starts and ends, apart from padding zeros. A BMP has no mark at its end.
 _ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND\xaeB`\x82", b"GIF8": b";"}
@@ -29,15 +29,15 @@ _ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND\xaeB`\x82", b"GIF8": b
 
 @dataclass(frozen=True)
 class Clean:
-    """A record that comes in.
+    """A record that passed all checks.
 
     Attributes:
         label: class id.
-        measures: the measures of its image.
+        measures: the measures of the record's image.
         content: 16 bytes, a digest of the encoded image.
         sketch: see `similarity.pack`.
         bands: see `similarity.bands`.
-        key: the image or the group, which decides the split; see `splits`.
+        key: serialised feature of the image or of its group, which is hashed to find the split.
     """
 
     label: int
@@ -57,12 +57,12 @@ class _Decoded(NamedTuple):
 
 
 def inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | QuarantineError]:
-    """Returns the finding about each record, in the records' order.
+    """Returns for each record, in order, a `Clean` or the reason for quarantine.
 
-    A record should be a serialised tf.Example, and may be any bytes.
+    A record should be a serialised tf.Example, but may be any bytes.
     """
     with warnings.catch_warnings():
-        # A record that protobuf or Pillow warns about goes into quarantine, with its reason.
+        # Warnings of protobuf or Pillow are redundant: such a record is quarantined with a reason.
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return _inspect(records, rules)
@@ -80,7 +80,7 @@ def _inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | QuarantineE
 
     for batch in _alike(decoded()):
         arrays = [one.pixels for one in batch]
-        # A large image comes alone, and a stack would copy it.
+        # A batch of one may be a large image, which `np.stack` would copy.
         pixels = np.stack(arrays) if len(batch) > 1 else arrays[0][None]
         lumas = measures.luma(pixels)
         numbers = measures.measure(pixels, lumas, [len(one.encoded) for one in batch])
@@ -105,7 +105,7 @@ def _inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | QuarantineE
 
 
 def _alike(decoded: Iterable[_Decoded]) -> Iterator[list[_Decoded]]:
-    """Gathers images of one size, up to `_PIXELS_AT_ONCE`."""
+    """Groups images of the same size into batches of about `_PIXELS_AT_ONCE` in all."""
     waiting: dict[tuple[int, ...], list[_Decoded]] = {}
     pixels = 0
     for one in decoded:
@@ -144,7 +144,7 @@ def _read(position: int, record: bytes, rules: Rules) -> _Decoded:
 
 
 def decode(encoded: bytes, checks: RecordChecks) -> npt.NDArray[np.uint8]:
-    """Decodes the bytes of an image file by the function that the model uses.
+    """Decodes the bytes of an image file with the model's own decoding function.
 
     Returns:
         uint8 [height, width, 3], RGB.
@@ -174,7 +174,7 @@ def decode(encoded: bytes, checks: RecordChecks) -> npt.NDArray[np.uint8]:
             raise QuarantineError(quarantine.WRONG_CHANNELS, _one_line(message)) from error
         kind = header.format if header is not None else "of no known format"
         raise QuarantineError(quarantine.UNDECODABLE, f"{kind}: {_one_line(message)}") from error
-    # TensorFlow invents the missing rest of a GIF, and the model would learn it.
+    # TensorFlow fills in the missing rest of a GIF, and the model would learn from it.
     if cut and encoded.startswith(b"GIF8"):
         raise QuarantineError(quarantine.TRUNCATED, "the end of the file is missing")
     if min(pixels.shape[:2]) < checks.min_side:
@@ -183,7 +183,7 @@ def decode(encoded: bytes, checks: RecordChecks) -> npt.NDArray[np.uint8]:
 
 
 def _header(encoded: bytes) -> Image.Image | None:
-    """Reads the header of an image and no pixels; None if Pillow cannot."""
+    """Reads an image's header without its pixels; None if Pillow cannot read the header."""
     try:
         return Image.open(io.BytesIO(encoded))
     except Image.DecompressionBombError as error:
@@ -193,7 +193,7 @@ def _header(encoded: bytes) -> Image.Image | None:
 
 
 def _is_cut(encoded: bytes) -> bool:
-    """Tells whether the file lacks the mark at its end, or is shorter than its header says."""
+    """Returns whether a file lacks its format's end mark or is shorter than its header states."""
     for start, end in _ENDS.items():
         if encoded.startswith(start):
             return not encoded.rstrip(b"\0").endswith(end)

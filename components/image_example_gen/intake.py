@@ -1,4 +1,4 @@
-"""What came in with a span: a JSON file beside the splits."""
+"""The counts of a span's ingested records, stored as a JSON file beside the splits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILE_NAME = "intake.json"
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that could be read in part only: its records before the damage come in."""
+    """A damaged file, of which only the `records` records before the damage are ingested."""
 
     file: str
     records: int
@@ -27,11 +27,11 @@ class Damage:
 
 @dataclass(frozen=True)
 class Copies:
-    """The number of records that copy another one; the original does not count.
+    """The number of records that copy another record; originals are not counted.
 
     Attributes:
         within: copies of a record in the same split.
-        across: copies of a record in another split, which leak.
+        across: copies of a record in another split.
     """
 
     within: int = 0
@@ -40,9 +40,9 @@ class Copies:
 
 @dataclass(frozen=True)
 class Copy:
-    """One copy, as an example for people: where it and its original lie, and its `Flag`s' names.
+    """The place of a copy and of its original, as an example; `found` are the names of its flags.
 
-    Records are numbered in their files, from 0.
+    `record` and `other_record` are the records' numbers in their files, from 0.
     """
 
     file: str
@@ -54,20 +54,20 @@ class Copy:
 
 @dataclass(frozen=True)
 class Intake:
-    """What came in with a span, and where it went.
+    """Counts of the ingested records of a span, by destination.
 
     Attributes:
         span: the span's number.
         clean: split -> clean records.
-        classes: split -> class name -> clean records; every class of the list is there.
-        quarantined: reason -> records in quarantine, but for the removed ones.
-        removed: copies of val or test images that were taken out of train.
-        damaged: files that could be read in part only.
-        exact: copies with the same bytes.
+        classes: split -> class name -> clean records, including classes without records.
+        quarantined: reason -> records in quarantine, without the `removed` ones.
+        removed: copies of val or test images that were moved from train to quarantine.
+        damaged: files that could be read only in part.
+        exact: copies with identical bytes.
         near: copies with nearly the same pixels.
         conflicting: copies whose label differs from the original's.
-        not_compared: records that were not compared, because too many look alike.
-        examples: the first copies.
+        not_compared: records not compared with all similar ones, because there are too many.
+        examples: some of the copies.
     """
 
     span: int
@@ -84,28 +84,28 @@ class Intake:
 
     @property
     def records(self) -> int:
-        """The number of records that came in, wherever they went."""
+        """The number of all ingested records: clean, quarantined or removed."""
         return sum(self.clean.values()) + sum(self.quarantined.values()) + self.removed
 
     @property
     def quarantined_share(self) -> float:
-        """The share of records in quarantine, but for the removed ones, in [0, 1]."""
+        """The share of records in quarantine, without the removed ones, in [0, 1]."""
         return sum(self.quarantined.values()) / self.records if self.records else 0.0
 
     @property
     def reasons(self) -> str:
-        """Lists the reasons for quarantine with their counts, the most frequent first."""
+        """Returns the reasons for quarantine with their counts, the most frequent first."""
         ordered = sorted(self.quarantined.items(), key=lambda item: (-item[1], item[0]))
         return ", ".join(f"{count} {reason}" for reason, count in ordered)
 
     def as_json(self) -> str:
-        """Returns the fields and the sums as JSON."""
+        """Returns the fields, `records` and `quarantined_share` as JSON."""
         fields = {"records": self.records, "quarantined_share": self.quarantined_share}
         return json.dumps({**fields, **dataclasses.asdict(self)}, indent=2, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Intake:
-        """Reads what `as_json` wrote."""
+        """Reads the JSON of `as_json`."""
         return _JSON.validate_json(text)
 
 
@@ -113,7 +113,7 @@ _JSON = pydantic.TypeAdapter(Intake)
 
 
 def read(examples: str) -> Intake:
-    """Reads what came in with an `Examples` artifact, given its folder."""
+    """Reads the `Intake` from the folder of an `Examples` artifact of ImageExampleGen."""
     return Intake.from_json(io_utils.read_string_file(os.path.join(examples, FILE_NAME)))
 
 
@@ -147,10 +147,10 @@ def assemble(
     damaged: Sequence[Damage],
     examples: Sequence[Copy],
 ) -> Intake:
-    """Sums up the counts of a span.
+    """Returns the `Intake` of a span from its counts.
 
-    The counts map (split, "", class id) to the number of clean records, and (split, reason, -1) to
-    that of quarantined ones. The flags map a flag's name to the number of copies that have it.
+    `counts` maps (split, "", class id) to the number of clean records, and (split, reason, -1) to
+    the number of quarantined ones. `flags` maps a flag's name to the number of copies with it.
     """
     classes = {
         split: {label: counts.get((split, "", i), 0) for i, label in enumerate(labels)}

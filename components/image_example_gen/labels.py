@@ -1,4 +1,4 @@
-"""The label of a record: two features, of which one may be missing and both must agree."""
+"""The label of a record, stored in two features: one may be missing, but both must agree."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,11 @@ from trainer.features import LABEL, TEXT
 
 
 def settle(example: tf.train.Example, labels: Sequence[str]) -> int:
-    """Returns the class id that a record's label features name: the index in the class names.
+    """Returns a record's class id, its index in `labels`, the class names.
 
     Raises:
-        QuarantineError: there is no label, it is not in the list or of the wrong type, or the two
-            features name different classes.
+        QuarantineError: there is no label, it is not in `labels` or of the wrong type, or the two
+            features disagree.
     """
     features = example.features.feature
     number = _number(features[LABEL]) if LABEL in features else None
@@ -43,12 +43,12 @@ def _number(feature: tf.train.Feature) -> int | None:
 
 def _name(feature: tf.train.Feature) -> str | None:
     values = _only(feature, "bytes_list", f"{TEXT} is not one text")
-    # An empty text stands for none, as it does for the model.
+    # An empty text means no label, as in training.
     return values[0].decode("utf-8", "replace") or None if values else None
 
 
 def _only(feature: tf.train.Feature, wanted: str, detail: str) -> Sequence[Any]:
-    """Returns the one value of a feature, or none."""
+    """Returns the only value of a feature in a sequence, which is empty if there is no value."""
     kind = feature.WhichOneof("kind")
     values: Sequence[Any] = getattr(feature, kind).value if kind else ()
     if values and (kind != wanted or len(values) != 1):

@@ -1,4 +1,4 @@
-"""Measures images, for statistics and drift."""
+"""Computes measures of images, such as brightness, for statistics and drift."""
 
 import math
 from typing import NamedTuple
@@ -11,7 +11,7 @@ Floats = npt.NDArray[np.float32]
 # ITU-R BT.601: what JPEG calls Y.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _LEVELS = 256
-# Measuring takes some 40 bytes a pixel; more pixels of one image would only cost memory.
+# Measuring takes about 40 bytes per pixel; more pixels of one image would only cost memory.
 _MOST_PIXELS = 1 << 24
 
 
@@ -19,15 +19,15 @@ class Measures(NamedTuple):
     """The measures of one image; `trainer.features.MEASURED` names their features in this order.
 
     Attributes:
-        height: pixels.
-        width: pixels.
+        height: in pixels.
+        width: in pixels.
         aspect: width divided by height.
         brightness: mean luma, in [0, 1].
         contrast: standard deviation of the luma, in [0, 0.5].
-        sharpness: variance of the Laplacian of the luma in [0, 1]; 0 below 3 pixels a side.
+        sharpness: variance of the Laplacian of the luma; 0 if a side is below 3 pixels.
         colourfulness: 0 for grey, about 0.4 for extremely colourful.
         entropy: of the luma's histogram with 256 levels, in bits, [0, 8].
-        bytes: size of the encoded image.
+        bytes: size of the encoded image, in bytes.
     """
 
     height: int
@@ -44,7 +44,7 @@ class Measures(NamedTuple):
 def luma(pixels: npt.NDArray[np.uint8]) -> Floats:
     """Returns the luma in [0, 1], weighted as in ITU-R BT.601, float32 [batch, height, width].
 
-    The pixels are uint8 [batch, height, width, 3], RGB; large images are thinned, see `measure`.
+    The pixels are uint8 [batch, height, width, 3], RGB; large images are thinned as in `measure`.
     """
     weighted: Floats = _thinned(pixels) @ (_LUMA / np.float32(255))
     return weighted
@@ -53,13 +53,12 @@ def luma(pixels: npt.NDArray[np.uint8]) -> Floats:
 def measure(pixels: npt.NDArray[np.uint8], lumas: Floats, sizes: list[int]) -> list[Measures]:
     """Measures a batch of images of one size.
 
-    An image of more than 16 megapixels is thinned to at most that many: only every n-th row and
-    column counts. Height, width and aspect stay those of the whole image; sharpness is that of the
-    thinned one.
+    An image of more than 2**24 pixels is thinned to at most that many by using only every n-th row
+    and column. Height, width and aspect are of the whole image; all else is of the thinned image.
 
     Args:
         pixels: uint8 [batch, height, width, 3], RGB.
-        lumas: their luma, from `luma`.
+        lumas: luma of the images, from `luma`.
         sizes: bytes of each encoded image.
 
     Sources:

@@ -1,4 +1,4 @@
-"""The options of ImageExampleGen: how it cuts data, and what it lets come in."""
+"""The options of ImageExampleGen: shares of the splits, and checks of the records."""
 
 import math
 from typing import Annotated, Literal
@@ -63,15 +63,15 @@ class Checks(RecordChecks):
 
 
 class Rules(Section):
-    """All that decides where a record goes; it travels to the executor.
+    """The rules that decide a record's split or quarantine, passed to the executor.
 
-    It is part of the cache key. The type of `checks` leaves out what decides only whether a span is
-    refused: pydantic writes no more of a `Checks` than this type declares.
+    They are part of the cache key, without the fields of `Checks` that only decide whether a span
+    is refused: pydantic writes only the fields of the declared type, `RecordChecks`.
 
     Attributes:
         labels: class names; the index in this list is the class id.
-        group: feature whose value decides the split where the data has none; None for the image.
-        checks: what an image must be like.
+        group: feature that is hashed to find the split if the data has none; None for the image.
+        checks: checks of a record's image.
     """
 
     labels: Texts

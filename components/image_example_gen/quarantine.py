@@ -1,4 +1,4 @@
-"""The quarantine: why a record does not come in, and how it is kept whole."""
+"""The quarantine: reasons for rejecting a record, and the format in which it is stored."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-# The folder beside the splits.
+# The folder of quarantined records, beside the splits.
 FOLDER = "quarantine"
 
-# Reports name these reasons.
+# The reasons for quarantine, as in reports.
 NO_EXAMPLE = "no-example"
 NO_IMAGE = "no-image"
 MISSING_LABEL = "missing-label"
@@ -25,10 +25,10 @@ LEAKED = "leaked"
 
 
 class QuarantineError(ValueError):
-    """A record belongs in quarantine: for one of the reasons above, with the finding in words."""
+    """A record must be quarantined; has one of the reasons above, and the finding in words."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        """Keeps reason and detail."""
+        """Stores the reason, a constant of this module, and the detail, the finding in words."""
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
@@ -36,7 +36,7 @@ class QuarantineError(ValueError):
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A record in quarantine, unchanged: why, which file held it, and its number there, from 0."""
+    """An unchanged record in quarantine; `number` is its number in `file`, from 0."""
 
     record: bytes
     reason: str
@@ -45,7 +45,7 @@ class Quarantined:
     number: int
 
     def serialized(self) -> bytes:
-        """Wraps the record, which may be any bytes, in a serialised tf.Example."""
+        """Returns a serialised tf.Example with all fields; the record may be any bytes."""
         features = tf.train.Features(
             feature={
                 "quarantine/record": _bytes(self.record),
@@ -61,7 +61,7 @@ class Quarantined:
 
     @classmethod
     def parse(cls, serialized: bytes) -> Quarantined:
-        """Reverses `serialized`."""
+        """Reads the tf.Example of `serialized`."""
         features = tf.train.Example.FromString(serialized).features.feature
 
         def text(name: str) -> str:

@@ -1,6 +1,6 @@
-"""The two readings of a file: the first finds a verdict for each record, the second delivers it.
+"""The two readings of a file: `Inspect` finds each record's verdict, `Deliver` applies it.
 
-The second decodes nothing: each record goes where its verdict says.
+`Deliver` decodes no image: it sends each record to the split or quarantine of its verdict.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from components.image_example_gen.splits import Cut
 from trainer import progress
 from trainer.features import LABEL, MEASURED, TEXT
 
-# Outputs of the two steps, and the groups that meet before the second.
+# Outputs of the two steps, and the keys under which `Deliver` gets its inputs.
 VERDICTS, PRINTS, DAMAGED, COUNTS = "verdicts", "prints", "damaged", "counts"
 FILE, REMOVED = "file", "removed"
 
 
 class Verdict(NamedTuple):
-    """Where a record goes; as a plain tuple, Beam's coder writes it in few bytes.
+    """Where a record goes; sent as a plain tuple, which Beam's coder encodes in few bytes.
 
     Attributes:
         number: the record's number in the file, from 0.
-        checksum: the record's, by which the second reading knows it again.
-        split: where it goes, if it is clean.
-        reason: why it goes into quarantine; empty if it is clean.
-        detail: the finding, in words; empty if it is clean.
+        checksum: the record's checksum, by which the second reading detects a changed file.
+        split: split of a clean record.
+        reason: reason for quarantine; empty if the record is clean.
+        detail: the finding in words; empty if the record is clean.
         label: class id; -1 in quarantine.
         measures: the fields of `Measures`; empty in quarantine.
     """
@@ -47,15 +47,15 @@ class Verdict(NamedTuple):
 
 
 class Inspect(beam.DoFn):
-    """Reads a file and finds a verdict for each record, by the file's key."""
+    """Reads a file and outputs a verdict for each record, keyed by the file."""
 
     def __init__(self, rules: Rules, cut: Cut | None) -> None:
-        """Takes what decides where a record goes."""
+        """Takes the checks, and how records are cut into splits; None keeps the input's splits."""
         self._rules = rules
         self._cut = cut
 
     def process(self, element: source.File) -> Iterator[Any]:
-        """Yields the verdicts, the prints of the clean records, and the damage if there is one."""
+        """Yields verdicts, `Print`s of the clean records, and the file's damage, if any."""
         key, (path, given) = element
         damage: list[str] = []
         number = 0
@@ -81,21 +81,22 @@ def _prints(record: duplicates.Id, split: str, found: inspection.Clean) -> Itera
 
 
 class Deliver(beam.DoFn):
-    """Reads a file once more and sends each record where its verdict says."""
+    """Reads a file again and sends each record to the split or quarantine of its verdict."""
 
     def __init__(self, labels: tuple[str, ...]) -> None:
-        """Takes the class names; the index in this list is the class id."""
+        """Takes the class names; the index in `labels` is the class id."""
         self._labels = labels
 
     def process(
         self, element: tuple[bytes, Mapping[str, Iterable[Any]]], paths: Mapping[bytes, str]
     ) -> Iterator[Any]:
-        """Yields serialised records by split or to quarantine, and counts at the end.
+        """Yields serialised records, tagged by split or quarantine, and at the end their counts.
 
-        The element is a file's key, with the file, its verdicts, and the copies to remove from it.
+        `element` is a file's key, with the file, its verdicts, and the copies to remove from it;
+        `paths` maps the keys of all files to their paths.
 
         Raises:
-            RuntimeError: the file is not the one that was inspected.
+            RuntimeError: the file changed since `Inspect` read it.
         """
         _, groups = element
         ((path, _),) = groups[FILE]
@@ -125,7 +126,7 @@ class Deliver(beam.DoFn):
 
 
 def _complete(record: bytes, labels: Sequence[str], verdict: Verdict) -> bytes:
-    """Gives a serialised tf.Example both label features and the measures of its image."""
+    """Returns a serialised tf.Example with both label features and its image's measures added."""
     example = tf.train.Example.FromString(record)
     features = example.features.feature
     features[LABEL].int64_list.value[:] = [verdict.label]

@@ -1,4 +1,4 @@
-"""A perceptual hash: sketches that stay alike when an image is resized or encoded again.
+"""A perceptual hash: sketches that change little if an image is resized or encoded again.
 
 As in pHash, the luma is scaled to 32x32 and transformed by a DCT. The sketch keeps its lowest 8x8
 frequencies without the constant. Each is weighted by its frequency, which makes the sketches of
@@ -9,8 +9,8 @@ more, while 99.7 % of unrelated images stayed below 0.92.
 
 The cost of comparing all pairs grows with the square of the data. So each sketch falls into one
 bucket of each of `BANDS` bands, and only sketches that share a bucket are compared. A bucket's name
-is the signs of `_BITS` random projections. For two sketches with a cosine of 0.99, one sign differs
-with a probability of 4.5 %, and every band differs with a probability of 0.3 %.
+is the signs of `_BITS` random projections. For two sketches with a cosine of 0.99, a sign differs
+with a probability of 4.5 %, and they share no bucket with a probability of 0.3 %.
 
 Sources:
     pHash: C. Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010.
@@ -30,12 +30,12 @@ _KEPT = 8
 LENGTH = _KEPT * _KEPT - 1
 BANDS = 8
 _BITS = 14
-# A sketch travels as int8, which holds even the largest coefficient.
+# A packed sketch is int8; coefficients are at most 1, so none overflows.
 _SCALE = 127.0
 
 
 def sketch(lumas: Floats) -> Floats:
-    """Returns sketches, float32 [batch, LENGTH], each row of length 1.
+    """Returns the sketches of images, float32 [batch, LENGTH], each row of norm 1.
 
     The lumas are float32 [batch, height, width], in [0, 1].
     """
@@ -53,14 +53,14 @@ def pack(sketches: Floats) -> list[bytes]:
 
 
 def unpack(packed: bytes) -> Floats:
-    """Reverses `pack`, up to rounding: returns float32 [LENGTH] of length 1."""
+    """Returns the sketch that was packed, up to rounding: float32 [LENGTH] of norm 1."""
     row = np.frombuffer(packed, np.int8).astype(np.float32)
     unpacked: Floats = row / max(float(np.linalg.norm(row)), 1e-9)
     return unpacked
 
 
 def bands(sketches: Floats) -> list[list[bytes]]:
-    """Returns, for each sketch, the names of its buckets, one a band."""
+    """Returns, for each sketch, the names of its buckets, one per band."""
     signs = (sketches @ _projections() > 0).reshape(len(sketches), BANDS, _BITS)
     numbers = signs @ (1 << np.arange(_BITS))
     return [
@@ -71,7 +71,7 @@ def bands(sketches: Floats) -> list[list[bytes]]:
 
 @functools.cache
 def _projections() -> Floats:
-    # Fixed, since sketches of two spans or two workers must fall into the same buckets.
+    # The seed is fixed, because all spans and workers must use the same buckets.
     random = np.random.Generator(np.random.PCG64(20_000))
     return random.standard_normal((LENGTH, BANDS * _BITS), np.float32)
 
@@ -85,13 +85,13 @@ def _frequency() -> Floats:
 
 @functools.lru_cache(maxsize=256)
 def _basis(length: int) -> Floats:
-    """Returns float32 [_KEPT, length]: antialiased scaling to `SIDE`, then a DCT-II."""
+    """Returns a matrix of antialiased scaling to `SIDE`, then a DCT-II: float32 [_KEPT, length]."""
     stretch = max(length / SIDE, 1.0)
     centres = (np.arange(SIDE) + 0.5) * length / SIDE - 0.5
     weights = np.maximum(0, 1 - np.abs(np.arange(length) - centres[:, None]) / stretch)
     weights /= weights.sum(axis=1, keepdims=True)
     angles = np.pi / SIDE * np.outer(np.arange(_KEPT), np.arange(SIDE) + 0.5)
     cosines = np.cos(angles)
-    cosines[0] /= np.sqrt(2)  # as the orthonormal DCT has it
+    cosines[0] /= np.sqrt(2)  # as in the orthonormal DCT
     basis: Floats = (cosines @ weights).astype(np.float32)
     return basis

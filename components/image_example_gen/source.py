@@ -1,4 +1,4 @@
-"""The files that come in: each has a key, and its records are read up to the first damage."""
+"""The input files: each has a key, and its records are read up to the first damage."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from components import tfrecord_file
 _BATCH_RECORDS = 64
 _BATCH_BYTES = 1 << 24
 
-# A file's key, its path, and the split of the input that it belongs to.
+# A file's key, its path, and the input split that it belongs to.
 File = tuple[bytes, tuple[str, str]]
 
 
 def file(match: Any, split: str) -> File:
-    """Gives a file that Beam matched a key: a digest, as it goes everywhere and paths are long."""
+    """Returns a `File` for Beam's match; its key is a digest, which is shorter than the path."""
     key = hashlib.blake2b(match.path.encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return key, (match.path, split)
 
@@ -30,7 +30,7 @@ def path(one: File) -> tuple[bytes, str]:
 
 
 def records(name: str, damage: list[str]) -> Iterator[bytes]:
-    """Yields the records of a file up to its first damage; `damage` gets the reason for it."""
+    """Yields a file's records up to its first damage, and appends its description to `damage`."""
     try:
         with fileio.open(name, "rb") as opened:
             yield from tfrecord_file.records(cast(BinaryIO, opened))
@@ -39,7 +39,7 @@ def records(name: str, damage: list[str]) -> Iterator[bytes]:
 
 
 def batches(found: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Gathers records, so many that a batch stays small in number and bytes."""
+    """Groups records into batches of at most 64 records, each complete once it has 16 MiB."""
     batch: list[bytes] = []
     size = 0
     for record in found:

@@ -1,4 +1,4 @@
-"""Cuts data without splits, so that an image or a group never moves to another split."""
+"""Assigns data without splits to splits by a hash, so that no image or group changes its split."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cut:
-    """The number of hash buckets of each split, in the order of the names."""
+    """How records are cut into splits: `buckets` is the number of hash buckets of each name."""
 
     names: tuple[str, ...]
     buckets: tuple[int, ...]
 
     def split(self, key: bytes) -> str:
-        """Returns the split of a key, which does not depend on the rest of the data.
+        """Returns the split of a serialised feature, independent of all other records.
 
-        The hash is that of TFX's ExampleGen: SHA-256 of the serialised feature.
+        The hash is that of TFX's ExampleGen: SHA-256.
         """
         ends = list(itertools.accumulate(self.buckets))
         bucket = int(hashlib.sha256(key).hexdigest(), 16) % ends[-1]

@@ -1,7 +1,7 @@
-"""The ProductionModel component.
+"""The ProductionModel component, which copies the model in production into the pipeline.
 
-It stands where TFX's examples put a Resolver, which open-source Kubeflow Pipelines refuses. It
-reads state that outlives a run from the model store, not from a metadata database.
+It replaces the Resolver of TFX's examples, which open-source Kubeflow Pipelines refuses. It reads
+the model from the model store, not from a metadata database.
 """
 
 import json
@@ -23,10 +23,10 @@ NO_VERSION = 0
 
 
 class Driver(StoreDriver):
-    """Finds the version in production, so that it becomes part of the cache key."""
+    """Sets the parameter `version` to the version in production, for the cache key."""
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        """Returns the version in production."""
+        """Returns the parameter `version`; `NO_VERSION` if the store is empty."""
         version = model_config.in_production(execution_info.exec_properties["model_store"])
         output = driver_output_pb2.DriverOutput()
         output.exec_properties[VERSION_KEY].int_value = NO_VERSION if version is None else version
@@ -41,20 +41,20 @@ def ProductionModel(  # noqa: N802, a component's name
     version: Parameter[int] = NO_VERSION,
     code: Parameter[str] = "",
 ) -> None:
-    """Copies the model in production out of the store, which may drop it later.
+    """Copies the model in production out of the store, which may delete it later.
 
-    Before the first push the model is empty, since Kubeflow Pipelines knows no optional artifact.
+    Before the first push the model is empty, since Kubeflow Pipelines has no optional artifacts.
 
     Args:
         model: gets the SavedModel, and the version as a custom property.
         model_store: the model store's folder.
         labels: JSON list of class names; those of the production model must be the first of them.
-        version: from the driver; `NO_VERSION` before the first push.
+        version: version in production, set by the driver; `NO_VERSION` before the first push.
         code: fingerprint of the code, for the cache key.
 
     Raises:
-        FileNotFoundError: the version left the store in the meantime.
-        ValueError: the version gives the same ids to other classes.
+        FileNotFoundError: the version was deleted from the store in the meantime.
+        ValueError: a class id of the version has another class name in `labels`, or none.
     """
     model.set_int_custom_property(VERSION_KEY, version)
     if version != NO_VERSION:
@@ -63,7 +63,7 @@ def ProductionModel(  # noqa: N802, a component's name
 
 
 def _check_labels(known: Sequence[str], labels: Sequence[str], version: int) -> None:
-    """Refuses labels that change the meaning of a class id that clients already use."""
+    """Raises if a class id of the production model has another class name in `labels`."""
     for class_id, before in enumerate(known):
         now = repr(labels[class_id]) if class_id < len(labels) else "missing"
         if now != repr(before):

@@ -1,7 +1,7 @@
-"""TFX's Pusher, with a push that survives being killed at any moment.
+"""TFX's Pusher with an atomic push: a killed push leaves no partial version.
 
-TFX's own executor copies file by file under the version's final name, and gives the same model a
-new version each time. Its cached result claims a push even after the store has lost the model.
+TFX's own executor copies files directly into the version's folder, and gives an unchanged model a
+new version each time. Its cached result counts as a push even if the store has lost the model.
 """
 
 import time
@@ -31,17 +31,17 @@ _STANDING = "standing"
 
 
 class Driver(StoreDriver):
-    """Lets a cached push count only while the model is in the store."""
+    """Makes a cached push valid only while the model is the newest version in the store."""
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        """Returns the custom config with the version that holds this model, for the cache key."""
+        """Adds to the custom config the newest version if it equals the model, else the time."""
         properties = execution_info.exec_properties
         (model,) = execution_info.input_dict[specs.MODEL_KEY]
         standing = model_store.standing(
             path_utils.serving_model_path(model.uri), _destination(properties)
         )
         options = json_utils.loads(properties[specs.CUSTOM_CONFIG_KEY])
-        # The time is no cache key, so a model that is not in the store is always pushed.
+        # The time differs in every run, so a model that is not in the store is always pushed.
         options[_STANDING] = time.time_ns() if standing is None else standing
         output = driver_output_pb2.DriverOutput()
         found = output.exec_properties[specs.CUSTOM_CONFIG_KEY]
@@ -50,7 +50,7 @@ class Driver(StoreDriver):
 
 
 class Executor(tfx_executor.Executor):
-    """TFX's executor, which publishes by `model_store.publish`."""
+    """TFX's executor, but it pushes with `model_store.publish`."""
 
     def Do(  # noqa: N802, the name is TFX's
         self,
@@ -58,7 +58,7 @@ class Executor(tfx_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Publishes the model if every blessing allows it."""
+        """Pushes the model if every blessing allows it."""
         pushed = artifact_utils.get_single_instance(output_dict[specs.PUSHED_MODEL_KEY])
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
@@ -97,7 +97,7 @@ class Pusher(tfx_pusher.Pusher):
         model_store: str,
         keep: int,
     ) -> None:
-        """Takes the blessings of Evaluator and ServingValidator; `keep` versions stay."""
+        """Takes the blessings of Evaluator and ServingValidator; `keep` versions are kept."""
         super().__init__(
             model=model,
             model_blessing=model_blessing,

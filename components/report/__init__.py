@@ -1,1 +1,1 @@
-"""Report: one page on what came in, what was made of it, and how it was judged."""
+"""Report: one page on a run's data, training, evaluation and outcome."""

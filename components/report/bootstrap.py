@@ -1,8 +1,8 @@
-"""Computes intervals of the metrics: percentile bootstrap over the test images.
+"""Computes confidence intervals of the metrics by percentile bootstrap over the test images.
 
 Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. Images are drawn with
 replacement, a thousand times. Each time all metrics of both models are computed on the same drawn
-images, so that a difference between two models has an interval of its own (a paired bootstrap).
+images, which also gives an interval of the difference between both models (a paired bootstrap).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _SEED = 0
 def intervals(
     labels: Ints, *models: Predicted
 ) -> tuple[list[dict[str, Interval]], dict[str, Interval]]:
-    """Computes the intervals of one or two models' metrics, and of their difference.
+    """Computes confidence intervals of the metrics of one or two models, and of their difference.
 
     Args:
         labels: int32 [images], true class ids; at least one.
-        models: their predictions of these images.
+        models: predictions of one or two models for these images.
 
     Returns:
-        For each model the intervals by metric, and those of the first model's value minus the
-        second's; none where there is one model.
+        A list with each model's intervals by metric; and by metric the intervals of the difference
+        first model - second model, empty if there is only one model.
     """
     random = np.random.default_rng(_SEED)
     images = len(labels)

@@ -1,4 +1,4 @@
-"""Draws charts as inline SVG that takes its colours from the page, in light and in dark mode."""
+"""Draws charts as inline SVG with the page's CSS colours, for light and dark mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from components.report.page import Bin, Curve
 
-# Matplotlib knows no CSS variables; these colours stand for them until the SVG is written.
+# Matplotlib has no CSS variables; `_svg` replaces these placeholder colours with them.
 _INK, _SOFT, _LINE, _FIRST, _SECOND = "#010101", "#020202", "#030303", "#040404", "#050505"
 _VARIABLES = {
     _INK: "var(--ink)",
@@ -23,7 +23,7 @@ _VARIABLES = {
     _FIRST: "var(--first)",
     _SECOND: "var(--second)",
 }
-# As wide as a phone, so that the chart's words are as large as the page's; in inches of 72 points.
+# As wide as a phone, so that chart and page have the same text size; in inches of 72 points.
 _WIDTH, _HEIGHT = 4.6, 3.1
 _STYLE = {
     "svg.fonttype": "none",
@@ -48,7 +48,7 @@ _STYLE = {
 
 
 def reliability(bins: Sequence[Bin]) -> str:
-    """Draws accuracy over score; on the diagonal both are equal."""
+    """Returns an SVG of accuracy over score, with the diagonal on which both are equal."""
     most = max(one.images for one in bins)
     with _figure() as (figure, axes):
         axes.plot([0, 1], [0, 1], color=_SOFT, linewidth=1, dashes=(4, 3))
@@ -65,7 +65,7 @@ def reliability(bins: Sequence[Bin]) -> str:
 
 
 def curve(one: Curve) -> str:
-    """Draws a metric over the epochs, for train and val."""
+    """Returns an SVG of a metric over the epochs, for train and val."""
     with _figure() as (figure, axes):
         for name, color, dashes in (("train", _SECOND, (4, 2)), ("val", _FIRST, (1, 0))):
             values = one.values.get(name, ())
@@ -89,7 +89,7 @@ def _figure() -> Iterator[tuple[Figure, Axes]]:
 
 
 def _svg(figure: Figure, title: str) -> str:
-    """Returns the SVG element with a title for screen readers."""
+    """Returns a figure as an SVG element with a title for screen readers."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": title})
     svg = buffer.getvalue()
@@ -98,7 +98,7 @@ def _svg(figure: Figure, title: str) -> str:
     for color, variable in _VARIABLES.items():
         svg = svg.replace(color, variable)
     svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
-    # Matplotlib uses the same ids in each figure, but on one page they must differ.
+    # Matplotlib uses the same ids in each figure, but ids must be unique on a page.
     prefix = re.sub(r"\W+", "-", title)
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = re.sub(r'href="#', f'href="#{prefix}-', svg)

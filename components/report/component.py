@@ -1,4 +1,4 @@
-"""The Report component, the last of the graph: a page of the run, pushed or refused."""
+"""The Report component, the last of the graph: one page on a run, whether pushed or refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGE_FILE, DATA_FILE = "report.html", "page.json"
 
 
 class ReportSpec(component_spec.ComponentSpec):
-    """What goes into the component and comes out of it."""
+    """Parameters, inputs and outputs of the component."""
 
     PARAMETERS = {OPTIONS_KEY: component_spec.ExecutionParameter(type=str)}
     INPUTS = {
@@ -56,7 +56,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Gathers the page from what the other components wrote, and draws it."""
+        """Gathers the page's content from the input artifacts, and writes JSON and HTML."""
         options = json_utils.loads(exec_properties[OPTIONS_KEY])
         config = options["config"]
         inputs = {
@@ -90,9 +90,9 @@ class Executor(base_executor.BaseExecutor):
 
 
 class Report(base_component.BaseComponent):
-    """Makes one page of a run: is the model better, where is it wrong, can it be trusted.
+    """Writes one page on a run: whether the model is better, its mistakes, its calibration.
 
-    Config and commit are its parameters, so ML Metadata keeps them for each run.
+    Config and commit are parameters of the component, so ML Metadata records them for each run.
     """
 
     SPEC_CLASS = ReportSpec
@@ -110,7 +110,7 @@ class Report(base_component.BaseComponent):
 
         Args:
             labels: class names; the index in this list is the class id.
-            config: the whole config, as JSON can hold it.
+            config: the whole config, with values that JSON can represent.
             commit: git commit of the code; "" if unknown.
             **inputs: a channel for each of `ReportSpec.INPUTS`.
         """

@@ -1,4 +1,4 @@
-"""Gathers a page from what the components of a run wrote, however far the run got."""
+"""Gathers the page's content from the artifacts of a run, even if the run did not finish."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ _LARGEST_MATRIX = 25
 
 @dataclass(frozen=True)
 class Sources:
-    """Folders of artifacts; "" of a component that the run did not reach.
+    """Folders of the artifacts of a run; "" if the run did not reach the component.
 
     Attributes:
-        examples: ImageExampleGen's.
-        statistics: StatisticsGen's.
-        drift: SpanDrift's.
+        examples: ImageExampleGen's examples.
+        statistics: StatisticsGen's statistics.
+        drift: SpanDrift's report.
         transformed: Transform's examples.
         model_run: the Trainer's logs.
-        evaluation: the Evaluator's.
+        evaluation: the Evaluator's evaluation.
         serving: the ServingValidator's blessing.
-        production: the version with which the candidate was compared; None if there was none.
-        pushed: the candidate's version in the model store; None if it was not pushed.
+        production: version in production during the evaluation; None if there was none.
+        pushed: version as which the candidate was pushed; None if it was not pushed.
     """
 
     examples: str = ""
@@ -76,16 +76,16 @@ def gather(
     made: Made | None = None,
     ended: Verdict | None = None,
 ) -> Page:
-    """Reads the folders that there are.
+    """Reads the artifacts of a run into a page; missing artifacts leave its parts empty.
 
     Args:
-        sources: the folders.
-        name: the pipeline's.
-        run: the run's id.
+        sources: folders of the artifacts.
+        name: the pipeline's name.
+        run: id of the run.
         labels: class names; the index in this list is the class id.
-        card: the config's section.
-        made: from what the run was made; None if that is not recorded.
-        ended: how the run ended, if it did not reach its end.
+        card: the config's section `card`.
+        made: config and versions of the run; None if they are not recorded.
+        ended: verdict of a run that did not finish; None to derive the verdict from the artifacts.
     """
     scores = _scorecard(sources.evaluation)
     predicted = predictions.read(sources.evaluation) if sources.evaluation else None
@@ -157,7 +157,7 @@ def _training(logs: str) -> dict[str, Any]:
 
 
 def packages() -> dict[str, str]:
-    """Returns the versions of the packages that affect the result, and Python's."""
+    """Returns the versions of Python and of the packages that affect the result, by name."""
     return {
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -196,7 +196,7 @@ def _features(statistics: str) -> tuple[FeatureSummary, ...]:
             FeatureSummary(
                 name=name,
                 mean=numbers.mean,
-                # TFDV cuts the values into ten.
+                # TFDV's quantile histogram has ten buckets.
                 low=quantiles.buckets[0].high_value,
                 median=numbers.median,
                 high=quantiles.buckets[-1].low_value,

@@ -1,4 +1,4 @@
-"""Finds the images that the page shows: mistakes, their neighbours in train, quarantined ones."""
+"""Finds the images for the page: mistakes, their neighbours in train, quarantined images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trainer.input import digest, parsed
 
 _MISTAKES = 24
 _NEIGHBOURS = 3
-# Shards are shuffled, so the first ones are a fair sample; to read more takes over a minute.
+# Shards are shuffled, so the first ones are a random sample; reading more takes over a minute.
 _COMPARED = 20_000
 _HELD = 12
 _LOOKED_AT = 500
@@ -33,7 +33,7 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Found:
-    """A test image; `vector` is its embedding, scaled to length 1, or empty."""
+    """A test image; `vector` is its embedding scaled to length 1, empty if there is none."""
 
     image: bytes
     vector: Vectors
@@ -42,16 +42,16 @@ class _Found:
 def mistakes(
     transformed: str, predictions: Predictions, labels: Sequence[str]
 ) -> tuple[tuple[Mistake, ...], int]:
-    """Finds the misclassified images with the highest scores, and their neighbours in train.
+    """Finds the misclassified test images with the highest scores, and their neighbours in train.
 
     Args:
         transformed: folder of the transformed examples.
-        predictions: the candidate's, of the test split.
+        predictions: predictions for the test split.
         labels: class names; the index in this list is the class id.
 
     Returns:
-        The mistakes, the highest score first; and the number of images of train among which
-        neighbours were searched: 0 where there are no embeddings.
+        The mistakes, the highest score first; and the number of train images that were searched
+        for neighbours, 0 if there are no embeddings or no mistakes.
     """
     predicted = predictions.candidate
     wrong = np.flatnonzero(predicted.prediction != predictions.labels)
@@ -60,7 +60,7 @@ def mistakes(
         return (), 0
     embedding = _embedding_name(transformed)
     images = _find({predictions.digests[row] for row in worst}, transformed, embedding)
-    # Somebody may have deleted some.
+    # The files of some images may have been deleted since the evaluation.
     worst = np.array([row for row in worst if predictions.digests[row] in images], np.int64)
     if not len(worst):
         return (), 0
@@ -122,9 +122,9 @@ def _find(wanted: set[bytes], folder: str, embedding: str | None) -> dict[bytes,
 def _neighbours(
     queries: Vectors, folder: str, embedding: str, labels: Sequence[str]
 ) -> tuple[list[tuple[Neighbour, ...]], int]:
-    """Finds the images of train with the greatest cosine to each query.
+    """Finds for each query the train images with the highest cosine similarity.
 
-    Queries are float32 [queries, dimension], each of length 1.
+    Queries are float32 [queries, dimension], each of length 1. Also returns how many were searched.
     """
     nearest: list[list[tuple[float, int, bytes, int]]] = [[] for _ in queries]
     compared = 0
@@ -134,7 +134,7 @@ def _neighbours(
         best = np.argsort(-cosines, axis=1)[:, :_NEIGHBOURS]
         for heap, rows, values in zip(nearest, best, cosines, strict=True):
             for row in rows:
-                # Between equal cosines the running number decides, not the bytes.
+                # If cosines are equal, the earlier image wins, instead of the larger bytes.
                 heap.append((float(values[row]), -compared - row, images[row], int(classes[row])))
             heap[:] = heapq.nlargest(_NEIGHBOURS, heap)
         compared += len(images)
@@ -150,7 +150,7 @@ def _neighbours(
 
 
 def held(examples: str) -> tuple[Held, ...]:
-    """Picks some quarantined images, of each reason about as many."""
+    """Picks some quarantined images, about the same number for each reason."""
     files = sorted(tf.io.gfile.glob(f"{examples}/{quarantine.FOLDER}/*"))
     by_reason: dict[str, list[Quarantined]] = {}
     for record in tf.data.TFRecordDataset(files, "GZIP").take(_LOOKED_AT):
@@ -170,7 +170,7 @@ def held(examples: str) -> tuple[Held, ...]:
 
 
 def _image(record: bytes) -> bytes:
-    """Returns the encoded image of a record, which may be damaged; b"" where there is none."""
+    """Returns the encoded image of a possibly damaged record; b"" if it has none."""
     try:
         feature = tf.train.Example.FromString(record).features.feature
     except DecodeError:

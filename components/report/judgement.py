@@ -1,4 +1,4 @@
-"""Prepares the Evaluator's results for the page: intervals, order, mix-ups, reliability."""
+"""Prepares the Evaluator's results for the page: intervals, order, confusions, reliability."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONFUSIONS = 10
 
 
 def metrics(card: Scorecard, predictions: Predictions | None) -> tuple[Metric, ...]:
-    """Puts TFMA's numbers beside production's, with intervals from the predictions."""
+    """Returns the candidate's and production's metrics; no intervals if `predictions` is None."""
     own: Mapping[str, Interval] = {}
     differences: Mapping[str, Interval] = {}
     if predictions is not None and len(predictions.labels):
@@ -42,12 +42,12 @@ def metrics(card: Scorecard, predictions: Predictions | None) -> tuple[Metric, .
 
 
 def classes(card: Scorecard) -> tuple[ClassScore, ...]:
-    """Orders the classes by F1, the worst first; those that do not occur come last."""
+    """Returns the classes by F1, the worst first; classes without an F1 come last."""
     return tuple(sorted(card.classes, key=lambda one: 2.0 if one.f1 is None else one.f1))
 
 
 def slices(card: Scorecard) -> tuple[SliceScore, ...]:
-    """Orders slices, other than by class, by accuracy, the worst first."""
+    """Returns the slices by accuracy, the worst first, without the slices by class."""
     found = []
     for name, values in card.slices.items():
         if name.startswith(_BY_CLASS):
@@ -67,7 +67,7 @@ def slices(card: Scorecard) -> tuple[SliceScore, ...]:
 
 
 def confusions(card: Scorecard) -> tuple[Confusion, ...]:
-    """Lists the most frequent mix-ups."""
+    """Returns the most frequent pairs of true class and other predicted class."""
     labels = [one.label for one in card.classes]
     matrix = np.array(card.confusion)
     images = matrix.sum(axis=1)
@@ -87,7 +87,7 @@ def confusions(card: Scorecard) -> tuple[Confusion, ...]:
 
 
 def bins(predictions: Predictions) -> tuple[Bin, ...]:
-    """Groups the predictions by score as the calibration error does, without the empty groups."""
+    """Groups the candidate's predictions by the bins of the calibration error; omits empty bins."""
     score = predictions.candidate.score.astype(np.float64)
     right = predictions.candidate.prediction == predictions.labels
     places = calibration.bins(score)
@@ -104,7 +104,7 @@ def bins(predictions: Predictions) -> tuple[Bin, ...]:
 
 
 def _share_interval(hits: int, images: int) -> Interval:
-    """Returns Wilson's interval of a share of images."""
+    """Returns Wilson's 95 % confidence interval of the share hits / images."""
     found = binomtest(hits, images).proportion_ci(method="wilson")
     return Interval(float(found.low), float(found.high))
 
@@ -115,13 +115,13 @@ def verdict(
     version: int | None,
     serving: ServingCheck | None,
 ) -> Verdict:
-    """Says in one sentence how a complete run ended, with the reasons of a refusal.
+    """Returns the outcome of a complete run in one sentence, with the reasons of a refusal.
 
     Args:
-        card: the Evaluator's outcome.
-        found: see `metrics`.
-        version: under which the model was pushed; None if it was refused.
-        serving: the ServingValidator's outcome.
+        card: the Evaluator's outcome; None if there is none.
+        found: the metrics from `metrics`.
+        version: version as which the model was pushed; None if it was refused.
+        serving: the ServingValidator's outcome; None if there is none.
     """
     judged = f": {_judged(card, found)}" if card else ""
     if version is not None:

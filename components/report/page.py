@@ -1,4 +1,4 @@
-"""The content of a report's page as plain data: `gathering` makes it, `rendering` draws it."""
+"""The content of a report's page as plain data: `gathering` fills it, `rendering` draws it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Verdict:
 
     Attributes:
         kind: "pushed", "refused", "failed" or "unfinished".
-        sentence: the same in words.
-        reasons: why nothing was pushed, a sentence each.
+        sentence: the outcome in words.
+        reasons: a sentence for each reason why nothing was pushed.
     """
 
     kind: str
@@ -39,14 +39,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of the candidate on the test split, beside production's.
+    """A metric of the candidate and of the model in production on the test split.
 
     Attributes:
-        name: TFMA's name.
-        value: TFMA's number.
-        interval: of the value; None where there are no single predictions.
-        production: the value of the model in production; None where there is none.
-        difference: interval of value minus production's, over the same resampled images.
+        name: name in the catalogue of metrics.
+        value: the candidate's value, from TFMA.
+        interval: confidence interval of `value`; None if there are no per-example predictions.
+        production: the value of the model in production; None if there is none.
+        difference: confidence interval of `value` - `production`, from the same bootstrap samples;
+            None if either has no per-example predictions.
     """
 
     name: str
@@ -58,7 +59,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class SliceScore:
-    """A slice of the test split, such as `image/source=camera-1`; `interval` is the accuracy's."""
+    """A slice of the test split, such as `image/source=camera-1`; `interval` is of the accuracy."""
 
     name: str
     images: int
@@ -69,7 +70,7 @@ class SliceScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Images of one class that are predicted as another; `share` is of the true class's images."""
+    """Images of class `truth` predicted as `prediction`; `share` is relative to all of `truth`."""
 
     truth: str
     prediction: str
@@ -79,7 +80,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Bin:
-    """Images whose predictions have about the same score; `accuracy` is the share that is right."""
+    """A confidence bin; `score` is its images' mean, and `interval` is of the accuracy."""
 
     images: int
     score: float
@@ -92,7 +93,7 @@ class Picture:
     """A small picture.
 
     Attributes:
-        uri: `data:` URI; "" where the bytes could not be read as an image.
+        uri: `data:` URI; "" if the bytes could not be decoded as an image.
         width: pixels.
         height: pixels.
     """
@@ -104,7 +105,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """An image of train near another one; `similarity` is the cosine of the embeddings."""
+    """A train image near a mistake; `similarity` is the cosine of their embeddings."""
 
     picture: Picture
     label: str
@@ -113,7 +114,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A misclassified test image with a high score."""
+    """A misclassified test image; `truth_score` is the probability of the true class."""
 
     picture: Picture
     truth: str
@@ -125,7 +126,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Held:
-    """A quarantined image."""
+    """A quarantined image; `origin` is its file and its number there, `detail` the finding."""
 
     picture: Picture
     reason: str
@@ -135,7 +136,7 @@ class Held:
 
 @dataclass(frozen=True)
 class FeatureSummary:
-    """How a measure of the images is spread in train: 10th, 50th and 90th percentile, and mean."""
+    """A measure of the train images: mean, and 10th (`low`), 50th and 90th (`high`) percentile."""
 
     name: str
     mean: float
@@ -146,7 +147,7 @@ class FeatureSummary:
 
 @dataclass(frozen=True)
 class Curve:
-    """A training's metric by epoch; `values` are by series: "train" and "val"."""
+    """A metric of one training; `values` maps "train" and "val" to the values by epoch."""
 
     task: str
     metric: str
@@ -155,7 +156,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Step:
-    """A component of the run; `size` is in bytes, None if the component wrote nothing."""
+    """A component of the run; `size` is its outputs' bytes, None if it wrote nothing."""
 
     id: str
     state: str
@@ -166,7 +167,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Made:
-    """From what the run was made.
+    """The provenance of a run: config, code, data and packages.
 
     Attributes:
         config: the whole config.
@@ -183,36 +184,36 @@ class Made:
 
 @dataclass(frozen=True)
 class Page:
-    """The content of the page. A part that a run did not reach is empty or None.
+    """The content of the page. Parts that a run did not reach are empty or None.
 
     Attributes:
-        name: the pipeline's.
+        name: the pipeline's name.
         run: id of the run.
-        verdict: how it ended.
+        verdict: how the run ended.
         labels: class names in the order of their ids.
         test_images: number of images in the test split.
-        production: the version with which the candidate was compared.
+        production: version with which the candidate was compared; None if there was none.
         metrics: metrics over the test split.
-        classes: by class, worst first.
-        slices: by other features, worst first.
-        matrix: images by true class (row) and prediction; empty if there are too many classes.
-        heat_map: the same as a picture, if there are many classes.
-        confusions: the most frequent mix-ups.
-        bins: by score, for the reliability diagram.
-        wrong: how many test images are misclassified.
+        classes: metrics by class, worst first.
+        slices: metrics by slices of other features, worst first.
+        matrix: images [true class, predicted class]; empty if there are too many classes.
+        heat_map: shares by true class as a picture, if there are too many classes for `matrix`.
+        confusions: the most frequent pairs of true class and other predicted class.
+        bins: confidence bins, for the reliability diagram.
+        wrong: number of misclassified test images.
         mistakes: the misclassified images with the highest scores.
-        compared: number of images of train among which neighbours were searched.
-        data: what came in.
+        compared: number of train images that were searched for neighbours.
+        data: counts of the ingested records.
         held: some of the quarantined images.
-        drift: how the span compares with the one before.
-        features: measures of the images in train.
-        augmented: sheet of images as the network saw them in training.
-        curves: metrics of the training by epoch.
+        drift: comparison of the span with the last accepted span.
+        features: distribution of the measures of train images.
+        augmented: contact sheet of augmented images; None if nothing was augmented.
+        curves: metrics of each training by epoch.
         temperature: the divisor of the logits; see `trainer.calibration`.
-        serving: what the server needed; None where that was not measured.
-        steps: the components of the run; only ML Metadata knows them.
-        card: what people say of the model.
-        made: config, code and packages.
+        serving: latency and memory of the server; None if not measured.
+        steps: the components of the run, filled in only from ML Metadata.
+        card: statements for the model card, from the config.
+        made: provenance of the run; None if not recorded.
     """
 
     name: str
@@ -244,12 +245,12 @@ class Page:
     made: Made | None = None
 
     def to_json(self) -> str:
-        """Writes it as JSON."""
+        """Returns the page as JSON."""
         return _PAGE.dump_json(self, indent=1).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Page:
-        """Reads what `to_json` wrote."""
+        """Reads the JSON of `to_json`."""
         return _PAGE.validate_json(text)
 
 

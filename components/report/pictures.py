@@ -17,11 +17,11 @@ _QUALITY = 82
 
 
 def thumbnail(encoded: bytes, side: int) -> Picture:
-    """Shrinks an encoded image.
+    """Scales an encoded image down; returns `NOTHING` if it cannot be decoded.
 
     Args:
-        encoded: JPEG, PNG, GIF or BMP bytes; those of a quarantined image may be anything.
-        side: most pixels of the longer side.
+        encoded: JPEG, PNG, GIF or BMP bytes; for a quarantined image any bytes.
+        side: largest allowed width and height, in pixels.
     """
     try:
         # A decompression bomb counts as damaged.
@@ -37,18 +37,18 @@ def thumbnail(encoded: bytes, side: int) -> Picture:
 
 
 def heat_map(matrix: npt.NDArray[np.float64]) -> Picture:
-    """Draws each share of a matrix as a pixel on a transparent ground.
+    """Draws a confusion matrix with a pixel per cell, the more opaque the larger the share.
 
-    The diagonal is blue and the rest orange, because every kind of colour vision tells these apart.
+    The diagonal is blue and the rest orange, which any kind of colour vision can distinguish.
 
     Args:
-        matrix: float [classes, classes], each in [0, 1].
+        matrix: float [classes, classes], shares in [0, 1].
     """
     classes = len(matrix)
     pixels = np.zeros((classes, classes, 4), np.uint8)
     pixels[...] = (213, 94, 0, 0)
     pixels[np.arange(classes), np.arange(classes), :3] = (0, 114, 178)
-    # The root makes a few mix-ups among many images visible.
+    # The square root makes small shares visible.
     pixels[..., 3] = np.rint(255 * np.sqrt(np.clip(matrix, 0, 1)))
     return _picture(Image.fromarray(pixels))
 

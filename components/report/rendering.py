@@ -21,13 +21,13 @@ from components.report.page import Metric, Page
 _FOLDER = Path(__file__).parent
 _STYLES = ("base.css", "tables.css", "pictures.css", "narrow.css")
 _BADGES = {"pushed": "✓ pushed", "refused": "✕ refused", "failed": "! failed"}
-# The opacity of the darkest cell; numbers in a darker one are hard to read.
+# The opacity of the darkest cell; numbers in a darker cell would be hard to read.
 _STRONGEST = 0.45
 
 
 @dataclass(frozen=True)
 class _Strip:
-    """A difference and its interval on a strip with production in the middle; in % of its width."""
+    """The interval of a difference to production, drawn with 0 in the middle; in % of the width."""
 
     left: float
     width: float
@@ -37,7 +37,7 @@ class _Strip:
 
 
 def render(page: Page) -> str:
-    """Draws the page; all text on it is escaped."""
+    """Returns the page as HTML, with all text escaped."""
     counts = _class_counts(page.data) if page.data else []
     duplicates = _duplicates(page.data) if page.data else []
     curves = [(f"{one.task}: {one.metric}", Markup(charts.curve(one))) for one in page.curves]
@@ -60,7 +60,7 @@ def render(page: Page) -> str:
         "config": _as_yaml(page.made.config) if page.made else "",
     }
     template = _template()
-    # The links at the top name the sections that the first drawing has.
+    # The links at the top need the sections, which the first rendering determines.
     body = template.render(texts, sections=[])
     return template.render(texts, sections=_sections(body))
 
@@ -119,7 +119,7 @@ def _size(count: int) -> str:
 
 
 def _strips(metrics: Sequence[Metric]) -> dict[str, _Strip | None]:
-    """Puts all differences on one scale, with better to the right."""
+    """Scales all differences to one strip width, better to the right; None if there is none."""
     ends = [
         abs(end)
         for metric in metrics
@@ -147,7 +147,7 @@ def _strip(metric: Metric, reach: float) -> _Strip | None:
 
 
 def _class_counts(data: Intake) -> list[tuple[str, float, list[int]]]:
-    """Lists the classes, the rarest in train first: label, bar in percent, images by split."""
+    """Returns label, bar length in % and images by split of each class, rarest in train first."""
     train = data.classes.get("train", {})
     most = max(train.values(), default=0) or 1
     labels = sorted(train, key=lambda label: train[label])

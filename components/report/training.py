@@ -1,4 +1,4 @@
-"""Reads how a training went from the Trainer's logs."""
+"""Reads curves, temperature and augmented images from the Trainer's logs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SHEET_SIDE = 880
 
 
 def curves(logs: str) -> tuple[Curve, ...]:
-    """Reads loss and accuracy by epoch from TensorBoard's event files, if there are any.
+    """Reads loss and accuracy by epoch from TensorBoard's event files; empty if there are none.
 
     Args:
-        logs: the Trainer's `model_run`, in which each training has folders `train` and
+        logs: folder of the Trainer's `model_run`; each training in it has folders `train` and
             `validation`.
     """
     found = []
@@ -37,7 +37,7 @@ def curves(logs: str) -> tuple[Curve, ...]:
 
 
 def temperature(logs: str) -> float | None:
-    """Reads the divisor of the logits; None where the Trainer did not get that far."""
+    """Reads the divisor of the logits; None if the Trainer did not write its summary."""
     path = os.path.join(logs, SUMMARY)
     if not tf.io.gfile.exists(path):
         return None
@@ -46,7 +46,7 @@ def temperature(logs: str) -> float | None:
 
 
 def augmented(logs: str) -> Picture | None:
-    """Reads the sheet of augmented images; None if nothing was augmented."""
+    """Reads the contact sheet of augmented images; None if nothing was augmented."""
     path = os.path.join(logs, contact_sheet.FILE_NAME)
     if not tf.io.gfile.exists(path):
         return None

@@ -1,4 +1,4 @@
-"""Sends real images to a server in every way that the exported model's contract offers."""
+"""Sends real images to a server by REST and gRPC, to all serving signatures of the model."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ Rows = list[tuple[Any, str, float]]
 def answers(
     server: RunningServer, images: Sequence[bytes], examples: Sequence[bytes]
 ) -> Iterator[Answers]:
-    """Sends all images in batches to both signatures, over REST and over gRPC.
+    """Yields the answers to all images for each pair of protocol (REST, gRPC) and signature.
 
     Args:
-        server: a server with the model.
+        server: a server whose `wait` has returned.
         images: encoded images.
         examples: the same images as serialized tf.Examples.
 
     Raises:
-        ServerError: a request has no answer, or one without the contract's outputs.
+        ServerError: a request gets no answer, or an answer that lacks outputs.
     """
     # A proxy would look for the server on its own machine.
     direct = [("grpc.enable_http_proxy", 0)]
@@ -69,7 +69,7 @@ def answers(
 
 
 def batches(values: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """Cuts values into requests of at most 16 values and 8 MiB; a larger value goes alone."""
+    """Yields batches of at most 16 values and 8 MiB; a value above 8 MiB is a batch alone."""
     batch: list[bytes] = []
     size = 0
     for value in values:
@@ -83,7 +83,7 @@ def batches(values: Sequence[bytes]) -> Iterator[list[bytes]]:
 
 
 def milliseconds(server: RunningServer, images: Sequence[bytes]) -> tuple[float, ...]:
-    """Sends each image in a REST request of its own, one after the other, and times it."""
+    """Returns the time of one REST request for each image, in ms; requests are sequential."""
     times = []
     for image in images:
         start = time.perf_counter()
@@ -93,7 +93,7 @@ def milliseconds(server: RunningServer, images: Sequence[bytes]) -> tuple[float,
 
 
 def classes(server: RunningServer, example: bytes) -> list[str]:
-    """Returns the class names in the order in which the classify signature gives them."""
+    """Returns the class names in the order of the classify signature's answer to an example."""
     features = tf.train.Example.FromString(example).features.feature
     (image,) = features[IMAGE].bytes_list.value
     body = {

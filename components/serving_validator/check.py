@@ -1,4 +1,4 @@
-"""The ServingValidator's outcome: a JSON file in the folder of its blessing."""
+"""The ServingValidator's outcome, stored as a JSON file in the blessing's folder."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from tfx.dsl.io import fileio
 
 FILE_NAME = "serving.json"
-# The name before version 0.2.
+# The file's name before version 0.2.
 _OLD_FILE_NAME = "report.json"
 
 
 @dataclass(frozen=True)
 class ServingCheck:
-    """How a server answered with a model.
+    """The result of sending real images to a server with the model.
 
     Attributes:
-        reasons: what is wrong, a sentence each; none lets the model be pushed.
-        p50_ms: median time of a request of one image, in milliseconds; None where the server gave
-            no answer.
-        p99_ms: 99th percentile of that.
-        memory_mb: the server's peak memory in MiB.
+        reasons: a sentence for each failed check; the model may be pushed only if empty.
+        p50_ms: median time of a request of one image, in milliseconds; None, as are the following
+            fields, if the server failed.
+        p99_ms: 99th percentile of these times, in milliseconds.
+        memory_mb: the server's peak memory, in MiB.
     """
 
     reasons: tuple[str, ...]
@@ -33,16 +33,16 @@ class ServingCheck:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Returns the reasons, each with the name of the check."""
+        """Returns the reasons, each with the prefix "serving: "."""
         return tuple(f"serving: {reason}" for reason in self.reasons)
 
     def to_json(self) -> str:
-        """Writes it as JSON."""
+        """Returns the check as JSON."""
         return json.dumps(dataclasses.asdict(self))
 
 
 def read(folder: str) -> ServingCheck | None:
-    """Reads the check from the folder of a blessing; None where there is none."""
+    """Reads the check from a blessing's folder; None if the folder holds none."""
     for name in (FILE_NAME, _OLD_FILE_NAME):
         path = os.path.join(folder, name)
         if fileio.exists(path):

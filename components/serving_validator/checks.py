@@ -1,4 +1,4 @@
-"""Compares served answers with what they must be; pure functions that return sentences."""
+"""Checks a server's answers, latency and memory; returns a sentence for each failed check."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers to all images in one way of asking: probabilities are [images, classes]."""
+    """The answers to all images by one protocol and signature, `way`, as "REST serving_default"."""
 
     way: str
-    probabilities: Floats
+    probabilities: Floats  # [images, classes]
     labels: tuple[str, ...]
     scores: Floats
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the server needed: milliseconds for each request of one image, and peak MiB."""
+    """The milliseconds of each request of one image, and the server's peak memory in MiB."""
 
     milliseconds: tuple[float, ...]
     memory_mb: float
 
     def percentile(self, percent: float) -> float:
-        """Returns the milliseconds within which this percentage of the requests was answered."""
+        """Returns the time within which `percent` % of the requests were answered, in ms."""
         return float(np.percentile(self.milliseconds, percent))
 
 
 def wrong_answers(
     answers: Answers, expected: Floats, labels: Sequence[str], tolerance: float
 ) -> list[str]:
-    """Compares answers with the probabilities that the Evaluator judged.
+    """Compares answers with the probabilities that the Evaluator evaluated.
 
     Args:
-        answers: those of one way of asking.
-        expected: probabilities [images, classes] by the evaluation signature.
+        answers: answers by one protocol and signature.
+        expected: probabilities [images, classes] from the evaluation signature.
         labels: class names; the index in this list is the class id.
-        tolerance: largest difference that passes.
+        tolerance: largest allowed difference of a probability.
 
     Returns:
         A sentence for each kind of mistake.
@@ -78,7 +78,7 @@ def wrong_answers(
 
 
 def exceeded(measured: Measured, bounds: Serving) -> list[str]:
-    """Says which bounds of latency and memory the server exceeded, a sentence each."""
+    """Returns a sentence for each bound of latency or memory that the server exceeded."""
     values = (
         ("median latency", measured.percentile(50), bounds.p50_ms, "ms"),
         ("99th percentile of latency", measured.percentile(99), bounds.p99_ms, "ms"),

@@ -1,7 +1,7 @@
-"""The ServingValidator component: a model is pushed only if a server answers with it as expected.
+"""The ServingValidator component: blesses a model if a server with it answers as expected.
 
 It replaces TFX's InfraValidator, which needs Docker and does not compile for Kubeflow Pipelines v2,
-and it checks more: the served answers must be those that the Evaluator judged.
+and it checks more: served probabilities must be those that the Evaluator evaluated.
 """
 
 # No `from __future__ import annotations` here: TFX reads the annotations of `ServingValidator`.
@@ -33,7 +33,7 @@ from trainer.features import EVALUATION, IMAGE, PROBABILITIES
 BLESSING_KEY = "blessing"
 LOG_FILE = "server.log"
 _SPLIT = "test"
-# What TFX's Pusher looks for.
+# The property and the file names that TFX's Pusher reads.
 _BLESSED_KEY = "blessed"
 _FILES = {True: "INFRA_BLESSED", False: "INFRA_NOT_BLESSED"}
 
@@ -41,11 +41,11 @@ _FILES = {True: "INFRA_BLESSED", False: "INFRA_NOT_BLESSED"}
 def validate(
     model: str, examples: Sequence[bytes], labels: Sequence[str], options: Serving, log: Path
 ) -> ServingCheck:
-    """Serves a model and sends it images in every way that its contract offers.
+    """Serves a model, sends it images by REST and gRPC to all signatures, and checks the answers.
 
     Args:
         model: the SavedModel's folder.
-        examples: serialized transformed examples, which hold the original images too.
+        examples: serialized transformed examples, each with its encoded image; at least one.
         labels: class names; the index in this list is the class id.
         options: tolerance and bounds.
         log: file for the server's output.
@@ -86,16 +86,16 @@ def ServingValidator(  # noqa: N802, the name of a component
     options: Parameter[str],
     blessing: OutputArtifact[InfraBlessing],
 ) -> None:
-    """Blesses a model if a server loads it and answers as the Evaluator judged it.
+    """Blesses a model if a server loads it and gives the probabilities that were evaluated.
 
     Args:
         model: the candidate.
         examples: the transformed examples.
-        options: see `serving_validator`.
-        blessing: the folder gets the blessing, the check and the server's log.
+        options: JSON from `serving_validator`: labels, config and code fingerprint.
+        blessing: gets the blessing, the `ServingCheck` and the server's log.
 
     Raises:
-        ValueError: the split `test` holds no example.
+        ValueError: the `test` split holds no example.
     """
     content = json_utils.loads(options)
     serving = Serving.model_validate(content["serving"])
@@ -122,13 +122,13 @@ def serving_validator(
         model: channel of `Model`, the candidate.
         examples: channel of transformed `Examples`.
         labels: class names; the index in this list is the class id.
-        serving: the config's section.
+        serving: the config's section `serving`.
     """
     options = {
         "labels": list(labels),
         "serving": serving.model_dump(mode="json"),
-        # Nothing reads it, but it lets TFX's cache key change with the code that asks and with the
-        # server that answers.
+        # Nothing reads it, but it lets TFX's cache key change with the code of this component and
+        # of our own server.
         "code": [
             fingerprint.digest(("serving_validator",), {}, "components"),
             fingerprint.digest(("",), {}, "serving"),
@@ -160,7 +160,7 @@ def _example(image: bytes) -> bytes:
 
 
 def _evaluated(model: str, examples: Sequence[bytes]) -> Floats:
-    """Returns the probabilities that the Evaluator's signature gives, [images, classes]."""
+    """Returns the evaluation signature's probabilities, [images, classes]."""
     evaluate = tf.saved_model.load(model).signatures[EVALUATION]
     return np.asarray(evaluate(examples=tf.constant(list(examples)))[PROBABILITIES], np.float64)
 

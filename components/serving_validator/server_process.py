@@ -1,4 +1,4 @@
-"""A server process for one model: TF Serving's binary where there is one, else our own server."""
+"""A server process for one model: TF Serving's binary if it is installed, else our own server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.1
 _STOP_SECONDS = 10.0
 _LOG_CHARACTERS = 300
 _REQUEST_MB = 64  # the default of our own server
-# The line in which our own server tells its ports.
+# The line in which our own server prints its ports.
 _READY = re.compile(r'^\{"host": .*\}$', re.MULTILINE)
 _PORTS = range(20_000, 32_000)  # Linux gives a caller that names no port one above these
 # A proxy would connect to its own machine instead of this one.
@@ -32,18 +32,18 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class ServerError(Exception):
-    """The server does not start, does not load the model, or fails; the message says why."""
+    """The server does not start, does not load the model, or fails; the message is the reason."""
 
 
 @dataclass
 class RunningServer:
-    """A started server; it answers once `wait` has returned.
+    """A started server, which answers requests after `wait` has returned.
 
     Attributes:
-        rest: address of the model, such as http://127.0.0.1:8501/v1/models/candidate.
-        grpc: host and port. Both are empty until our own server tells its ports.
-        process: the process.
-        log: the file of its output.
+        rest: the model's REST address, such as http://127.0.0.1:8501/v1/models/candidate.
+        grpc: host and port. `rest` and `grpc` are empty until our own server prints its ports.
+        process: the server's process.
+        log: file of the server's output.
     """
 
     rest: str
@@ -55,7 +55,7 @@ class RunningServer:
         """Waits until the model is AVAILABLE.
 
         Raises:
-            ServerError: the model is not AVAILABLE in time or does not load, or the server ends.
+            ServerError: the model does not load or is not AVAILABLE in time, or the server ends.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -76,7 +76,7 @@ class RunningServer:
         raise ServerError(f"the model was not AVAILABLE within {seconds:g} seconds")
 
     def peak_memory_mb(self) -> float:
-        """Returns the process's peak resident memory in MiB (Linux)."""
+        """Returns the server's peak resident memory in MiB; Linux only."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
         if found is None:
@@ -84,7 +84,7 @@ class RunningServer:
         return int(found.group(1)) / 1024
 
     def _told(self) -> bool:
-        """Reads the ports from the log; returns whether they are there yet."""
+        """Reads the ports from the log; returns whether the log holds them yet."""
         ready = _READY.search(self.log.read_text("utf-8", "replace"))
         if ready is not None:
             ports = json.loads(ready.group())
@@ -94,16 +94,16 @@ class RunningServer:
 
 @contextlib.contextmanager
 def serving(base_path: str, log: Path, image_bytes: int) -> Iterator[RunningServer]:
-    """Serves the newest version in a folder, and always stops the process.
+    """Starts a server of the newest version in a folder; stops it at the end of the context.
 
     Args:
         base_path: local folder of numbered versions.
         log: file for the server's output.
-        image_bytes: size of the largest image that the server must take.
+        image_bytes: size of the largest image that the server must accept, in bytes.
     """
     binary = shutil.which(_BINARY)
     if binary is not None:
-        # For TF Serving, port 0 means no port at all.
+        # TF Serving opens no port for port 0, so free ports are chosen here.
         port, grpc_port = _free_ports(2)
         command = _tf_serving(binary, base_path, port, grpc_port)
         rest, grpc = _addresses(port, grpc_port)
@@ -131,7 +131,7 @@ def post(address: str, body: Any, seconds: float) -> Any:
     """Sends a REST request and returns the parsed answer.
 
     Raises:
-        ServerError: the server gives no answer, or an error.
+        ServerError: the server gives no answer or an error.
     """
     request = urllib.request.Request(address, json.dumps(body).encode(), method="POST")
     return _read(request, seconds)
@@ -159,7 +159,7 @@ def _tf_serving(binary: str, base_path: str, port: int, grpc_port: int) -> list[
         f"--port={grpc_port}",
         f"--model_name={MODEL}",
         f"--model_base_path={base_path}",
-        # By default it makes five more attempts, a minute apart.
+        # By default it retries five times, once a minute.
         "--max_num_load_retries=0",
     ]
 
@@ -175,13 +175,13 @@ def _our_own(base_path: str, image_bytes: int) -> list[str]:
 
 
 def _limit(image_bytes: int) -> list[str]:
-    """Raises our own server's limit where an image would not fit; base64 adds a third to it."""
+    """Returns our server's option for large images, if needed; base64 makes them a third larger."""
     needed = math.ceil(image_bytes * 4 / 3 / 2**20) + 1  # 1 MiB for the rest of the request
     return ["--max-request-mb", str(needed)] if needed > _REQUEST_MB else []
 
 
 def _tied_to_us() -> list[str]:
-    """Lets the kernel stop the server when this process is killed, where setpriv is installed."""
+    """Returns a command prefix with which the kernel stops the server if this process dies."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
@@ -195,7 +195,7 @@ def _free_ports(number: int) -> list[int]:
 
 
 def _status(address: str) -> Any:
-    """Returns the state of the newest version; None while the server does not answer."""
+    """Returns the state of the model's newest version; None while the server does not answer."""
     try:
         return _read(urllib.request.Request(address), _STOP_SECONDS)["model_version_status"][0]
     except ServerError:

@@ -20,18 +20,18 @@ def changes(
     max_divergence: float,
     max_label_distance: float,
 ) -> list[Change]:
-    """Measures by TensorFlow Data Validation which features drifted.
+    """Measures with TensorFlow Data Validation which features drifted.
 
     Args:
-        before: statistics of the earlier span, of one split.
-        after: those of the later span.
-        features: names of the numeric features to compare; one that a span lacks is ignored.
+        before: statistics of one split of the earlier span.
+        after: statistics of the same split of the later span.
+        features: names of the numeric features to compare, except for those that a span lacks.
         max_divergence: allowed Jensen-Shannon divergence of a numeric feature, in [0, 1].
         max_label_distance: allowed L-infinity distance of the labels: the largest change of one
             class's share, in [0, 1].
 
     Returns:
-        The changes beyond these bounds, the largest first.
+        The changes beyond these bounds, the largest in relation to its bound first.
     """
     earlier, later = _by_name(before), _by_name(after)
     both = earlier.keys() & later.keys()

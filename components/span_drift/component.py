@@ -1,6 +1,6 @@
-"""The SpanDrift component: how does this span compare with the last accepted one?
+"""The SpanDrift component, which compares this span with the last accepted span before it.
 
-It only reports drift. The DataGate decides, since a component that fails loses its outputs.
+It only reports drift. The DataGate refuses, since TFX deletes a failed component's outputs.
 """
 
 import os
@@ -27,16 +27,16 @@ NO_SPAN = -1
 
 
 def statistics_file(statistics: list[types.Artifact]) -> str:
-    """Returns the file of the statistics that are compared and kept: those of train."""
+    """Returns the path of the statistics of train, which are compared and stored."""
     folder: str = artifact_utils.get_split_uri(statistics, _SPLIT)
     return os.path.join(folder, DEFAULT_FILE_NAME)
 
 
 class Driver(StoreDriver):
-    """Finds the span to compare with, so that it becomes part of the cache key."""
+    """Sets `previous` and `previous_digest`, the span to compare with, for the cache key."""
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        """Returns the number of the last accepted span before this one, and its digest."""
+        """Returns the last accepted span before this one, and the digest of its statistics."""
         examples = artifact_utils.get_single_instance(execution_info.input_dict["examples"])
         store = execution_info.exec_properties["statistics_store"]
         previous = accepted.before(store, intake.read(examples.uri).span)
@@ -63,14 +63,14 @@ def SpanDrift(  # noqa: N802, a component's name
     """Compares labels and image features of train with those of the last accepted span.
 
     Args:
-        examples: from ImageExampleGen; their intake has the span's number.
-        statistics: of the same span.
-        drift: gets the report.
+        examples: ImageExampleGen's output; its `intake.json` holds the span's number.
+        statistics: StatisticsGen's output for the span.
+        drift: gets the `DriftReport` as JSON.
         statistics_store: folder of the statistics of accepted spans.
         max_divergence: allowed Jensen-Shannon divergence of an image feature, in [0, 1].
-        max_label_distance: allowed change of a class's share, in [0, 1].
-        previous: number of the span to compare with, from the driver; `NO_SPAN` for none.
-        previous_digest: digest of its statistics, for the cache key.
+        max_label_distance: allowed change of one class's share of the images, in [0, 1].
+        previous: number of the span to compare with, set by the driver; `NO_SPAN` for none.
+        previous_digest: digest of that span's statistics, for the cache key.
         code: fingerprint of the code, for the cache key.
     """
     before, changes = None, []

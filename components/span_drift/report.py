@@ -1,4 +1,4 @@
-"""What differs between two spans, as a JSON file. This module loads no TensorFlow."""
+"""SpanDrift's report: a JSON file of the differences between two spans. Loads no TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Change:
     """A feature whose distribution differs between the two spans.
 
     Attributes:
-        feature: its name.
+        feature: the feature's name.
         measure: "Jensen-Shannon divergence" or "L-infinity distance"; both in [0, 1].
         value: the measured value.
-        threshold: the allowed value.
-        what: the figure that shows the change: the mean, or the share of the class that changed
-            most.
-        before: the figure in the earlier span.
-        after: the figure in this span.
+        threshold: highest value that is no drift.
+        what: the statistic that illustrates the change: "mean", or "share of" the class whose
+            share changed most.
+        before: the statistic's value in the earlier span.
+        after: the statistic's value in this span.
     """
 
     feature: str
@@ -35,7 +35,7 @@ class Change:
     after: float
 
     def sentence(self) -> str:
-        """Says what changed, from what to what."""
+        """Returns the change of the statistic and the measured value as one sentence."""
         return (
             f"{self.feature}: {self.what} {self.before:.4g} -> {self.after:.4g}"
             f" ({self.measure} {self.value:.3f}; allowed: {self.threshold:g})"
@@ -44,12 +44,12 @@ class Change:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """How a span compares with the last accepted span before it.
+    """Comparison of a span with the last accepted span before it.
 
     Attributes:
         span: number of the span.
-        previous: number of the span before; None if there is none.
-        changes: what drifted, the largest change first.
+        previous: number of the accepted span before; None if there is none.
+        changes: the features that drifted, the largest change first.
     """
 
     span: int
@@ -62,7 +62,7 @@ class DriftReport:
 
     @classmethod
     def from_json(cls, text: str) -> DriftReport:
-        """Reads what `as_json` wrote."""
+        """Reads the JSON of `as_json`."""
         return _JSON.validate_json(text)
 
 

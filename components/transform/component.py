@@ -1,6 +1,6 @@
-"""TFX's Transform, which here reports its progress: it is the longest step of most runs.
+"""TFX's Transform, extended to report progress: it is the longest step of most runs.
 
-TFX itself reports nothing before the step ends. The data comes out as from TFX's own.
+TFX itself reports nothing before the step ends. The output is that of TFX's own Transform.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from trainer import progress
 
 
 class Executor(executor.Executor):
-    """TFX's executor on a Beam pipeline that counts images."""
+    """TFX's executor, on a Beam pipeline that counts transformed images."""
 
     def _make_beam_pipeline(self) -> beam.Pipeline:
         return _CountingPipeline(argv=self._beam_pipeline_args)
 
 
 class Transform(component.Transform):
-    """TFX's component, with the executor above."""
+    """TFX's component, with an executor that counts images."""
 
     EXECUTOR_SPEC = BeamExecutorSpec(Executor)
 
@@ -34,7 +34,7 @@ class _CountingPipeline(beam.Pipeline):
 
     def apply(self, transform: Any, pvalueish: Any = None, label: str | None = None) -> Any:
         result = super().apply(transform, pvalueish, label)
-        # For a label, Beam calls this method again inside, and that call counts.
+        # If a label is given, Beam calls this method again without it; only that call counts.
         if label is not None or not isinstance(transform, tft_beam.TransformDataset):
             return result
         examples, metadata = result
