@@ -88,10 +88,9 @@ def fit(
 
     `data` is called with the epoch to start from, and returns batches for `Model.fit`: inputs, soft
     labels and row weights. `validation` holds such batches of the validation split, each once. The
-    model returns logits; after the training it has the weights of its best epoch.
-
-    `task` names the training in messages. TensorBoard's event files go to the folder `logs`. An
-    interrupted training resumes from the folder `checkpoint`; `resuming.forget` deletes it.
+    model returns logits; after the training it has the weights of its best epoch. `task` names the
+    training in messages. TensorBoard's event files go to the folder `logs`. An interrupted training
+    resumes from the folder `checkpoint`; `resuming.forget` deletes it.
 
     Raises:
         TrainingFailedError: the loss is no longer a number, or memory is exhausted.
