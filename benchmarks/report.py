@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def make(folder: Path) -> dict[str, Any]:
-    """Makes the page of the results that `write` wrote; returns its time, memory and size."""
+    """Renders a page from the results in `folder`; returns seconds, peak memory and page size."""
     started = time.perf_counter()
     from components.report import gathering, rendering
     from components.report.options import Card

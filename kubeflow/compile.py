@@ -160,7 +160,7 @@ def _add_parameters(spec: Spec, plan: Blueprint, graph: Pipeline) -> None:
 
 
 def _other(plan: Blueprint, key: str, value: Any) -> Blueprint | None:
-    """Returns the blueprint with a different value for a key, to find the steps that it changes.
+    """Returns the blueprint with another value for a key than `value`, its present one.
 
     Returns None if the config allows no other value, as for a threshold's `max` if `min` is 1.
     """

@@ -171,7 +171,7 @@ def as_json(found: Origin | list[Origin]) -> str:
 
 
 def show(origin: Origin, console: Console) -> None:
-    """Prints a version's provenance as a tree, and then the disagreements."""
+    """Prints a version's provenance as a tree, then where model store and ML Metadata differ."""
     tree = Tree(f"[bold]version {origin.version}[/]  {escape(origin.path)}")
     if origin.run is not None:
         run = tree.add(f"run {escape(origin.run)}")
