@@ -260,7 +260,7 @@ def test_a_parameter_that_differs_reaches_the_step_s_properties(
     pod = container()
     assert pod.run("trainer")[0] == 0
     assert pod.run("trainer", trainer_epochs=3.0, trainer_learning_rate=0.5)[0] == 0
-    compiled, changed = (dict(config["options"]) for config in seen)
+    compiled, changed = (dict(config["trainer"]) for config in seen)
     assert (compiled["epochs"], compiled["learning_rate"]) == (40, 3e-4)
     assert (changed["epochs"], changed["learning_rate"]) == (3, 0.5)
     assert seen[0]["fingerprint"] != seen[1]["fingerprint"]
