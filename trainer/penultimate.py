@@ -12,11 +12,12 @@ def exposed(model: keras.Model) -> keras.Model:
     backbone under a head, as `finetuning.join` returns them.
     """
     *_, before, last = model.layers
-    inner = before.output
-    if isinstance(last, keras.Sequential):  # the head, in which the last layer lies
+    if isinstance(last, keras.Sequential):  # the head on a backbone, in which the last layer lies
+        inner = before(model.inputs[0], training=False)
         *under, last = last.layers
         for layer in under:
             inner = layer(inner)
-    logits = last(inner)
-    inner = keras.layers.Flatten()(inner)
-    return keras.Model(model.inputs, keras.layers.Concatenate()([logits, inner]))
+    else:
+        inner = before.output
+    both = keras.layers.Concatenate(name="exposed")([last(inner), inner])
+    return keras.Model(model.inputs, both)

@@ -17,6 +17,7 @@ from components.image_example_gen.intake import Intake
 from components.report import charts
 from components.report.options import Card
 from components.report.page import Metric, Page
+from trainer.features import UNFAMILIAR_BELOW
 
 _FOLDER = Path(__file__).parent
 _STYLES = ("base.css", "tables.css", "pictures.css", "narrow.css")
@@ -49,6 +50,7 @@ def render(page: Page) -> str:
         "catalogue": METRICS,
         "strips": _strips(page.metrics),
         "tint": lambda share: round(_STRONGEST * math.sqrt(share), 3),
+        "unfamiliar_below": UNFAMILIAR_BELOW,
         "reliability": Markup(charts.reliability(page.bins)) if page.bins else "",
         "curves": curves,
         "class_counts": counts,

@@ -12,7 +12,7 @@ import pytest
 from components import model_config
 from retrain.__main__ import main
 from serving.options import Options
-from tests.conftest import LABELS, Exported
+from tests.conftest import LABELS, Exported, Picture
 from tests.serving.conftest import OURS, Serve, _serve
 
 pytestmark = pytest.mark.slow
@@ -53,6 +53,9 @@ def test_a_folder_from_the_store_s_version_in_production(
         _label(exported, "JPEG"),
         _label(exported, "PNG"),
     ]
+    for one in told["predictions"]:
+        assert 0 <= one["familiarity"] <= 1
+        assert one["unfamiliar"] is (one["familiarity"] < told["unfamiliar_below"])
     model_config.pin(str(tmp_path / "out" / "models" / "pets"), 1)
     assert main(arguments) == 0
     assert json.loads(capsys.readouterr().out)["model"]["version"] == 1
@@ -99,3 +102,12 @@ def test_what_cannot_be_answered_is_told_in_a_line(
     error = capsys.readouterr().err
     assert words in error
     assert len(error.splitlines()) == 1
+
+
+def test_an_image_unlike_all_others_is_called_unfamiliar(
+    config: str, tmp_path: Path, picture: Picture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "odd.png"
+    odd.write_bytes(picture(64, 64, mode="1"))
+    assert main(["predict", "--config", config, str(odd)]) == 0
+    assert "unfamiliar" in capsys.readouterr().out
