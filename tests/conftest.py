@@ -188,13 +188,13 @@ def transformed(
     )
     folder = tmp_path_factory.mktemp("transformed")
     records = []
-    for number, image in enumerate(pictures.values()):
+    for number, (name, image) in enumerate(pictures.items()):
         label = number % len(LABELS)
         given = {"label": label, "text": LABELS[label]}
         if number % 3 != 2:
             del given["text" if number % 3 else "label"]
         source = {"image__source": f"camera-{number % 2}"} if number else {}
-        records.append(_record(image, **given, **source))
+        records.append(_record(image, **given, **source, image__filename=f"{name}.x"))
     examples = _transform(records, recipe, folder)
     return Transformed(recipe, f"{folder}/graph", pictures, f"{folder}/examples*.gz", examples)
 

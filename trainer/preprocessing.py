@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from trainer import fingerprint, freezing, images
 from trainer.backbones import registry
-from trainer.features import EMBEDDING_PREFIX, IMAGE, LABEL, TEXT
+from trainer.features import EMBEDDING_PREFIX, FILENAME, IMAGE, LABEL, TEXT
 from trainer.section import Section, Texts
 
 _NO_LABEL = tf.int64.min
@@ -168,7 +168,7 @@ def preprocessing_fn(
     Returns:
         `IMAGE` string [batch], unchanged, as fine-tuning and a production model with another
         backbone need it; `recipe.embedding` float32 [batch, dimension], if there is a backbone;
-        `LABEL` int64 [batch]; `TEXT` string [batch]; and the slices, unchanged.
+        `LABEL` int64 [batch]; `TEXT` string [batch]; and `FILENAME` and the slices, unchanged.
 
     Raises:
         tf.errors.InvalidArgumentError: when the graph runs, on an example without a label, with a
@@ -178,12 +178,13 @@ def preprocessing_fn(
     encoded = tf.reshape(inputs[IMAGE], [-1])
     label = _label(inputs[LABEL], inputs[TEXT], recipe.labels)
     embedding = {} if recipe.backbone is None else {recipe.embedding: _embed(recipe)(encoded)}
+    passed = (*(name for name in (FILENAME,) if name in inputs), *recipe.slices)
     return {
         IMAGE: encoded,
         **embedding,
         LABEL: label,
         TEXT: tf.gather(tf.constant(recipe.labels), label),
-        **{name: inputs[name] for name in recipe.slices if name not in (IMAGE, LABEL, TEXT)},
+        **{name: inputs[name] for name in passed if name not in (IMAGE, LABEL, TEXT)},
     }
 
 

@@ -16,7 +16,7 @@ import tensorflow_model_analysis as tfma
 
 from components.evaluator import predictions
 from trainer import progress
-from trainer.features import IMAGE, PROBABILITIES
+from trainer.features import FILENAME, IMAGE, PROBABILITIES
 from trainer.input import digest
 
 
@@ -58,6 +58,7 @@ def _row(extracts: tfma.types.Extracts) -> dict[str, object]:
     progress.count(progress.EVALUATED, 1)
     features, outputs = extracts[tfma.FEATURES_KEY], extracts[tfma.PREDICTIONS_KEY]
     image = np.ravel(features[IMAGE])[0]
+    name = np.ravel(features.get(FILENAME, ()))
     # With two models, labels are a dict by model, with the same values for both.
     label = np.int64(np.ravel(tf.nest.flatten(extracts[tfma.LABELS_KEY])[0])[0])
     baseline = None
@@ -68,6 +69,7 @@ def _row(extracts: tfma.types.Extracts) -> dict[str, object]:
         int(label),
         _probabilities(outputs),
         None if baseline is None else _probabilities(baseline),
+        bytes(name[0]) if name.size else b"",
     )
 
 

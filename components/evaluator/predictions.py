@@ -22,6 +22,7 @@ SCHEMA = pyarrow.schema(
     [
         ("digest", pyarrow.binary(16)),
         ("label", pyarrow.int32()),
+        ("name", pyarrow.binary()),
         *(
             (f"{prefix}{name}", pyarrow.int32() if name in _INTEGERS else pyarrow.float32())
             for prefix in ("", _PRODUCTION)
@@ -65,12 +66,18 @@ class Predictions:
         labels: int32 [images], true class ids.
         candidate: the candidate's predictions.
         production: predictions of the model in production; None if there is none.
+        names: file name of each image, or its place in the span; none before version 0.3.
     """
 
     digests: tuple[bytes, ...]
     labels: Ints
     candidate: Predicted
     production: Predicted | None
+    names: tuple[str, ...] = ()
+
+    def name(self, row: int) -> str:
+        """Returns the file name of an image; "" if names are not recorded."""
+        return self.names[row] if self.names else ""
 
 
 @contextlib.contextmanager
@@ -88,11 +95,16 @@ def row(
     label: int,
     candidate: npt.NDArray[np.float32],
     production: npt.NDArray[np.float32] | None,
+    name: bytes = b"",
 ) -> dict[str, object]:
-    """Returns an image's table row from the models' probabilities, each float32 [classes]."""
+    """Returns an image's table row from the models' probabilities, each float32 [classes].
+
+    `name` is the image's file name.
+    """
     absent = {f"{_PRODUCTION}{name}": None for name in _COLUMNS}
     other = absent if production is None else _columns(production, label, _PRODUCTION)
-    return {"digest": digest, "label": label, **_columns(candidate, label), **other}
+    known = {"digest": digest, "label": label, "name": name}
+    return {**known, **_columns(candidate, label), **other}
 
 
 def _columns(
@@ -122,10 +134,12 @@ def read(folder: str) -> Predictions | None:
     def predicted(prefix: str) -> Predicted:
         return Predicted(*(table[f"{prefix}{name}"].to_numpy() for name in _COLUMNS))
 
+    named = table["name"].to_pylist() if "name" in table.column_names else ()
     known = table.num_rows > 0 and table[f"{_PRODUCTION}prediction"].null_count == 0
     return Predictions(
         digests=tuple(table["digest"].to_pylist()),
         labels=table["label"].to_numpy(),
         candidate=predicted(""),
         production=predicted(_PRODUCTION) if known else None,
+        names=tuple((name or b"").decode("utf-8", "replace") for name in named),
     )

@@ -9,7 +9,7 @@ So no encoded images or pixels are held in memory or in a shuffle until the whol
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -17,12 +17,13 @@ from apache_beam.io.fileio import EmptyMatchTreatment, MatchAll
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from tfx.utils import io_utils
 
-from components.image_example_gen import duplicates, intake, quarantine, source
+from components.image_example_gen import duplicates, intake, naming, quarantine, source
 from components.image_example_gen.options import Rules
 from components.image_example_gen.readings import (
     COUNTS,
     DAMAGED,
     FILE,
+    NAMES,
     PRINTS,
     REMOVED,
     VERDICTS,
@@ -59,13 +60,15 @@ def bring_in(
     paths = AsDict(files | "Paths" >> beam.Map(source.path))
 
     inspected = files | "Inspect" >> beam.ParDo(Inspect(rules, cut)).with_outputs(
-        PRINTS, DAMAGED, main=VERDICTS
+        PRINTS, NAMES, DAMAGED, main=VERDICTS
     )
-    copies = inspected[PRINTS] | duplicates.FindCopies(rules.checks.similarity)
+    copies = _named(
+        inspected[PRINTS] | duplicates.FindCopies(rules.checks.similarity), inspected[NAMES], paths
+    )
     leaks = rules.checks.remove_leaked
     removed = (
         copies
-        | "Leaked" >> beam.Filter(lambda copy: duplicates.is_leaked(copy[1], leaks))
+        | "Leaked" >> beam.Filter(lambda copy: duplicates.is_leaked(copy[1][0], leaks))
         | "LeakedByFile" >> beam.Map(_by_file)
     )
 
@@ -73,9 +76,7 @@ def bring_in(
         {FILE: files, VERDICTS: inspected[VERDICTS], REMOVED: removed}
         | "MeetVerdicts" >> beam.CoGroupByKey()
         | "Deliver"
-        >> beam.ParDo(Deliver(rules.labels), paths).with_outputs(
-            *splits, quarantine.FOLDER, main=COUNTS
-        )
+        >> beam.ParDo(Deliver(rules.labels)).with_outputs(*splits, quarantine.FOLDER, main=COUNTS)
     )
     for split in splits:
         _write(delivered[split], split, f"{folder}/Split-{split}/data_tfrecord")
@@ -90,7 +91,7 @@ def bring_in(
         tuple(splits),
         AsDict(counts),
         AsList(inspected[DAMAGED]),
-        *_summary(copies),
+        *_summary(copies, inspected[NAMES]),
         paths,
     )
 
@@ -111,20 +112,44 @@ def _write(records: beam.PCollection, name: str, prefix: str) -> None:
     records | f"Write[{name}]" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=".gz")
 
 
-def _summary(copies: beam.PCollection) -> tuple[AsDict, AsSingleton]:
-    """Returns the number of copies by flag, and some copies as examples."""
+def _named(copies: beam.PCollection, names: beam.PCollection, paths: AsDict) -> beam.PCollection:
+    """Adds to each copy the name of its original; the copies are pairs of id and relation."""
+    by_original = copies | "ByOriginal" >> beam.Map(lambda copy: (copy[1][1], copy))
+    return (
+        {"copies": by_original, "names": names}
+        | "MeetNames" >> beam.CoGroupByKey()
+        | "NameOriginal" >> beam.FlatMap(_with_name, paths)
+    )
+
+
+def _with_name(
+    group: tuple[duplicates.Id, Mapping[str, Iterable[Any]]], paths: Mapping[bytes, str]
+) -> Iterator[tuple[duplicates.Id, Any]]:
+    (key, number), found = group
+    name = next(iter(found["names"]), "") or naming.place(paths[key], number)
+    for one, (flags, other) in found["copies"]:
+        yield one, (flags, other, name)
+
+
+def _summary(
+    copies: beam.PCollection, names: beam.PCollection
+) -> tuple[AsDict, AsSingleton, AsDict]:
+    """Returns the number of copies by flag, some copies as examples, and their own names."""
     flags = (
         copies
         | "Flags" >> beam.FlatMap(_flags).with_output_types(str)
         | "CountFlags" >> beam.combiners.Count.PerElement()
     )
     examples = copies | "Examples" >> beam.combiners.Top.Smallest(_EXAMPLES)
-    return AsDict(flags), AsSingleton(examples)
+    own = names | "OwnNames" >> beam.Filter(
+        lambda name, shown: any(name[0] == copy[0] for copy in shown), AsSingleton(examples)
+    )
+    return AsDict(flags), AsSingleton(examples), AsDict(own)
 
 
-def _by_file(copy: tuple[duplicates.Id, Any]) -> tuple[bytes, tuple[int, duplicates.Id]]:
-    (key, number), (_, other) = copy
-    return key, (number, other)
+def _by_file(copy: tuple[duplicates.Id, Any]) -> tuple[bytes, tuple[int, str]]:
+    (key, number), (_, _, name) = copy
+    return key, (number, name)
 
 
 def _flags(copy: tuple[duplicates.Id, Any]) -> list[str]:
@@ -140,6 +165,7 @@ def _write_intake(
     damaged: Iterable[tuple[str, int, str]],
     flags: Mapping[str, int],
     examples: Iterable[tuple[duplicates.Id, Any]],
+    names: Mapping[duplicates.Id, str],
     paths: Mapping[bytes, str],
 ) -> None:
     came_in = intake.assemble(
@@ -149,11 +175,23 @@ def _write_intake(
         counts=counts,
         flags=flags,
         damaged=[intake.Damage(*one) for one in damaged],
-        examples=[_example(copy, paths) for copy in examples],
+        examples=[_example(copy, names, paths) for copy in examples],
     )
     io_utils.write_string_file(target, came_in.as_json())
 
 
-def _example(copy: tuple[duplicates.Id, Any], paths: Mapping[bytes, str]) -> intake.Copy:
-    (key, number), (_, (other_key, other)) = copy
-    return intake.Copy(paths[key], number, paths[other_key], other, tuple(_flags(copy)))
+def _example(
+    copy: tuple[duplicates.Id, Any],
+    names: Mapping[duplicates.Id, str],
+    paths: Mapping[bytes, str],
+) -> intake.Copy:
+    (key, number), (_, (other_key, other), other_name) = copy
+    return intake.Copy(
+        file=paths[key],
+        record=number,
+        other_file=paths[other_key],
+        other_record=other,
+        found=tuple(_flags(copy)),
+        name=names.get((key, number)) or naming.place(paths[key], number),
+        other_name=other_name,
+    )

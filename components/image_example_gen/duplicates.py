@@ -156,9 +156,8 @@ def names(flags: int) -> list[str]:
     return [flag.name.lower() for flag in Flag if flag & flags and flag.name]
 
 
-def is_leaked(relation: tuple[int, Id], leaks: Leaks) -> bool:
+def is_leaked(flags: int, leaks: Leaks) -> bool:
     """Returns whether a copy must leave train; `leaks` is the config's `remove_leaked`."""
-    flags, _ = relation
     exact = Flag.LEAKED_EXACT
     wanted = {"none": 0, "exact": exact, "near": exact | Flag.LEAKED_NEAR}
     return bool(flags & wanted[leaks])

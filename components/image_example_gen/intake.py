@@ -42,7 +42,8 @@ class Copies:
 class Copy:
     """The place of a copy and of its original, as an example; `found` are the names of its flags.
 
-    `record` and `other_record` are the records' numbers in their files, from 0.
+    `record` and `other_record` are the records' numbers in their files, from 0. `name` and
+    `other_name` are their file names, or their places in the span; "" before version 0.3.
     """
 
     file: str
@@ -50,6 +51,8 @@ class Copy:
     other_file: str
     other_record: int
     found: tuple[str, ...]
+    name: str = ""
+    other_name: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from components.image_example_gen import naming
+
 # The folder of quarantined records, beside the splits.
 FOLDER = "quarantine"
 
@@ -43,6 +45,11 @@ class Quarantined:
     detail: str
     file: str
     number: int
+
+    @property
+    def name(self) -> str:
+        """The record's file name; its place in the span, if the record has none."""
+        return naming.given(self.record) or naming.place(self.file, self.number)
 
     def serialized(self) -> bytes:
         """Returns a serialised tf.Example with all fields; the record may be any bytes."""

@@ -13,14 +13,15 @@ import apache_beam as beam
 import tensorflow as tf
 
 from components import tfrecord_file
-from components.image_example_gen import duplicates, inspection, quarantine, source
+from components.image_example_gen import duplicates, inspection, naming, quarantine, source
 from components.image_example_gen.options import Rules
 from components.image_example_gen.splits import Cut
 from trainer import progress
-from trainer.features import LABEL, MEASURED, TEXT
+from trainer.features import FILENAME, LABEL, MEASURED, TEXT
 
 # Outputs of the two steps, and the keys under which `Deliver` gets its inputs.
-VERDICTS, PRINTS, DAMAGED, COUNTS = "verdicts", "prints", "damaged", "counts"
+VERDICTS, PRINTS, NAMES, DAMAGED = "verdicts", "prints", "names", "damaged"
+COUNTS = "counts"
 FILE, REMOVED = "file", "removed"
 
 
@@ -55,7 +56,10 @@ class Inspect(beam.DoFn):
         self._cut = cut
 
     def process(self, element: source.File) -> Iterator[Any]:
-        """Yields verdicts, `Print`s of the clean records, and the file's damage, if any."""
+        """Yields verdicts, `Print`s and names of the clean records, and the file's damage, if any.
+
+        A record without a file name has no name: `naming.place` tells it from its number.
+        """
         key, (path, given) = element
         damage: list[str] = []
         number = 0
@@ -68,6 +72,9 @@ class Inspect(beam.DoFn):
                     split = self._cut.split(found.key) if self._cut else given
                     yield key, (*which, split, "", "", found.label, tuple(found.measures))
                     yield from _prints((key, number), split, found)
+                    name = naming.given(record)
+                    if name:
+                        yield beam.pvalue.TaggedOutput(NAMES, ((key, number), name))
                 number += 1
             progress.count(progress.CHECKED, len(batch))
         for reason in damage:
@@ -87,13 +94,11 @@ class Deliver(beam.DoFn):
         """Takes the class names; the index in `labels` is the class id."""
         self._labels = labels
 
-    def process(
-        self, element: tuple[bytes, Mapping[str, Iterable[Any]]], paths: Mapping[bytes, str]
-    ) -> Iterator[Any]:
+    def process(self, element: tuple[bytes, Mapping[str, Iterable[Any]]]) -> Iterator[Any]:
         """Yields serialised records, tagged by split or quarantine, and at the end their counts.
 
-        `element` is a file's key, with the file, its verdicts, and the copies to remove from it;
-        `paths` maps the keys of all files to their paths.
+        `element` is a file's key, with the file, its verdicts, and the copies to remove from it,
+        each with the name of its original.
 
         Raises:
             RuntimeError: the file changed since `Inspect` read it.
@@ -110,27 +115,31 @@ class Deliver(beam.DoFn):
             if verdict.checksum != tfrecord_file.masked_checksum(record):
                 raise RuntimeError(f"{path} changed while it was read")
             if number in removed:
-                key, other = removed[number]
-                detail = f"a copy of record {other} of {paths[key]}"
+                detail = f"a copy of {removed[number]}"
                 verdict = verdict._replace(reason=quarantine.LEAKED, detail=detail, label=-1)
             counts[verdict.split, verdict.reason, verdict.label] += 1
             if verdict.reason:
                 kept = quarantine.Quarantined(record, verdict.reason, verdict.detail, path, number)
                 yield beam.pvalue.TaggedOutput(quarantine.FOLDER, kept.serialized())
             else:
-                done = _complete(record, self._labels, verdict)
+                done = _complete(record, self._labels, verdict, naming.place(path, number))
                 yield beam.pvalue.TaggedOutput(verdict.split, done)
         if verdicts:
             raise RuntimeError(f"{path} shrank while it was read")
         yield from counts.items()
 
 
-def _complete(record: bytes, labels: Sequence[str], verdict: Verdict) -> bytes:
-    """Returns a serialised tf.Example with both label features and its image's measures added."""
+def _complete(record: bytes, labels: Sequence[str], verdict: Verdict, place: str) -> bytes:
+    """Returns a serialised tf.Example with labels, its image's measures, and a name added.
+
+    A record that has no file name gets its place as its name.
+    """
     example = tf.train.Example.FromString(record)
     features = example.features.feature
     features[LABEL].int64_list.value[:] = [verdict.label]
     features[TEXT].bytes_list.value[:] = [labels[verdict.label].encode()]
+    if not naming.of(features[FILENAME]):
+        features[FILENAME].bytes_list.value[:] = [place.encode("utf-8", "surrogateescape")]
     for name, value in zip(MEASURED, verdict.measures, strict=True):
         kind = "int64_list" if isinstance(value, int) else "float_list"
         getattr(features[name], kind).value[:] = [value]

@@ -65,9 +65,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Changed:
-    """A test image that only one run predicts right; `digest` is its fingerprint, hexadecimal."""
+    """A test image that only one run predicts right.
+
+    `digest` is its fingerprint, hexadecimal. `name` is its file name, or its place in the span; ""
+    if neither run recorded it.
+    """
 
     digest: str
+    name: str
     truth: str
     first: str
     second: str
@@ -122,6 +127,7 @@ def compare(history: History, first: str, second: str) -> Comparison:
         return tuple(
             Changed(
                 digest=one.predictions.digests[rows[row]].hex(),
+                name=other.predictions.name(others[row]) or one.predictions.name(rows[row]),
                 truth=one.labels[labels[row]],
                 first=one.labels[found[0].prediction[row]],
                 second=other.labels[found[1].prediction[row]],
@@ -245,7 +251,7 @@ def show(found: Comparison, console: Console) -> None:
     for title, images in (("right -> wrong", found.broken), ("wrong -> right", found.mended)):
         for image in images[:_SHOWN]:
             console.print(
-                f"  {title}  {image.digest[:12]}  {escape(image.truth)}:"
+                f"  {title}  {escape(image.name) or image.digest[:12]}  {escape(image.truth)}:"
                 f" A says {escape(image.first)}, B says {escape(image.second)}",
                 highlight=False,
             )

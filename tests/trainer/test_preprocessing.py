@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.conftest import DIMENSION, LABELS, SIZE, Picture, Transformed
 from trainer import fingerprint, images, preprocessing
 from trainer.backbones import registry
-from trainer.features import IMAGE, LABEL, TEXT
+from trainer.features import FILENAME, IMAGE, LABEL, TEXT
 from trainer.preprocessing import CHUNK
 
 Layer = Callable[[dict[str, Any]], dict[str, Any]]
@@ -135,6 +135,12 @@ def test_every_example_has_its_image_its_embedding_and_both_labels(
     found = {_feature(example, IMAGE)[0]: example for example in transformed.examples}
     for number, image in enumerate(transformed.images.values()):
         assert _feature(found[image], LABEL) == [number % len(LABELS)]
+
+
+def test_an_image_keeps_its_name(transformed: Transformed) -> None:
+    found = {_feature(example, IMAGE)[0]: example for example in transformed.examples}
+    names = [_feature(found[image], FILENAME) for image in transformed.images.values()]
+    assert names == [[f"{name}.x".encode()] for name in transformed.images]
 
 
 def test_a_slice_passes_through_where_a_record_has_it(transformed: Transformed) -> None:

@@ -73,6 +73,43 @@ def test_clean_records_keep_their_split_and_get_both_labels_and_numbers(
     assert found.intake.span == 3
 
 
+def test_every_record_and_every_copy_can_be_found_by_its_name(
+    tmp_path: Path, record: Record, picture: Picture
+) -> None:
+    """A name stays as it is; a record without one gets span, file and number."""
+    span = tmp_path / "span-3"
+    named = record(picture(seed=1, kind="JPEG"), 0, image__filename="cats/1.jpg")
+    nameless = record(picture(seed=2, kind="JPEG"), 1)
+    small = record(picture(5, 5, seed=3), 0, image__filename="cats/small.jpg")
+    write(span / "test/a.tfrecord", [named, nameless])
+    copies = [
+        record(picture(seed=1, kind="JPEG"), 0, image__filename="copy.jpg"),
+        record(picture(seed=2, kind="JPEG"), 1),
+        record(picture(seed=4), 2, image__filename=""),
+    ]
+    write(span / "train/b.tfrecord.gz", [*copies, small])
+    found = bring_in(span, tmp_path / "out")
+    names = [value(one, "image/filename") for split in SPLITS for one in found.splits[split]]
+    assert sorted(names) == [
+        b"cats/1.jpg",
+        b"span-3/test/a.tfrecord:1",
+        b"span-3/train/b.tfrecord.gz:2",
+    ]
+    assert sorted((one.name, one.other_name) for one in found.intake.examples) == [
+        ("copy.jpg", "cats/1.jpg"),
+        ("span-3/train/b.tfrecord.gz:1", "span-3/test/a.tfrecord:1"),
+    ]
+    assert {one.detail for one in found.quarantine if one.reason == "leaked"} == {
+        "a copy of cats/1.jpg",
+        "a copy of span-3/test/a.tfrecord:1",
+    }
+    assert {one.name for one in found.quarantine} == {
+        "cats/small.jpg",
+        "copy.jpg",
+        "span-3/train/b.tfrecord.gz:1",
+    }
+
+
 def _with_wrong_feature(image: bytes) -> bytes:
     example = tf.train.Example.FromString(_record(image))
     example.features.feature["image/class/label"].float_list.value.append(1.0)

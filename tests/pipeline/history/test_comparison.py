@@ -41,7 +41,9 @@ def _record(
     for number, class_id in enumerate(predicted, first_image):
         probabilities = np.full(3, 0.1, np.float32)
         probabilities[class_id] = 0.8
-        rows.append(predictions.row(number.to_bytes(16, "big"), number % 3, probabilities, None))
+        name = f"cats/{number}.jpg".encode()
+        digest = number.to_bytes(16, "big")
+        rows.append(predictions.row(digest, number % 3, probabilities, None, name))
     evaluation = folder / run
     evaluation.mkdir()
     table = pyarrow.Table.from_pylist(rows, predictions.SCHEMA)
@@ -93,6 +95,7 @@ def test_metrics_config_and_images_that_changed(history: History) -> None:
     assert found.broken == ()
     assert {int(one.digest, 16) for one in found.mended} == set(range(12))
     for one in found.mended:
+        assert one.name == f"cats/{int(one.digest, 16)}.jpg"
         assert one.truth == one.second == LABELS[int(one.digest, 16) % 3]
         assert one.first == LABELS[(int(one.digest, 16) + 1) % 3]
 
@@ -113,7 +116,13 @@ def test_it_is_told_as_json_and_to_people(history: History) -> None:
     assert len(plain["mended"]) == 12
     shown = io.StringIO()
     comparison.show(found, Console(file=shown, width=160))
-    for text in ("trainer.epochs: 3 -> 9", "better", "0 wrong that A gets right, and 12", "[b]"):
+    for text in (
+        "trainer.epochs: 3 -> 9",
+        "better",
+        "0 wrong that A gets right, and 12",
+        "[b]",
+        "cats/3.jpg",
+    ):
         assert text in shown.getvalue()
     assert "2 more; --json has all" in shown.getvalue()
 
