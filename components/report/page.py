@@ -110,11 +110,23 @@ class Neighbour:
     picture: Picture
     label: str
     similarity: float
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A misclassified test image; `truth_score` is the probability of the true class."""
+    """A misclassified test image.
+
+    Attributes:
+        picture: the image.
+        truth: its class.
+        prediction: the class that the model predicts.
+        score: probability of the predicted class.
+        truth_score: probability of the true class.
+        neighbours: the train images nearest to it.
+        name: its file name, or its place in the span.
+        seen: what the model looked at; None if that was not computed.
+    """
 
     picture: Picture
     truth: str
@@ -122,11 +134,55 @@ class Mistake:
     score: float
     truth_score: float
     neighbours: tuple[Neighbour, ...] = ()
+    name: str = ""
+    seen: Picture | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image of train with its file name; `value` is the measure that it illustrates, if any."""
+
+    picture: Picture
+    name: str
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class ClassPictures:
+    """Some images of a class."""
+
+    label: str
+    images: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class Drifted:
+    """The images of a span that lie most beyond the earlier distribution of a measure."""
+
+    feature: str
+    images: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class Served:
+    """The version that is served.
+
+    Attributes:
+        version: its number.
+        since: when it was published, in seconds of Unix time; None if the number does not tell.
+        own: whether this run made it.
+        pinned: whether `retrain rollback` keeps it in production.
+    """
+
+    version: int
+    since: float | None = None
+    own: bool = False
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
 class Held:
-    """A quarantined image; `origin` is its file and its number there, `detail` the finding."""
+    """A quarantined image; `origin` is its file name or its place, `detail` the finding."""
 
     picture: Picture
     reason: str
@@ -214,6 +270,11 @@ class Page:
         steps: the components of the run, filled in only from ML Metadata.
         card: statements for the model card, from the config.
         made: provenance of the run; None if not recorded.
+        date: when the page was first made, in seconds of Unix time; None if not recorded.
+        served: the version that is served; None if there is none.
+        samples: some images of train by class.
+        drifted: images of each measure that drifted.
+        gone: the artifacts that the page should show and that are gone, in words.
     """
 
     name: str
@@ -243,6 +304,11 @@ class Page:
     steps: tuple[Step, ...] = ()
     card: Card = field(default_factory=Card)
     made: Made | None = None
+    date: float | None = None
+    served: Served | None = None
+    samples: tuple[ClassPictures, ...] = ()
+    drifted: tuple[Drifted, ...] = ()
+    gone: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Returns the page as JSON."""

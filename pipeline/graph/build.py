@@ -163,6 +163,7 @@ class _Story:
             statistics=self.statistics,
             drift=self.drift,
             transformed=self.embedded,
+            model=self.model,
             model_run=self.model_run,
             evaluation=self.evaluator.outputs["evaluation"],
             serving=self.serving_validator.outputs["blessing"],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,11 @@ from components.evaluator.scorecard import ClassScore, FailedThreshold, Scorecar
 from components.image_example_gen import intake, quarantine
 from components.image_example_gen.quarantine import Quarantined
 from components.report.component import DATA_FILE, OPTIONS_KEY, PAGE_FILE, Executor, Report
-from components.report.page import Page
+from components.report.page import Page, Served
 from components.serving_validator import check as serving_check
 from components.serving_validator.check import ServingCheck
-from components.span_drift.report import DriftReport
+from components.span_drift.report import Change, DriftReport
+from tests.components.report.test_attention import save_model
 from tests.conftest import LABELS, Record
 from tests.conftest import Picture as Encode
 from trainer.input import digest
@@ -52,6 +55,8 @@ def _transformed(folder: Path, encode: Encode) -> list[tuple[bytes, int]]:
                 features = {
                     "image/encoded": tf.train.BytesList(value=[image]),
                     "image/class/label": tf.train.Int64List(value=[label]),
+                    "image/filename": tf.train.BytesList(value=[f"{split}/{number}.png".encode()]),
+                    "image/brightness": tf.train.FloatList(value=[number / IMAGES]),
                     "embedding/abc": tf.train.FloatList(value=vectors[number] + shift),
                 }
                 example = tf.train.Example()
@@ -73,8 +78,10 @@ def _evaluation(folder: Path, images: list[tuple[bytes, int]], blessed: bool) ->
     np.add.at(matrix, (labels, probabilities.argmax(axis=1)), 1)
     scores = ClassCounts.of_matrix(matrix.astype(float)).scores
     rows = [
-        predictions.row(digest(image, np.int64(label)), label, one, one[::-1])
-        for (image, label), one in zip(images, probabilities, strict=True)
+        predictions.row(
+            digest(image, np.int64(label)), label, one, one[::-1], f"test/{number}.png".encode()
+        )
+        for number, ((image, label), one) in enumerate(zip(images, probabilities, strict=True))
     ]
     folder.mkdir()
     table = pyarrow.Table.from_pylist(rows, predictions.SCHEMA)
@@ -126,7 +133,13 @@ def _logs(folder: Path) -> None:
 def run(tmp_path: Path, picture: Encode, record: Record) -> Run:
     """Runs the executor on a run's artifacts, pushed or refused."""
 
-    def make(pushed: bool = True) -> tuple[Page, str]:
+    def make(
+        pushed: bool = True,
+        drift: DriftReport = DriftReport(7, 6),  # noqa: B008, it is frozen
+    ) -> tuple[Page, str]:
+        for folder in tmp_path.iterdir():
+            if folder.name != "model":
+                shutil.rmtree(folder)
         kinds = Report.SPEC_CLASS.INPUTS
         inputs: dict[str, Any] = {key: one.type() for key, one in kinds.items()}
         for key, artifact in inputs.items():
@@ -134,9 +147,12 @@ def run(tmp_path: Path, picture: Encode, record: Record) -> Run:
         images = _transformed(tmp_path / "transformed", picture)
         _evaluation(tmp_path / "evaluation", images, blessed=pushed)
         _examples(tmp_path / "examples", picture, record)
+        shutil.copytree(
+            tmp_path / "transformed" / "Split-train", tmp_path / "examples" / "Split-train"
+        )
         _logs(tmp_path / "model_run")
         (tmp_path / "drift").mkdir()
-        (tmp_path / "drift" / "drift.json").write_text(DriftReport(7, 6).as_json())
+        (tmp_path / "drift" / "drift.json").write_text(drift.as_json())
         (tmp_path / "serving").mkdir()
         served = ServingCheck((), p50_ms=8.0, p99_ms=9.0, memory_mb=100.0)
         (tmp_path / "serving" / serving_check.FILE_NAME).write_text(served.to_json())
@@ -214,10 +230,46 @@ def test_mistakes_come_with_what_is_nearest_in_train(run: Run) -> None:
         assert [near.similarity for near in others] < [first.similarity]
 
 
+def test_mistakes_have_names_and_show_what_the_model_looked_at(run: Run, tmp_path: Path) -> None:
+    save_model(tmp_path / "model" / "Format-Serving")
+    page, text = run()
+    for one in page.mistakes:
+        assert one.name.startswith("test/")
+        assert all(near.name.startswith("train/") for near in one.neighbours)
+        assert f"<bdi>{one.name}</bdi>" in text.replace("<wbr>", "")
+    seen = [one.seen is not None for one in page.mistakes]
+    assert seen[0]
+    assert not any(seen[6:])  # covering patches takes time, so it is done for the surest only
+
+
+def test_the_top_says_when_and_what_is_served(run: Run) -> None:
+    page, text = run()
+    assert page.date is not None
+    assert abs(page.date - time.time()) < 600
+    assert page.served == Served(17, None, own=True)
+    assert "Version 17" in text
+    page, _ = run(pushed=False)
+    assert page.served == Served(16, None, own=False)
+
+
+def test_there_are_pictures_of_each_class_and_of_what_drifted(run: Run) -> None:
+    brighter = Change("image/brightness", "Jensen-Shannon divergence", 0.3, 0.1, "mean", 0.2, 0.6)
+    page, _ = run(drift=DriftReport(7, 6, (brighter,)))
+    assert [one.label for one in page.samples] == list(LABELS)
+    assert {len(one.images) for one in page.samples} == {4}
+    (drifted,) = page.drifted
+    assert drifted.feature == "image/brightness"
+    # The brightest, as the mean rose; image n has the brightness n / 30.
+    assert [one.name for one in drifted.images] == [f"train/{n}.png" for n in range(29, 23, -1)]
+    darker = dataclasses.replace(brighter, before=0.6, after=0.2)
+    (drifted,) = run(drift=DriftReport(7, 6, (darker,)))[0].drifted
+    assert [one.name for one in drifted.images] == [f"train/{n}.png" for n in range(6)]
+
+
 def test_what_is_in_quarantine_is_shown_even_if_it_is_no_image(run: Run) -> None:
     page, text = run()
     assert [bool(one.picture.uri) for one in page.held] == [True, False, False]
-    assert page.held[0].origin == "a.tfrecord, record 4"
+    assert page.held[0].origin == "data/a.tfrecord:4"
     assert text.count("not an image") == 2
 
 
