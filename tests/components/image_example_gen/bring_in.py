@@ -67,7 +67,7 @@ def bring_in(
             pipeline,
             patterns=patterns,
             cut=cut,
-            splits=SPLITS,
+            names=SPLITS,
             rules=rules or Rules(labels=LABELS),
             span=3,
             folder=str(out),
