@@ -56,7 +56,9 @@ def class_id(label: Values, text: Values, labels: tuple[str, ...], names: Featur
             f" {number + names.label_base}, which is {shown(labels[number])}; allowed: a name and a"
             " label that agree"
         )
-    return number if by_text is None else by_text
+    found = number if by_text is None else by_text
+    assert found is not None
+    return found
 
 
 def by_name(name: str, labels: tuple[str, ...]) -> int | None:
@@ -94,13 +96,13 @@ def _by_label(values: Values, labels: tuple[str, ...], names: Features) -> int |
         found = by_name(value.decode("utf-8", "replace"), labels)
         if found is not None:
             return found
+        if not value.isdigit():
+            raise _unknown_name(value, labels, names.label)
     number = number_of(values)
-    if number is None and isinstance(value, bytes):
-        raise _unknown_name(value, labels, names.label)
     first, last = names.label_base, names.label_base + len(labels) - 1
     if number is None or not first <= number <= last:
         raise UnknownLabelError(
-            f"{names.label}: found {value if number is None else number}; allowed: {first} to"
+            f"{names.label}: found {value!r}; allowed: {first} to"
             f" {last}, as there are {len(labels)} labels"
         )
     return number - first

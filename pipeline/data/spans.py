@@ -12,7 +12,9 @@ from fnmatch import fnmatchcase
 from components.image_example_gen.label_forms import listed
 from pipeline.config import Config, ConfigError, is_remote, read_labels, shown
 from pipeline.data import layouts, records
-from pipeline.data.layouts import FILES, SPLITS
+from pipeline.data.layouts import FILES
+
+SPLITS = layouts.SPLITS
 
 _PREFIX = "span-"
 

@@ -14,7 +14,8 @@ from components.image_example_gen.options import ALL, Rules, Splits
 from components.transform.component import Transform
 from pipeline.config import Config, ConfigError
 from pipeline.config.data import Data
-from pipeline.data.spans import SPLITS, Span
+from pipeline.data.layouts import SPLITS
+from pipeline.data.spans import Span
 from pipeline.graph.schema import curated
 from trainer import learning, preprocessing
 from trainer.job import Job
