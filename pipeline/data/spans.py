@@ -50,6 +50,17 @@ class Span:
         return tuple(one for one in SPLITS if one in missing or one == "train") if missing else ()
 
 
+def told(span: Span, group: str | None) -> str:
+    """Returns a sentence on the cut; "" if the data brings all splits. `group` is `data.group`."""
+    if not span.cut:
+        return ""
+    by = f"by {group}" if group else "by class"
+    if not span.splits:
+        return f"the data brings no splits: train, val and test are cut {by}, as data.splits says"
+    test = span.patterns["test"].removeprefix(f"{_PREFIX}{{SPAN}}/").removesuffix(f"/{FILES}")
+    return f"the data brings no val: it is cut from train {by}; test is {test}"
+
+
 def find(config: Config) -> Span:
     """Finds the span that the config asks for: the newest of its window.
 
