@@ -51,7 +51,8 @@ def main() -> None:
     Console().print(
         f"{_TRAIN + _TEST:,} embedded images, {found['mistakes']} mistakes with their nearest of"
         f" {found['compared']:,}: {found['seconds']:.1f} s ({found['cpu']:.1f} of CPU) after"
-        f" {found['loading']:.1f} s of imports, peak {found['mebibytes']:.0f} MiB, a page of {found['bytes'] / 1e6:.2f} MB",
+        f" {found['loading']:.1f} s of imports, peak {found['mebibytes']:.0f} MiB,"
+        f" a page of {found['bytes'] / 1e6:.2f} MB",
         highlight=False,
     )
 

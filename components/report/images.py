@@ -201,5 +201,8 @@ def _image(record: bytes) -> bytes:
         feature = tf.train.Example.FromString(record).features.feature
     except DecodeError:
         return b""
-    values = feature[IMAGE].bytes_list.value if IMAGE in feature else ()
-    return bytes(values[0]) if values else b""
+    if IMAGE in feature:
+        values = list(feature[IMAGE].bytes_list.value)
+    else:  # the data has a name of its own for it, and nothing is as long as an image
+        values = [value for one in feature.values() for value in one.bytes_list.value]
+    return bytes(max(values, key=len, default=b""))
