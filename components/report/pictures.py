@@ -46,7 +46,7 @@ def load(encoded: bytes, side: int) -> Image.Image | None:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(encoded)) as opened:
                 opened.draft("RGB", (side, side))
-                image = ImageOps.exif_transpose(opened).convert("RGB")
+                image = (ImageOps.exif_transpose(opened) or opened).convert("RGB")
     except Exception:  # decoders raise errors of many kinds on broken bytes
         return None
     image.thumbnail((side, side), Image.Resampling.LANCZOS)

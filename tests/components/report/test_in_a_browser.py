@@ -112,6 +112,7 @@ def test_the_page_is_sound_on_every_screen(
             "return [...document.images].filter(i => !i.naturalWidth).map(i => i.alt)"
         )
         assert broken == [], where
+        assert browser.execute_script(_SQUASHED) == [], where
         pale = [pair for pair in browser.execute_script(_CONTRASTS) if pair[1] < 4.5]
         assert pale == [], where
         assert [entry["message"] for entry in browser.get_log("browser")] == [], where
@@ -152,6 +153,15 @@ _SCROLLING = """
 return [...document.querySelectorAll('body *')]
   .filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX != 'visible')
   .map(e => e.outerHTML.slice(0, 80));
+"""
+
+_SQUASHED = """
+return [...document.images].filter(i => i.offsetHeight && getComputedStyle(i).objectFit == 'fill')
+  .filter(i => {
+    const seen = i.offsetWidth / i.offsetHeight, drawn = i.naturalWidth / i.naturalHeight;
+    return Math.abs(seen / drawn - 1) > 0.05;
+  })
+  .map(i => i.alt);
 """
 
 # What a screen reader stumbles over and axe calls moderate at most.
