@@ -1,7 +1,7 @@
 """Predictions for images, from a server with TF Serving's REST API or from a model on disk.
 
-The model's input is `image_bytes`; its outputs are `label`, `score` and `probabilities`. `remote`
-needs only the standard library.
+The model's input is `image_bytes`; its outputs are `label`, `score`, `probabilities` and, since
+version 0.3, `familiarity`. `remote` needs only the standard library.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _BATCH_BYTES = 8 * 2**20
 _SECONDS = 60.0
 _BAD_REQUEST = 400
 _OUTPUTS = ("label", "score", "probabilities")
+_FAMILIARITY = "familiarity"
 
 
 class UnansweredError(Exception):
@@ -52,6 +53,8 @@ class Prediction:
     label: str = ""  # the most probable class
     score: float = 0.0  # the probability of `label`
     probabilities: tuple[float, ...] = ()  # of all classes, in the order of the label list
+    # Share of val that lies as far from train or farther; None if the model does not tell.
+    familiarity: float | None = None
     error: str | None = None  # the model's message; None if it accepted the image
 
 
@@ -168,18 +171,26 @@ def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
 
     def predict(contents: Sequence[bytes]) -> list[Prediction]:
         try:
-            name = next(iter(servable.signatures[signatures.DEFAULT].inputs))
-            inputs = {name: tensors.objects(contents)}
-            call = signatures.predict_call(servable.signatures, "", inputs, _OUTPUTS)
+            signature = servable.signatures[signatures.DEFAULT]
+            inputs = {next(iter(signature.inputs)): tensors.objects(contents)}
+            told = [*_OUTPUTS, *({_FAMILIARITY} & set(signature.outputs))]
+            call = signatures.predict_call(servable.signatures, "", inputs, told)
             found = servable.run(call, _SECONDS)
         except Exception as error:
             reason = serving_error(error)
             if reason.code is StatusCode.INVALID_ARGUMENT:
                 raise _BadImageError(reason.message) from None
             raise UnansweredError(f"{path}: {reason.message}") from None
+        familiarity = (
+            found[_FAMILIARITY].tolist() if _FAMILIARITY in told else [None] * len(contents)
+        )
         return [
-            Prediction("", label.decode("utf-8", "replace"), float(score), tuple(row.tolist()))
-            for label, score, row in zip(*(found[name] for name in _OUTPUTS), strict=True)
+            Prediction(
+                "", label.decode("utf-8", "replace"), float(score), tuple(row.tolist()), near
+            )
+            for label, score, row, near in zip(
+                *(found[name] for name in _OUTPUTS), familiarity, strict=True
+            )
         ]
 
     return predict, version
@@ -237,8 +248,15 @@ def _message(error: urllib.error.HTTPError) -> str:
 
 def _prediction(address: str, row: Any) -> Prediction:
     try:
-        return Prediction("", row["label"], float(row["score"]), tuple(row["probabilities"]))
-    except (KeyError, TypeError, ValueError):
+        near = row.get(_FAMILIARITY)
+        return Prediction(
+            "",
+            row["label"],
+            float(row["score"]),
+            tuple(row["probabilities"]),
+            None if near is None else float(near),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise UnansweredError(
             f"{address}: the model is not an image classifier of this pipeline"
         ) from None

@@ -223,7 +223,7 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
     import keras
     import tensorflow_transform as tft
 
-    from trainer import export, head, scoring
+    from trainer import export, familiarity, head, scoring
     from trainer.options.training import Trainer
 
     recipe = transformed.recipe
@@ -249,6 +249,9 @@ def exported(transformed: Transformed, tmp_path_factory: pytest.TempPathFactory)
     export.save(
         scorer=scoring.EmbeddingScorer(
             model, tft.TFTransformOutput(transformed.graph), recipe.embedding
+        ),
+        familiar=familiarity.fit(
+            embeddings, np.arange(len(embeddings)) % len(recipe.labels), embeddings
         ),
         temperature=1.0,
         labels=recipe.labels,

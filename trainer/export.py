@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,20 +11,29 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from trainer import features
+from trainer.familiarity import Familiarity
 from trainer.scoring import Scorer, graph_function, parse_images
 
 
 class ImageClassifier(tf.Module):
     """A classifier of encoded images, with one function for each signature."""
 
-    def __init__(self, scorer: Scorer, temperature: float, labels_file: str, classes: int) -> None:
+    def __init__(
+        self,
+        scorer: Scorer,
+        familiar: Familiarity,
+        temperature: float,
+        labels_file: str,
+        classes: int,
+    ) -> None:
         """Loads the class names from `labels_file`, one a line; the SavedModel includes the file.
 
-        `temperature` divides the scorer's logits; see `calibration.temperature`. `classes` is the
-        number of classes.
+        `familiar` rates the scorer's embeddings, and `temperature` divides its logits; see
+        `calibration.temperature`. `classes` is the number of classes.
         """
         super().__init__()
         self._scorer = scorer
+        self._familiar = familiar
         self._temperature = temperature
         self._classes = classes
         self._names = tf.lookup.StaticHashTable(
@@ -46,13 +56,16 @@ class ImageClassifier(tf.Module):
 
         Returns:
             `probabilities` float32 [batch, classes]; `label` string [batch], the most probable
-            class; `score` float32 [batch], its probability.
+            class; `score` float32 [batch], its probability; `familiarity` float32 [batch], see
+            `trainer.familiarity`.
         """
-        probabilities = self._probabilities(self._scorer.images(image_bytes))
+        logits, embeddings = self._scorer.images(image_bytes)
+        probabilities = self._probabilities(logits)
         return {
             features.PROBABILITIES: probabilities,
             features.PREDICTED_LABEL: self._names.lookup(tf.argmax(probabilities, axis=1)),
             features.SCORE: tf.reduce_max(probabilities, axis=1),
+            features.FAMILIARITY: self._familiar.rate(embeddings),
         }
 
     @graph_function(tf.TensorSpec([None], tf.string, name=features.EXAMPLES))
@@ -82,7 +95,7 @@ class ImageClassifier(tf.Module):
         The Evaluator calls this. Returns `probabilities` float32 [batch, classes], and
         `uncalibrated`, the same at a temperature of 1.
         """
-        logits = self._scorer.examples(examples)
+        logits, _ = self._scorer.examples(examples)
         return {
             features.PROBABILITIES: self._probabilities(logits),
             features.UNCALIBRATED: tf.nn.softmax(logits),
@@ -92,12 +105,15 @@ class ImageClassifier(tf.Module):
 def save(
     *,
     scorer: Scorer,
+    familiar: Familiarity,
     temperature: float,
     labels: Sequence[str],
     warmup_images: Sequence[bytes],
     directory: str,
 ) -> None:
-    """Writes the SavedModel with its signatures, label asset and warm-up requests.
+    """Writes the SavedModel with its signatures, label asset, warm-up requests and threshold.
+
+    `assets.extra/familiarity.json` states below which familiarity an image is unfamiliar.
 
     A label's index is its class id. TF Serving classifies `warmup_images`, encoded images, before a
     version becomes available. `directory` may be on any file system that TensorFlow knows.
@@ -105,7 +121,7 @@ def save(
     with tempfile.TemporaryDirectory() as scratch:
         labels_file = Path(scratch) / "labels.txt"
         labels_file.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-        classifier = ImageClassifier(scorer, temperature, str(labels_file), len(labels))
+        classifier = ImageClassifier(scorer, familiar, temperature, str(labels_file), len(labels))
         signatures = {
             features.SERVING_DEFAULT: classifier.predict,
             features.SERVING_EXAMPLES: classifier.predict_examples,
@@ -119,6 +135,9 @@ def save(
     with tf.io.TFRecordWriter(f"{folder}/tf_serving_warmup_requests") as writer:
         for request in _warmup_requests(warmup_images):
             writer.write(request.SerializeToString())
+    stated = {"unfamiliar_below": features.UNFAMILIAR_BELOW}
+    with tf.io.gfile.GFile(f"{folder}/familiarity.json", "w") as file:
+        file.write(json.dumps(stated))
 
 
 def _name_classify_method(directory: str) -> None:

@@ -48,3 +48,8 @@ PREDICTED_LABEL = "label"
 SCORE = "score"
 CLASSES = "classes"
 SCORES = "scores"
+FAMILIARITY = "familiarity"
+
+# An image whose familiarity is lower is unfamiliar. Familiarity is a share of val, so that this
+# share of val lies below it, in every model; `trainer.familiarity` explains it.
+UNFAMILIAR_BELOW = 0.05

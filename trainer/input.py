@@ -155,3 +155,43 @@ def sample_images(patterns: Sequence[str], count: int) -> list[bytes]:
     """
     found = (image for batch in parsed(patterns, {}) for image in batch[IMAGE].numpy())
     return heapq.nsmallest(count, found, key=lambda image: digest(image, np.int64(0)))
+
+
+def sample_examples(
+    patterns: Sequence[str], count: int
+) -> Iterator[tuple[list[bytes], list[bytes], npt.NDArray[np.int64]]]:
+    """Reads about `count` transformed examples: always the same ones, whatever order Beam wrote.
+
+    `patterns` are globs; see `parsed`. Memory holds the fingerprints of all and one batch of the
+    examples.
+
+    Yields:
+        One batch at a time: fingerprints, by which to sort; serialized examples; and class ids.
+    """
+    digests = [one for _, found, _ in _digested(patterns) for one in found]
+    if not digests:
+        return
+    last = heapq.nsmallest(count, digests)[-1]
+    for serialized, found, labels in _digested(patterns):
+        chosen = [row for row, one in enumerate(found) if one <= last]
+        if chosen:
+            yield (
+                [found[row] for row in chosen],
+                [serialized[row] for row in chosen],
+                labels[chosen],
+            )
+
+
+def _digested(
+    patterns: Sequence[str],
+) -> Iterator[tuple[list[bytes], list[bytes], npt.NDArray[np.int64]]]:
+    """Yields batches of serialized examples, their fingerprints and their class ids."""
+    files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
+    given = {
+        IMAGE: tf.io.FixedLenFeature([], tf.string),
+        LABEL: tf.io.FixedLenFeature([], tf.int64),
+    }
+    for batch in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_READ_BATCH):
+        one = tf.io.parse_example(batch, given)
+        labels = one[LABEL].numpy()
+        yield list(batch.numpy()), list(map(digest, one[IMAGE].numpy(), labels)), labels

@@ -1,16 +1,18 @@
-"""The scoring part of the exported model: from images or examples to logits."""
+"""The scoring part of the exported model: from images or examples to logits and embeddings."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from trainer import freezing, preprocessing
+from trainer import freezing, penultimate, preprocessing
 from trainer.features import IMAGE
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -25,13 +27,21 @@ def graph_function(specification: tf.TensorSpec) -> Callable[[_Method], _Method]
 
 
 class Scorer(Protocol):
-    """Turns images into logits. It is a `tf.Module`, so that its variables are saved."""
+    """Turns images into logits and embeddings.
 
-    def images(self, image_bytes: tf.Tensor) -> tf.Tensor:
-        """Scores encoded images: string [batch] to logits, float32 [batch, classes]."""
+    An embedding is what the classifier's last trained part starts from, if that is a head, and what
+    its last layer starts from otherwise. A scorer is a `tf.Module`, so that its variables are
+    saved.
+    """
 
-    def examples(self, examples: tf.Tensor) -> tf.Tensor:
-        """Scores serialized examples, transformed or raw: string [batch] to the same logits."""
+    def images(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores encoded images, string [batch].
+
+        Returns logits, float32 [batch, classes], and embeddings, float32 [batch, dimension].
+        """
+
+    def examples(self, examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores serialized examples, transformed or raw: string [batch] to the same."""
 
 
 class PixelScorer(tf.Module):
@@ -40,17 +50,20 @@ class PixelScorer(tf.Module):
     def __init__(self, model: keras.Model, size: int, crop: float) -> None:
         """Freezes the network: float32 [batch, size, size, 3] in [0, 255] to logits."""
         super().__init__()
-        score = preprocessing.embedder(freezing.freeze(model), model.output_shape[-1], size, crop)
+        both = penultimate.exposed(model)
+        score = preprocessing.embedder(freezing.freeze(both), both.output_shape[-1], size, crop)
         # A graph function, so that the signatures share one trace.
         self._score = graph_function(tf.TensorSpec([None], tf.string))(score)
+        self._classes = model.output_shape[-1]
 
-    def images(self, image_bytes: tf.Tensor) -> tf.Tensor:
+    def images(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores encoded images."""
-        return self._score(image_bytes)
+        both = self._score(image_bytes)
+        return both[:, : self._classes], both[:, self._classes :]
 
-    def examples(self, examples: tf.Tensor) -> tf.Tensor:
+    def examples(self, examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores serialized examples by their images."""
-        return self._score(parse_images(examples))
+        return self.images(parse_images(examples))
 
 
 class EmbeddingScorer(tf.Module):
@@ -69,11 +82,12 @@ class EmbeddingScorer(tf.Module):
         self._embed = _embedder(transform, embedding)
         self._embedding = embedding
 
-    def images(self, image_bytes: tf.Tensor) -> tf.Tensor:
+    def images(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores encoded images."""
-        return self._logits(self._embed(image_bytes))
+        embedding = self._embed(image_bytes)
+        return self._logits(embedding), embedding
 
-    def examples(self, examples: tf.Tensor) -> tf.Tensor:
+    def examples(self, examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores transformed examples without embedding their images a second time.
 
         An example that another backbone embedded lacks this model's embedding, as the feature's
@@ -88,7 +102,8 @@ class EmbeddingScorer(tf.Module):
             lambda: rows.to_tensor(shape=[None, self._dimension]),
             lambda: self._embed(parsed[IMAGE]),
         )
-        return self._logits(tf.ensure_shape(embedding, [None, self._dimension]))
+        embedding = tf.ensure_shape(embedding, [None, self._dimension])
+        return self._logits(embedding), embedding
 
 
 def _embedder(transform: tft.TFTransformOutput, embedding: str) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -112,3 +127,24 @@ def parse_images(examples: tf.Tensor) -> tf.Tensor:
     """Returns the encoded images of serialized examples, both string [batch]."""
     features = {IMAGE: tf.io.FixedLenFeature([], tf.string)}
     return tf.io.parse_example(examples, features)[IMAGE]
+
+
+def embeddings(
+    scorer: Scorer,
+    examples: Iterable[tuple[Sequence[bytes], Sequence[bytes], npt.NDArray[np.int64]]],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Returns embeddings, float32 [rows, dimension], and class ids, int64 [rows], of examples.
+
+    `examples` are batches as `input.sample_examples` yields them. The rows are sorted by
+    fingerprint, as Beam writes examples in no fixed order.
+    """
+    specification = tf.TensorSpec([None], tf.string)
+    score = tf.function(scorer.examples, input_signature=[specification], autograph=False)
+    digests: list[bytes] = []
+    rows, labels = [], []
+    for found, serialized, classes in examples:
+        digests += found
+        rows.append(score(tf.constant(serialized))[1].numpy())
+        labels.append(classes)
+    order = np.argsort(np.array(digests), kind="stable")
+    return np.concatenate(rows)[order], np.concatenate(labels)[order]

@@ -17,19 +17,22 @@ from trainer import (
     distribution,
     edge,
     export,
+    familiarity,
     finetuning,
     learning,
     pixel_learning,
     resuming,
     scoring,
 )
-from trainer.input import sample_images
+from trainer.input import sample_examples, sample_images
 from trainer.job import Files, Job, Trained
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
 
 _WARMUP_IMAGES = 8
+_EMBEDDED_ROWS = 10_000
+_SEEN_ROWS = 2_000
 SUMMARY = "training.json"
 
 
@@ -61,9 +64,13 @@ def run_fn(fn_args: FnArgs) -> None:
         return  # all workers have the same model, and the first one exports it
     answers = trained.logits, trained.labels
     temperature = calibration.temperature(*answers) if job.trainer.calibrate else 1.0
+    if job.trainer.calibrate:
+        print(_told(trained, temperature), flush=True)
     _write_summary(trained, temperature, f"{logs}/{SUMMARY}")
+    scorer = _scorer(job, trained, fn_args.transform_output)
     export.save(
-        scorer=_scorer(job, trained, fn_args.transform_output),
+        scorer=scorer,
+        familiar=_familiar(scorer, trained, fn_args),
         temperature=temperature,
         labels=job.recipe.labels,
         warmup_images=sample_images(fn_args.eval_files, _WARMUP_IMAGES),
@@ -73,6 +80,14 @@ def run_fn(fn_args: FnArgs) -> None:
         _export_to_edge(job, trained, temperature, fn_args)
     if trained.checkpoint is not None:
         resuming.forget(trained.checkpoint)
+
+
+def _told(trained: Trained, temperature: float) -> str:
+    """Returns the log's line on calibration: the temperature, and how much of val it rests on."""
+    images = len(trained.labels)
+    wrong = int((trained.logits.argmax(axis=1) != trained.labels).sum())
+    told = f"calibration: a temperature of {temperature:.3g} from {images} images of val, {wrong}"
+    return f"{told} of them wrong{'' if wrong else ', so it stays 1: none shows how much to trust'}"
 
 
 def _checkpoints(run: str) -> str:
@@ -90,6 +105,15 @@ def _scorer(job: Job, trained: Trained, transform_graph: str) -> scoring.Scorer:
     return scoring.EmbeddingScorer(
         trained.model, tft.TFTransformOutput(transform_graph), job.recipe.embedding
     )
+
+
+def _familiar(scorer: scoring.Scorer, trained: Trained, fn_args: FnArgs) -> familiarity.Familiarity:
+    """Learns what is familiar from a sample of train and val."""
+    # Embeddings that lie in the examples cost nothing; others take a look at each image.
+    rows = _SEEN_ROWS if trained.sees_pixels else _EMBEDDED_ROWS
+    train, labels = scoring.embeddings(scorer, sample_examples(fn_args.train_files, rows))
+    val, _ = scoring.embeddings(scorer, sample_examples(fn_args.eval_files, rows))
+    return familiarity.fit(train, labels, val)
 
 
 def _export_to_edge(job: Job, trained: Trained, temperature: float, fn_args: FnArgs) -> None:
@@ -119,6 +143,7 @@ def _write_summary(trained: Trained, temperature: float, path: str) -> None:
     summary = {
         "temperature": temperature,
         "val": {
+            "images": len(labels),
             "accuracy": float((logits.argmax(axis=1) == labels).mean()),
             "expected_calibration_error_uncalibrated": error(1.0),
             "expected_calibration_error": error(temperature),

@@ -15,6 +15,7 @@ from retrain import arguments
 from retrain.arguments import DEFAULT_CONFIG
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import BAD_INPUT, DONE, REFUSED
+from trainer.features import UNFAMILIAR_BELOW
 
 if TYPE_CHECKING:
     from serving.client import Prediction
@@ -74,12 +75,15 @@ def _as_json(predictions: Sequence[Prediction], source: str, version: int | None
     return json.dumps(
         {
             "model": {"source": source, "version": version},
+            "unfamiliar_below": UNFAMILIAR_BELOW,
             "predictions": [
                 {
                     "image": one.image,
                     "label": one.label,
                     "score": one.score,
                     "probabilities": list(one.probabilities),
+                    "familiarity": one.familiarity,
+                    "unfamiliar": _unfamiliar(one),
                 }
                 for one in predictions
                 if one.error is None
@@ -89,6 +93,15 @@ def _as_json(predictions: Sequence[Prediction], source: str, version: int | None
             ],
         }
     )
+
+
+def _unfamiliar(prediction: Prediction) -> bool | None:
+    """Returns whether the image lies farther from train than nearly all of val did.
+
+    None if the model does not tell.
+    """
+    near = prediction.familiarity
+    return None if near is None else near < UNFAMILIAR_BELOW
 
 
 def _show(predictions: Sequence[Prediction]) -> None:
@@ -101,9 +114,15 @@ def _show(predictions: Sequence[Prediction]) -> None:
     table.add_column("image", overflow="fold")
     table.add_column("label")
     table.add_column("score", justify="right")
+    if any(one.familiarity is not None for one in predictions):
+        table.add_column("familiarity", justify="right")
+        table.add_column("")
     for one in predictions:
         if one.error is None:
-            table.add_row(escape(one.image), escape(one.label), f"{one.score:.4f}")
+            row = [escape(one.image), escape(one.label), f"{one.score:.4f}"]
+            if one.familiarity is not None:
+                row += [f"{one.familiarity:.3f}", "unfamiliar" if _unfamiliar(one) else ""]
+            table.add_row(*row)
     if table.row_count:
         Console().print(table)
     errors = Console(stderr=True)

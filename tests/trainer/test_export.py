@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,24 @@ def test_label_and_score_are_those_of_the_most_probable_class(
         np.testing.assert_allclose(answer["score"], expected.max(axis=1), atol=TOLERANCE)
 
 
+def test_familiarity_is_a_share_that_all_signatures_agree_on(
+    signatures: Any, images: list[bytes], record: Record, picture: Picture
+) -> None:
+    raw = tf.constant([record(image) for image in images])
+    known = signatures["serving_default"](image_bytes=tf.constant(images))["familiarity"].numpy()
+    other = signatures["serving_examples"](examples=raw)["familiarity"].numpy()
+    np.testing.assert_allclose(known, other, atol=1e-3)
+    assert (known > 0).all() and (known < 1).all()
+    assert len(set(known.round(3))) > 1
+    # Half of the images from which it was learnt lie above their own median.
+    assert 0.3 < np.median(known) < 0.7
+
+
+def test_the_threshold_of_familiarity_travels_with_the_model(exported: Exported) -> None:
+    told = json.loads((exported.directory / "assets.extra/familiarity.json").read_text())
+    assert told == {"unfamiliar_below": 0.05}
+
+
 def test_an_example_with_an_embedding_is_not_embedded_again(
     signatures: Any, exported: Exported, expected: npt.NDArray[np.float32]
 ) -> None:
@@ -140,8 +159,16 @@ def test_classify_lists_every_class_in_label_order(
 @pytest.mark.parametrize(
     ("signature", "inputs", "outputs"),
     [
-        ("serving_default", {"image_bytes": "string"}, {"probabilities", "label", "score"}),
-        ("serving_examples", {"examples": "string"}, {"probabilities", "label", "score"}),
+        (
+            "serving_default",
+            {"image_bytes": "string"},
+            {"probabilities", "label", "score", "familiarity"},
+        ),
+        (
+            "serving_examples",
+            {"examples": "string"},
+            {"probabilities", "label", "score", "familiarity"},
+        ),
         ("classify", {"inputs": "string"}, {"classes", "scores"}),
         ("evaluation", {"examples": "string"}, {"probabilities", "uncalibrated"}),
     ],
@@ -154,6 +181,7 @@ def test_keys_types_and_shapes_are_the_contract_s(
         "uncalibrated": (tf.float32, [-1, len(LABELS)]),
         "label": (tf.string, [-1]),
         "score": (tf.float32, [-1]),
+        "familiarity": (tf.float32, [-1]),
         "classes": (tf.string, [-1, len(LABELS)]),
         "scores": (tf.float32, [-1, len(LABELS)]),
     }
