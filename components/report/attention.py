@@ -11,7 +11,7 @@ Source:
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.report.pictures import load
-from trainer.features import IMAGE_BYTES, PROBABILITIES, SERVING_DEFAULT
+from trainer.features import FAMILIARITY, IMAGE_BYTES, PROBABILITIES, SERVING_DEFAULT
 
 # An image costs GRID * GRID + 1 predictions.
 GRID = 6
@@ -31,13 +31,28 @@ _BATCH = 37
 _LEAST = 1e-7
 
 Map = npt.NDArray[np.float32]
+Predict = Callable[..., Mapping[str, tf.Tensor]]
 
 
-def maps(model: str, images: Sequence[bytes], predictions: Sequence[int]) -> list[Map | None]:
+def load_model(folder: str) -> Predict:
+    """Returns the function that a SavedModel's signature `serving_default` names."""
+    predict: Predict = tf.saved_model.load(folder).signatures[SERVING_DEFAULT]
+    return predict
+
+
+def familiarity(predict: Predict, images: Sequence[bytes]) -> list[float | None]:
+    """Returns the familiarity of encoded images, in [0, 1]; None if the model does not tell it."""
+    outputs = predict(**{IMAGE_BYTES: tf.constant(list(images))})
+    if FAMILIARITY not in outputs:  # a model from before version 0.3
+        return [None] * len(images)
+    return [float(value) for value in outputs[FAMILIARITY]]
+
+
+def maps(predict: Predict, images: Sequence[bytes], predictions: Sequence[int]) -> list[Map | None]:
     """Returns how much each region of each image speaks for the predicted class.
 
     Args:
-        model: folder of a SavedModel with the signature `serving_default`.
+        predict: the model; see `load_model`.
         images: encoded images.
         predictions: the class id that the model predicted for each image.
 
@@ -46,7 +61,6 @@ def maps(model: str, images: Sequence[bytes], predictions: Sequence[int]) -> lis
         probability falls if a patch there is covered with the image's mean colour, relative to the
         largest fall. None if the image cannot be decoded, or no patch lowers the probability.
     """
-    predict = tf.saved_model.load(model).signatures[SERVING_DEFAULT]
 
     def scores(batch: Sequence[bytes], prediction: int) -> Map:
         found = [

@@ -87,23 +87,29 @@ def mistakes(
             neighbours=neighbours,
             name=predictions.name(row),
             seen=looked,
+            familiarity=familiarity,
         )
-        for row, neighbours, looked in zip(worst, near, seen, strict=True)
+        for row, neighbours, (looked, familiarity) in zip(worst, near, seen, strict=True)
     )
     return found, compared
 
 
 def _looked_at(
     images: Sequence[bytes], model: str, predictions: Sequence[int]
-) -> list[Picture | None]:
-    """Draws what the model looked at in the first images; None for each of the others."""
+) -> list[tuple[Picture | None, float | None]]:
+    """Draws what the model looked at in the first images, and rates the familiarity of all.
+
+    Returns None for what was not computed.
+    """
+    if not model:
+        return [(None, None)] * len(images)
+    predict = attention.load_model(model)
     found: list[Picture | None] = [None] * len(images)
-    if model:
-        first = images[:_EXPLAINED]
-        for place, regions in enumerate(attention.maps(model, first, predictions[:_EXPLAINED])):
-            if regions is not None:
-                found[place] = looked_at(images[place], regions, _SIDE)
-    return found
+    first = attention.maps(predict, images[:_EXPLAINED], predictions[:_EXPLAINED])
+    for place, regions in enumerate(first):
+        if regions is not None:
+            found[place] = looked_at(images[place], regions, _SIDE)
+    return list(zip(found, attention.familiarity(predict, images), strict=True))
 
 
 def _embedding_name(transformed: str) -> str | None:

@@ -126,6 +126,7 @@ class Mistake:
         neighbours: the train images nearest to it.
         name: its file name, or its place in the span.
         seen: what the model looked at; None if that was not computed.
+        familiarity: how near it lies to train, in [0, 1]; None if the model does not tell it.
     """
 
     picture: Picture
@@ -136,6 +137,26 @@ class Mistake:
     neighbours: tuple[Neighbour, ...] = ()
     name: str = ""
     seen: Picture | None = None
+    familiarity: float | None = None
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An image whose label may be wrong.
+
+    Attributes:
+        picture: the image.
+        name: its file name, or its place in the span.
+        split: "train", "val" or "test".
+        given: its label.
+        suggested: the class that the other images suggest.
+    """
+
+    picture: Picture
+    name: str
+    split: str
+    given: str
+    suggested: str
 
 
 @dataclass(frozen=True)
@@ -274,6 +295,7 @@ class Page:
         served: the version that is served; None if there is none.
         samples: some images of train by class.
         drifted: images of each measure that drifted.
+        suspects: images whose labels may be wrong, the most suspect first.
         gone: the artifacts that the page should show and that are gone, in words.
     """
 
@@ -308,6 +330,7 @@ class Page:
     served: Served | None = None
     samples: tuple[ClassPictures, ...] = ()
     drifted: tuple[Drifted, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
     gone: tuple[str, ...] = ()
 
     def to_json(self) -> str:

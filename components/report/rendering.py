@@ -21,6 +21,7 @@ from components.report import charts, pictures
 from components.report.options import Card
 from components.report.page import Interval, Metric, Page, Picture
 from components.span_drift.report import DriftReport
+from trainer.features import UNFAMILIAR_BELOW
 
 _FOLDER = Path(__file__).parent
 _STYLES = ("base.css", "tables.css", "pictures.css", "narrow.css")
@@ -54,6 +55,7 @@ def render(page: Page) -> str:
         "css": Markup("\n".join((_FOLDER / name).read_text("utf-8") for name in _STYLES)),
         "badge": _BADGES.get(page.verdict.kind, page.verdict.kind),
         "catalogue": METRICS,
+        "unfamiliar_below": UNFAMILIAR_BELOW,
         "strips": _strips(page.metrics),
         "drift": _drift(page.drift),
         "small_matrix": _small_matrix(page.matrix),
@@ -78,6 +80,7 @@ def _sections(body: str) -> list[tuple[str, str]]:
     titles = {
         "metrics": "Metrics",
         "mistakes": "Mistakes",
+        "suspects": "Labels",
         "classes": "Classes",
         "confusion": "Confusion",
         "reliability": "Reliability",

@@ -33,6 +33,7 @@ from components.report.page import (
     Shown,
     SliceScore,
     Step,
+    Suspect,
     Verdict,
 )
 from components.serving_validator.check import ServingCheck
@@ -143,10 +144,15 @@ def _content(labels: tuple[str, ...], encode: Encode, file: str) -> dict[str, An
                 neighbours=near,
                 name=f"{file}test-{place}.jpg",
                 seen=seen if place < 6 else None,
+                familiarity=0.01 if place % 2 else 0.6,
             )
             for place, one in enumerate(small)
         ),
         "compared": 20_000,
+        "suspects": tuple(
+            Suspect(one, f"{file}suspect-{place}.jpg", "train", labels[0], labels[1])
+            for place, one in enumerate(small[:5])
+        ),
         "data": _data(labels, file),
         "held": (
             Held(small[0], "too-small", "12 by 9 pixels", f"{file}small.jpg"),

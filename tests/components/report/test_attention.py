@@ -12,7 +12,7 @@ from components.report import attention, pictures
 from tests.conftest import Picture as Encode
 
 
-def save_model(folder: Path) -> None:
+def save_model(folder: Path, familiar: bool = True) -> None:
     """Saves a model of three classes that sees only how bright the top left quarter is."""
 
     class Corner(tf.Module):
@@ -26,17 +26,18 @@ def save_model(folder: Path) -> None:
 
             bright = tf.map_fn(light, image_bytes, fn_output_signature=tf.float32)
             logits = tf.stack([4 * bright, 0 * bright, 1 - bright], axis=1)
-            return {"probabilities": tf.nn.softmax(logits)}
+            outputs = {"probabilities": tf.nn.softmax(logits)}
+            return {**outputs, "familiarity": bright} if familiar else outputs
 
     module = Corner()
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.predict})
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+def model(tmp_path_factory: pytest.TempPathFactory) -> attention.Predict:
     folder = tmp_path_factory.mktemp("model")
     save_model(folder)
-    return str(folder)
+    return attention.load_model(str(folder))
 
 
 def _white_corner() -> bytes:
@@ -46,7 +47,7 @@ def _white_corner() -> bytes:
     return encoded
 
 
-def test_the_map_shows_the_region_that_decides(model: str) -> None:
+def test_the_map_shows_the_region_that_decides(model: attention.Predict) -> None:
     (found,) = attention.maps(model, [_white_corner()], [0])
     assert found is not None
     assert found.shape == (attention.GRID, attention.GRID)
@@ -56,13 +57,13 @@ def test_the_map_shows_the_region_that_decides(model: str) -> None:
     assert found[half + 1 :].max() == found[:, half + 1 :].max() == 0
 
 
-def test_an_image_without_such_a_region_has_no_map(model: str) -> None:
+def test_an_image_without_such_a_region_has_no_map(model: attention.Predict) -> None:
     flat = tf.io.encode_png(np.full((20, 20, 3), 7, np.uint8)).numpy()
     assert attention.maps(model, [flat, b"no image"], [0, 0]) == [None, None]
 
 
 def test_the_picture_keeps_its_shape_and_is_large_enough_to_see(
-    model: str, picture: Encode
+    model: attention.Predict, picture: Encode
 ) -> None:
     (regions,) = attention.maps(model, [_white_corner()], [0])
     assert regions is not None
@@ -70,3 +71,11 @@ def test_the_picture_keeps_its_shape_and_is_large_enough_to_see(
         found = pictures.looked_at(encoded, regions, 160)
         assert (found.width, found.height) == (160, 107)
     assert pictures.looked_at(b"no image", regions, 160) == pictures.NOTHING
+
+
+def test_familiarity_is_told_where_the_model_tells_it(
+    model: attention.Predict, tmp_path: Path
+) -> None:
+    assert attention.familiarity(model, [_white_corner()]) == [1.0]
+    save_model(tmp_path, familiar=False)
+    assert attention.familiarity(attention.load_model(str(tmp_path)), [_white_corner()]) == [None]

@@ -129,3 +129,20 @@ def test_the_top_says_date_version_evidence_and_drift(make_page: MakePage) -> No
     assert "from another run" in other
     assert "none since span 3" in other
     assert "nothing yet" in rendering.render(make_page(served=None))
+
+
+def test_a_suspect_has_both_labels_and_its_file(make_page: MakePage) -> None:
+    page = make_page()
+    text = rendering.render(page).replace("<wbr>", "")
+    (section,) = re.findall(r'<section id="suspects">.*?</section>', text, re.DOTALL)
+    for one in page.suspects:
+        assert one.name in section
+    assert page.suspects[0].given in section
+    assert page.suspects[0].suggested in section
+
+
+def test_only_what_is_unlike_train_is_called_so(make_page: MakePage) -> None:
+    page = make_page()
+    strange = sum((one.familiarity or 0) < 0.05 for one in page.mistakes)
+    assert 0 < strange < len(page.mistakes)
+    assert rendering.render(page).count('class="unfamiliar"') == strange
