@@ -14,6 +14,7 @@ import jinja2
 import numpy as np
 import yaml
 from markupsafe import Markup, escape
+from scipy.stats import binomtest
 
 from components.evaluator.catalogue import METRICS
 from components.image_example_gen.intake import Intake
@@ -26,6 +27,8 @@ from trainer.features import UNFAMILIAR_BELOW
 _FOLDER = Path(__file__).parent
 _STYLES = ("base.css", "tables.css", "pictures.css", "narrow.css")
 _BADGES = {"pushed": "✓ pushed", "refused": "✕ refused", "failed": "! failed"}
+# Width of the interval of the accuracy from which on evidence is called weak.
+_WEAK = 0.15
 # What stands where a number is not defined.
 NOTHING = "\N{EN DASH}"
 # The opacity of the darkest cell; numbers in a darker cell would be hard to read.
@@ -58,6 +61,7 @@ def render(page: Page) -> str:
         "unfamiliar_below": UNFAMILIAR_BELOW,
         "strips": _strips(page.metrics),
         "drift": _drift(page.drift),
+        "evidence": _evidence(page),
         "small_matrix": _small_matrix(page.matrix),
         "tint": lambda share: round(_STRONGEST * math.sqrt(share), 3),
         "reliability": Markup(charts.reliability(page.bins)) if page.bins else "",
@@ -145,6 +149,16 @@ def _breakable(text: str) -> Markup:
 
 def _utc(seconds: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+
+
+def _evidence(page: Page) -> tuple[Interval, bool] | None:
+    """Returns Wilson's 95 % interval of the accuracy, and whether it is too wide to rely on."""
+    if not page.test_images:
+        return None
+    right = page.test_images - page.wrong
+    found = binomtest(right, page.test_images).proportion_ci(method="wilson")
+    interval = Interval(float(found.low), float(found.high))
+    return interval, interval.high - interval.low > _WEAK
 
 
 def _drift(report: DriftReport | None) -> tuple[str, str]:

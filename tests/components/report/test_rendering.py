@@ -146,3 +146,10 @@ def test_only_what_is_unlike_train_is_called_so(make_page: MakePage) -> None:
     strange = sum((one.familiarity or 0) < 0.05 for one in page.mistakes)
     assert 0 < strange < len(page.mistakes)
     assert rendering.render(page).count('class="unfamiliar"') == strange
+
+
+def test_few_test_images_are_called_weak_evidence(make_page: MakePage) -> None:
+    few = rendering.render(make_page(test_images=12, wrong=0))
+    assert "which is weak" in few
+    assert "75.8 to 100.0" in few  # Wilson's interval of 12 of 12
+    assert "which is weak" not in rendering.render(make_page(test_images=400, wrong=20))
