@@ -101,9 +101,9 @@ class Deliver(beam.DoFn):
     ) -> Iterator[Any]:
         """Yields serialised records, tagged by split or quarantine, and at the end their counts.
 
-        `element` is a file's key, with the file, its verdicts, the splits that the cut by class
-        settled, and the copies to remove from it; `paths` maps the keys of all files to their
-        paths.
+        `element` is a file's key, with the file, its verdicts, the splits that a cut by class
+        settled, if any, and the copies to remove from it; `paths` maps the keys of all files to
+        their paths.
 
         Raises:
             RuntimeError: the file changed since `Inspect` read it.
@@ -111,7 +111,7 @@ class Deliver(beam.DoFn):
         _, groups = element
         ((path, _),) = groups[FILE]
         verdicts = {one[0]: Verdict._make(one) for one in groups[VERDICTS]}
-        removed, settled = dict(groups[REMOVED]), dict(groups[SETTLED])
+        removed, settled = dict(groups[REMOVED]), dict(groups.get(SETTLED, ()))
         counts: collections.Counter[tuple[str, str, int]] = collections.Counter()
         for number, record in enumerate(source.records(path, [])):
             if number not in verdicts:
