@@ -19,7 +19,7 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from tfx.utils import io_utils
 
 from components.image_example_gen import duplicates, intake, naming, quarantine, source, splits
-from components.image_example_gen.options import Rules
+from components.image_example_gen.options import Leaks, Rules
 from components.image_example_gen.readings import (
     COUNTS,
     DAMAGED,
@@ -67,27 +67,20 @@ def bring_in(
         PRINTS, NAMES, DAMAGED, main=VERDICTS
     )
     prints = inspected[PRINTS]
+    settled = {}
     if cut is not None and rules.group is None:
         prints = _settled(prints, cut)
-    found = (
-        prints
-        | "Buckets" >> beam.FlatMap(_buckets)
-        | duplicates.FindCopies(rules.checks.similarity)
-    )
+        settled = {SETTLED: prints | "SplitByFile" >> beam.Map(_split_by_file)}
+    buckets = prints | "Buckets" >> beam.FlatMap(_buckets)
+    found = buckets | duplicates.FindCopies(rules.checks.similarity)
     copies = _named(found, inspected[NAMES], paths)
-    leaks = rules.checks.remove_leaked
-    removed = (
-        copies
-        | "Leaked" >> beam.Filter(lambda copy: duplicates.is_leaked(copy[1][0], leaks))
-        | "LeakedByFile" >> beam.Map(_by_file)
-    )
 
     delivered = (
         {
             FILE: files,
             VERDICTS: inspected[VERDICTS],
-            SETTLED: prints | "SplitByFile" >> beam.Map(_split_by_file),
-            REMOVED: removed,
+            **settled,
+            REMOVED: _leaked(copies, rules.checks.remove_leaked),
         }
         | "MeetVerdicts" >> beam.CoGroupByKey()
         | "Deliver"
@@ -121,6 +114,15 @@ def _files(pipeline: beam.Pipeline, patterns: Mapping[str, Sequence[str]]) -> be
         for split, listed in patterns.items()
     ]
     return found | "AllFiles" >> beam.Flatten() | "Spread" >> beam.Reshuffle()
+
+
+def _leaked(copies: beam.PCollection, leaks: Leaks) -> beam.PCollection:
+    """Returns the copies that must leave train, by their file."""
+    return (
+        copies
+        | "Leaked" >> beam.Filter(lambda copy: duplicates.is_leaked(copy[1][0], leaks))
+        | "LeakedByFile" >> beam.Map(_by_file)
+    )
 
 
 def _settled(prints: beam.PCollection, cut: Cut) -> beam.PCollection:

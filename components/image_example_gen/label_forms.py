@@ -45,8 +45,10 @@ def class_id(label: Values, text: Values, labels: tuple[str, ...], names: Featur
         DisagreeingLabelsError: the features name different classes.
     """
     number = _by_label(label, labels, names)
-    by_text = _by_text(text, labels, names.text)
+    by_text = _by_text(text, labels, str(names.text))
     if number is None and by_text is None:
+        if names.label is None or names.text is None:
+            raise MissingLabelError(f"found no {names.label or names.text}; allowed: a class")
         raise MissingLabelError(
             f"found neither {names.label} nor {names.text}; allowed: either or both"
         )
@@ -88,7 +90,7 @@ def listed(names: Sequence[str]) -> str:
 
 def _by_label(values: Values, labels: tuple[str, ...], names: Features) -> int | None:
     if len(values) > 1:
-        return _one_hot(values, labels, names.label)
+        return _one_hot(values, labels, str(names.label))
     if not values or values[0] == b"":
         return None
     (value,) = values
@@ -97,7 +99,7 @@ def _by_label(values: Values, labels: tuple[str, ...], names: Features) -> int |
         if found is not None:
             return found
         if not value.isdigit():
-            raise _unknown_name(value, labels, names.label)
+            raise _unknown_name(value, labels, str(names.label))
     number = number_of(values)
     first, last = names.label_base, names.label_base + len(labels) - 1
     if number is None or not first <= number <= last:

@@ -40,15 +40,15 @@ def rename(example: tf.train.Example, names: Features, label: int, text: str) ->
     """Gives a record the names of the contract, with both label features; keeps other features."""
     features = example.features.feature
     encoded = features[names.image].bytes_list.value[0]
-    for name in {names.image, names.label, names.text} - {IMAGE, LABEL, TEXT}:
+    for name in {names.image, names.label, names.text} - {IMAGE, LABEL, TEXT, None}:
         features.pop(name, None)
     features[IMAGE].bytes_list.value[:] = [encoded]
     features[LABEL].int64_list.value[:] = [label]
     features[TEXT].bytes_list.value[:] = [text.encode()]
 
 
-def _values(features: Any, name: str) -> label_forms.Values:
+def _values(features: Any, name: str | None) -> label_forms.Values:
     """Returns the values of a feature, whatever their kind; empty if the record lacks it."""
-    kind = features[name].WhichOneof("kind") if name in features else None
+    kind = features[name].WhichOneof("kind") if name is not None and name in features else None
     values: label_forms.Values = getattr(features[name], kind).value if kind else ()
     return values

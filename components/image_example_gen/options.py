@@ -18,13 +18,20 @@ class Features(Section):
 
     image: str = Field(IMAGE, min_length=1, examples=["image"])
     """Feature with the bytes of an image file."""
-    label: str = Field(LABEL, min_length=1, examples=["label"])
+    label: str | None = Field(LABEL, min_length=1, examples=["label"])
     """Feature with the class: a whole number, its digits as text, one-hot numbers, or the class
-    name."""
-    text: str = Field(TEXT, min_length=1, examples=["label_name"])
-    """Feature with the class name; a record needs this one or the label, and both must agree."""
+    name; null to read text only."""
+    text: str | None = Field(TEXT, min_length=1, examples=["label_name"])
+    """Feature with the class name; a record needs this one or the label, and both must agree; null
+    to read label only."""
     label_base: Literal[0, 1] = Field(0, json_schema_extra={"allowed": "0 or 1"})
     """Number of the first class, where the label is a number."""
+
+    @model_validator(mode="after")
+    def _some_class(self) -> "Features":
+        if self.label is None and self.text is None:
+            raise ValueError("found null for label and text; allowed: null for one of them")
+        return self
 
 
 class Splits(Section):

@@ -113,8 +113,8 @@ class Deliver(beam.DoFn):
     def process(self, element: tuple[bytes, Mapping[str, Iterable[Any]]]) -> Iterator[Any]:
         """Yields serialised records, tagged by split or quarantine, and at the end their counts.
 
-        `element` is a file's key, with the file, its verdicts, the splits that the cut by class
-        settled, and the copies to remove from it, each with the name of its original.
+        `element` is a file's key, with the file, its verdicts, the splits that a cut by class
+        settled, if any, and the copies to remove from it, each with the name of its original.
 
         Raises:
             RuntimeError: the file changed since `Inspect` read it.
@@ -122,7 +122,7 @@ class Deliver(beam.DoFn):
         _, groups = element
         ((path, _),) = groups[FILE]
         verdicts = {one[0]: Verdict._make(one) for one in groups[VERDICTS]}
-        removed, settled = dict(groups[REMOVED]), dict(groups[SETTLED])
+        removed, settled = dict(groups[REMOVED]), dict(groups.get(SETTLED, ()))
         counts: collections.Counter[tuple[str, str, int]] = collections.Counter()
         for number, record in enumerate(source.records(path, [])):
             if number not in verdicts:

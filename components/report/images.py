@@ -207,8 +207,7 @@ def _image(record: bytes) -> bytes:
         feature = tf.train.Example.FromString(record).features.feature
     except DecodeError:
         return b""
-    if IMAGE in feature:
-        values = list(feature[IMAGE].bytes_list.value)
-    else:  # the data has a name of its own for it, and nothing is as long as an image
-        values = [value for one in feature.values() for value in one.bytes_list.value]
+    # A record in quarantine has its own names; its image is the longest of its values.
+    named = [feature[IMAGE]] if IMAGE in feature else list(feature.values())
+    values = [value for one in named for value in one.bytes_list.value]
     return bytes(max(values, key=len, default=b""))

@@ -112,7 +112,7 @@ def _label_file(config: Config) -> str:
     usual = f"{root}/labels.txt"
     if is_remote(root) or Path(usual).exists():
         return usual
-    own = f"{config.data.features.label}.labels.txt".replace("/", "_")
+    own = f"{config.data.features.label or ''}.labels.txt".replace("/", "_")
     found = [
         path for path in (Path(root) / own, *Path(root).glob(f"span-*/{own}")) if path.exists()
     ]

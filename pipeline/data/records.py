@@ -98,7 +98,7 @@ def _problems(
 
 
 def _note_base(record: Record, labels: tuple[str, ...], names: Features, bases: _Bases) -> None:
-    values = record.get(names.label, [])
+    values = _of(record, names.label)
     if any(
         isinstance(value, bytes) and label_forms.by_name(_text(value), labels) is not None
         for value in values
@@ -108,7 +108,7 @@ def _note_base(record: Record, labels: tuple[str, ...], names: Features, bases: 
     if number is None:
         return
     bases.numbers.add(number)
-    text = record.get(names.text, [])
+    text = _of(record, names.text)
     if len(text) == 1 and isinstance(text[0], bytes):
         named = label_forms.by_name(_text(text[0]), labels)
         if named is not None:
@@ -127,7 +127,7 @@ def _check_record(record: Record, labels: tuple[str, ...], names: Features) -> N
             f"{_proposal(record, labels, names)}"
         )
     try:
-        label_forms.class_id(record.get(names.label, []), record.get(names.text, []), labels, names)
+        label_forms.class_id(_of(record, names.label), _of(record, names.text), labels, names)
     except label_forms.MissingLabelError as error:
         raise ValueError(f"{error}{_proposal(record, labels, names)}") from error
 
@@ -184,6 +184,10 @@ def _is_label_word(name: str) -> bool:
 def _is_image(values: peek.Values) -> bool:
     (first, *more) = values or [b""]
     return isinstance(first, bytes) and first.startswith(_IMAGE_STARTS) and not more
+
+
+def _of(record: Record, name: str | None) -> peek.Values:
+    return record.get(name, []) if name is not None else []
 
 
 def _text(value: bytes) -> str:

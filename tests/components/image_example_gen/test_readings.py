@@ -29,7 +29,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_named(
     found = Inspect(Rules(labels=LABELS), None).process((b"key", file))
     # Prints of the records go elsewhere.
     verdicts = [one[1] for one in found if not isinstance(one, beam.pvalue.TaggedOutput)]
-    groups = {"file": [file], "verdicts": verdicts, "settled": [], "removed": []}
+    groups = {"file": [file], "verdicts": verdicts, "removed": []}
     send = Deliver(Rules(labels=LABELS))
     assert len(list(send.process((b"key", groups)))) == 3  # with a count
     put(*seeds)

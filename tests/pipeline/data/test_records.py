@@ -101,6 +101,18 @@ def test_labels_from_zero_are_proposed(tmp_path):
     assert "label_base: 0?" in _refusal(tmp_path, content, Features(label_base=1))
 
 
+def test_a_feature_that_says_something_else_can_be_left_out(tmp_path):
+    wordy = [_example(image__encoded=PNG, image__class__label=1, image__class__text=b"hound, dog")]
+    assert "image/class/text: found" in _refusal(tmp_path, wordy, Features())
+    _check(tmp_path, wordy, Features(text=None))
+    numbered = [_example(image__encoded=PNG, image__class__label=207, image__class__text=b"dog")]
+    _check(tmp_path, numbered, Features(label=None))
+    bare = [_example(image__encoded=PNG, image__class__label=1)]
+    assert "found no image/class/text" in _refusal(tmp_path, bare, Features(label=None))
+    with pytest.raises(ValueError, match="null for one of them"):
+        Features(label=None, text=None)
+
+
 def test_labels_that_may_start_from_either_are_read_as_told(tmp_path):
     content = [_example(image__encoded=PNG, image__class__label=1 + i % 2) for i in range(9)]
     _check(tmp_path, content, Features())
