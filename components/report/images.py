@@ -16,7 +16,7 @@ from components.evaluator.predictions import Predictions
 from components.image_example_gen import naming, quarantine
 from components.image_example_gen.quarantine import Quarantined
 from components.report import attention
-from components.report.page import Held, Mistake, Neighbour, Picture
+from components.report.gallery import Held, Mistake, Neighbour, Picture
 from components.report.pictures import looked_at, thumbnail
 from trainer.features import EMBEDDING_PREFIX, FILENAME, IMAGE, LABEL
 from trainer.input import digest, parsed

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from components.report.page import Picture
+from components.report.gallery import Picture
 
 NOTHING = Picture("", 0, 0)
 _QUALITY = 82

@@ -19,8 +19,9 @@ from scipy.stats import binomtest
 from components.evaluator.catalogue import METRICS
 from components.image_example_gen.intake import Intake
 from components.report import charts, pictures
+from components.report.gallery import Picture
 from components.report.options import Card
-from components.report.page import Interval, Metric, Page, Picture
+from components.report.page import Interval, Metric, Page
 from components.span_drift.report import DriftReport
 from trainer.features import UNFAMILIAR_BELOW
 

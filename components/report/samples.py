@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from components.image_example_gen import naming
-from components.report.page import ClassPictures, Drifted, Shown
+from components.report.gallery import ClassPictures, Drifted, Shown
 from components.report.pictures import thumbnail
 from components.span_drift.report import DriftReport
 from trainer.features import BYTES, FILENAME, HEIGHT, IMAGE, LABEL, MEASURED, WIDTH

@@ -14,26 +14,28 @@ from components.evaluator.class_scores import ClassCounts
 from components.evaluator.scorecard import ClassScore
 from components.image_example_gen.intake import Copies, Copy, Damage, Intake
 from components.report import pictures
+from components.report.gallery import (
+    ClassPictures,
+    Drifted,
+    Held,
+    Mistake,
+    Neighbour,
+    Shown,
+    Suspect,
+)
 from components.report.options import Card
 from components.report.page import (
     Bin,
-    ClassPictures,
     Confusion,
     Curve,
-    Drifted,
     FeatureSummary,
-    Held,
     Interval,
     Made,
     Metric,
-    Mistake,
-    Neighbour,
     Page,
     Served,
-    Shown,
     SliceScore,
     Step,
-    Suspect,
     Verdict,
 )
 from components.serving_validator.check import ServingCheck

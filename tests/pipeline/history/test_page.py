@@ -12,7 +12,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components import model_config
 from components.image_example_gen import intake
 from components.report.component import DATA_FILE
-from components.report.page import Mistake, Page, Picture, Served, Verdict
+from components.report.gallery import Mistake, Picture
+from components.report.page import Page, Served, Verdict
 from pipeline import config
 from pipeline.config import Config
 from pipeline.history import page as run_page
