@@ -86,9 +86,7 @@ def bring_in(
         | "Deliver"
         >> beam.ParDo(Deliver(rules)).with_outputs(*names, quarantine.FOLDER, main=COUNTS)
     )
-    for split in names:
-        _write(delivered[split], split, f"{folder}/Split-{split}/data_tfrecord")
-    _write(delivered[quarantine.FOLDER], "quarantine", f"{folder}/{quarantine.FOLDER}/records")
+    _write_all(delivered, names, folder)
 
     counts = delivered[COUNTS] | "Count" >> beam.CombinePerKey(sum)
     once = pipeline | "Once" >> beam.Create([os.path.join(folder, intake.FILE_NAME)])
@@ -164,6 +162,14 @@ def _split_by_file(one: tuple[bytes, Any]) -> tuple[bytes, tuple[int, str]]:
     found = duplicates.Print._make(print_)
     key, number = found.id
     return key, (number, found.split)
+
+
+def _write_all(
+    delivered: Mapping[str, beam.PCollection], names: Sequence[str], folder: str
+) -> None:
+    for split in names:
+        _write(delivered[split], split, f"{folder}/Split-{split}/data_tfrecord")
+    _write(delivered[quarantine.FOLDER], "quarantine", f"{folder}/{quarantine.FOLDER}/records")
 
 
 def _write(records: beam.PCollection, name: str, prefix: str) -> None:

@@ -37,6 +37,8 @@ _FORMS = (
     "*_{}_*.tfrecord*",
     "*_{}-*.tfrecord*",
 )
+_SHARDS = "*-of-*"
+_SHARDS_OF = "*{}*-of-*"
 _TFDS_INFO = "dataset_info.json"
 _TFDS_VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -96,8 +98,8 @@ def unlisted(names: SplitNames | None, *, split_folders: bool) -> dict[str, str]
     return {split: _glob(split) for split in SPLITS} if split_folders else {ALL: FILES}
 
 
-def listing(folder: str) -> tuple[list[str], list[str]]:
-    """Returns the sorted names of the folders in a folder, and of the TFRecord files in it.
+def listing(folder: str, glob: str = FILES) -> tuple[list[str], list[str]]:
+    """Returns the sorted names of the folders in a folder, and of its files that match a glob.
 
     Files with a leading dot or underscore are included, as ExampleGen's glob matches them.
 
@@ -114,12 +116,27 @@ def listing(folder: str) -> tuple[list[str], list[str]]:
         raise ConfigError(f"data.root: {folder} cannot be listed: {error}") from error
     names = sorted(entries)
     folders = [name for name in names if entries[name]]
-    return folders, [name for name in names if not entries[name] and fnmatchcase(name, FILES)]
+    return folders, [name for name in names if not entries[name] and fnmatchcase(name, glob)]
 
 
-def inner_set(folder: str) -> str:
-    """Returns a hint at a data set of TensorFlow Datasets one folder below; "" if there is none."""
-    return _inner_set(folder, listing(folder)[0])
+def hint(folder: str) -> str:
+    """Returns what a folder without `FILES` may be meant for; "" if nothing is found.
+
+    That is the folder above a set of TensorFlow Datasets, or TF-Slim's files without an ending.
+    """
+    folders, shards = listing(folder, _SHARDS)
+    told = {split: [n for n in _USUAL[split] if _of(n, shards)] for split in SPLITS}
+    names = {split: f"'{_SHARDS_OF.format(found[0])}'" for split, found in told.items() if found}
+    if "train" not in names:
+        return _inner_set(folder, folders)
+    if "test" not in names and "val" in names:
+        names["test"] = names.pop("val")
+    proposed = ", ".join(f"{split}: {name}" for split, name in names.items())
+    return f"; did you mean data.split_names: {{{proposed}}}?"
+
+
+def _of(name: str, shards: Sequence[str]) -> bool:
+    return any(fnmatchcase(shard, _SHARDS_OF.format(name)) for shard in shards)
 
 
 def _inner_set(path: str, folders: Sequence[str]) -> str:
@@ -195,8 +212,8 @@ def _named(
     found = {}
     for split, name in wanted.items():
         glob = form.format(name) if form and name in plain else _glob(name)
-        inside = listing(f"{path}/{name}")[1] if name in folders else files
-        if not any(fnmatchcase(file, glob.rpartition("/")[2]) for file in inside):
+        folder, _, own = f"{path}/{glob}".rpartition("/")
+        if (folder != path and name not in folders) or not listing(folder, own)[1]:
             here = [name for name in folders if not name.startswith(("_", "."))] or files
             raise ConfigError(
                 f"data.split_names.{split}: found {name}, but {path} has no folder and no file of"

@@ -7,7 +7,6 @@ writer can fill `_span-{N}` and publish it by renaming it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from components.image_example_gen.label_forms import listed
 from pipeline.config import Config, ConfigError, is_remote, read_labels, shown
@@ -76,7 +75,7 @@ def find(config: Config) -> Span:
     if not available:
         raise ConfigError(
             f"data.root: {root} holds no data; allowed: a folder with span-0, span-1, … or with"
-            f" {FILES} files, in train, val and test or not{layouts.inner_set(root)}"
+            f" {FILES} files, in train, val and test or not{layouts.hint(root)}"
         )
     number = available[-1] if config.data.span == "latest" else config.data.span
     if number not in available:
@@ -137,10 +136,9 @@ def check(config: Config) -> Span:
     files = {}
     for pattern in found.values():
         folder, _, glob = f"{span.path}/{pattern}".rpartition("/")
-        paths = [f"{folder}/{name}" for name in layouts.listing(folder)[1]]
         # A folder that holds one split only stands for it in messages.
         where = folder if glob == FILES else f"{folder}/{glob}"
-        files[where] = [path for path in paths if fnmatchcase(path, f"{folder}/{glob}")]
+        files[where] = [f"{folder}/{name}" for name in layouts.listing(folder, glob)[1]]
     records.check(files, labels, config.data.features)
     return span
 
@@ -163,6 +161,7 @@ def _spans_in(config: Config) -> tuple[set[int], bool]:
         numbers.add(int(digits))
     usual = SPLITS if numbers else layouts.USUAL_NAMES
     own = names.by_split().values() if names is not None else usual
+    files += [file for glob in own if "*" in glob for file in layouts.listing(root, glob)[1]]
     beside = files[:1] or [name for name in folders if name in own]
     if numbers and beside:
         raise ConfigError(

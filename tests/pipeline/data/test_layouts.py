@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.config import Config, ConfigError
 from pipeline.config.data import SplitNames
@@ -137,6 +138,23 @@ def test_the_folder_above_a_set_of_tensorflow_datasets(tmp_path):
     )
     with pytest.raises(ConfigError, match=f"did you mean {tmp_path}/3.0.2\\?"):
         spans.find(config)
+
+
+def test_files_without_an_ending_are_proposed_and_found(tmp_path):
+    """As TF-Slim writes ImageNet."""
+    _touch(
+        tmp_path, (f"{split}-0000{n}-of-00002" for split in ("train", "validation") for n in "01")
+    )
+    data = {"root": str(tmp_path), "labels": ["cat", "dog"]}
+    with pytest.raises(ConfigError) as refused:
+        spans.find(Config.model_validate({"name": "a", "data": data}))
+    _, proposed = str(refused.value).split("did you mean data.split_names: ")
+    names = yaml.safe_load(proposed.rstrip("?"))
+    config = Config.model_validate({"name": "a", "data": {**data, "split_names": names}})
+    span = spans.find(config)
+    assert set(span.patterns) == {"train", "test"}
+    matched = {split: len(list(tmp_path.glob(glob))) for split, glob in span.patterns.items()}
+    assert matched == {"train": 2, "test": 2}
 
 
 @pytest.mark.parametrize(
