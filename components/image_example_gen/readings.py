@@ -156,7 +156,7 @@ def _complete(record: bytes, rules: Rules, verdict: Verdict, place: str) -> byte
     labels.rename(example, rules.features, verdict.label, rules.labels[verdict.label])
     features = example.features.feature
     if not naming.of(features[FILENAME]):
-        features[FILENAME].bytes_list.value[:] = [place.encode("utf-8", "surrogateescape")]
+        features[FILENAME].bytes_list.value[:] = [place.encode()]
     for name, value in zip(MEASURED, verdict.measures, strict=True):
         kind = "int64_list" if isinstance(value, int) else "float_list"
         getattr(features[name], kind).value[:] = [value]

@@ -71,7 +71,7 @@ def _pages(make: MakePage) -> dict[str, Page]:
         "faultless": _faultless(make()),
         "two classes": make(2),
         "200 classes": make(200),
-        "evil": make(EVIL),
+        "evil": make(EVIL, file=EVIL[0]),
         "long names": make(LONG, file=f"{'folder-of-an-archive/' * 6}{'x' * 90}"),
     }
 
