@@ -31,7 +31,7 @@ setup(
     ],
     packages=find_packages(include=[*PACKAGES, *(f"{package}.*" for package in PACKAGES)]),
     package_data={
-        "components.report": ["*.css", "page.html.j2"],
+        "components.report": ["*.css", "*.html.j2"],
         **{package: ["py.typed"] for package in PACKAGES},
     },
     python_requires=">=3.10,<3.11",

@@ -92,7 +92,7 @@ def measure(folder: Path, rules: Rules) -> tuple[float, float]:
             pipeline,
             patterns={"all": [f"{folder}/*.tfrecord"]},
             cut=Cut(splits, (70, 15, 15)),
-            splits=splits,
+            names=splits,
             rules=rules,
             span=0,
             folder=f"{folder}-out",

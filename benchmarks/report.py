@@ -34,38 +34,46 @@ def main() -> None:
     """Measures and prints one line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
     parser.add_argument("--make", metavar="DIR", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--model", metavar="DIR", help="a Trainer's model; also finds what it looked at"
+    )
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if options.make:
-        print(json.dumps(make(Path(options.make))))
+        print(json.dumps(make(Path(options.make), options.model or "")))
         return
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder))
         command = [sys.executable, "-m", "benchmarks.report", "--make", folder]
+        command += ["--model", options.model] if options.model else []
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     found = json.loads(done.stdout)
     Console().print(
         f"{_TRAIN + _TEST:,} embedded images, {found['mistakes']} mistakes with their nearest of"
-        f" {found['compared']:,}: {found['seconds']:.1f} s after {found['loading']:.1f} s of"
-        f" imports, peak {found['mebibytes']:.0f} MiB, a page of {found['bytes'] / 1e6:.2f} MB",
+        f" {found['compared']:,}: {found['seconds']:.1f} s ({found['cpu']:.1f} of CPU) after"
+        f" {found['loading']:.1f} s of imports, peak {found['mebibytes']:.0f} MiB,"
+        f" a page of {found['bytes'] / 1e6:.2f} MB",
         highlight=False,
     )
 
 
-def make(folder: Path) -> dict[str, Any]:
+def make(folder: Path, model: str = "") -> dict[str, Any]:
     """Renders a page from the results in `folder`; returns seconds, peak memory and page size."""
     started = time.perf_counter()
     from components.report import gathering, rendering
     from components.report.options import Card
 
-    loaded = time.perf_counter()
+    loaded, cpu = time.perf_counter(), time.process_time()
     transformed, evaluation = str(folder / "transformed"), str(folder / "evaluation")
-    sources = gathering.Sources(transformed=transformed, evaluation=evaluation, production=1)
+    sources = gathering.Sources(
+        transformed=transformed, evaluation=evaluation, model=model, production=1
+    )
     labels = [f"class {number}" for number in range(_CLASSES)]
     page = gathering.gather(sources, name="large", run="1", labels=labels, card=Card())
     text = rendering.render(page)
     return {
         "loading": loaded - started,
+        "cpu": time.process_time() - cpu,
         "seconds": time.perf_counter() - loaded,
         "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MEBIBYTE,
         "mistakes": len(page.mistakes),

@@ -200,7 +200,7 @@ def _layout(settings: Config) -> spans.Span:
     root = settings.data.root
     if not is_remote(root) and Path(root).exists():
         return spans.find(settings)
-    return spans.numbered(root, spans.SPLITS if settings.kubeflow.split_folders else ())
+    return spans.unlisted(settings)
 
 
 def _check_paths(settings: Config, folders: Sequence[str]) -> None:

@@ -77,6 +77,8 @@ def run(config: Config, *, runner: str = "beam", progress: TextIO | None = None)
     logs.capture_shutdown(log)
     with logs.captured(log):
         console.print(f"{config.name}: span {span.number} of {config.data.root}", markup=False)
+        if cut := spans.told(span, config.data.group):
+            console.print(cut, markup=False, highlight=False, soft_wrap=True)
         console.print(f"log: {log}", markup=False, highlight=False, soft_wrap=True)
         with showing.spinning(console, "loading TFX"):
             from pipeline.local import run as local

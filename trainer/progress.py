@@ -9,6 +9,8 @@ import collections
 import threading
 from dataclasses import dataclass
 
+from absl import logging
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -43,6 +45,21 @@ def duration(seconds: float) -> str:
 
 _lock = threading.Lock()
 _latest: Progress | None = None
+_notes: list[str] = []
+
+
+def note(text: str) -> None:
+    """Tells what a person should know while the run goes on, such as a warning; also logs it."""
+    logging.warning("%s", text)
+    with _lock:
+        _notes.append(text)
+
+
+def new_notes() -> list[str]:
+    """Returns what was told since the last call, oldest first."""
+    with _lock:
+        told, _notes[:] = list(_notes), []
+        return told
 
 
 def tell(progress: Progress | None) -> None:

@@ -20,6 +20,7 @@ from components.image_example_gen import intake
 from components.refusal import refuse
 from components.span_drift.component import statistics_file
 from components.span_drift.report import FILE_NAME, DriftReport
+from trainer import progress
 
 # Features that the schema does not name are never read, so they can do no harm.
 _HARMLESS = frozenset({anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN})
@@ -47,6 +48,7 @@ def DataGate(  # noqa: N802, a component's name
     statistics_store: Parameter[str],
     max_quarantined: Parameter[float],
     min_class_images: Parameter[int],
+    min_test_images: Parameter[int],
     drift_action: Parameter[str],
     code: Parameter[str] = "",
 ) -> None:
@@ -60,6 +62,7 @@ def DataGate(  # noqa: N802, a component's name
         statistics_store: folder of the statistics of accepted spans.
         max_quarantined: highest share of records in quarantine, in [0, 1].
         min_class_images: lowest number of train images that each class must have.
+        min_test_images: number of test images below which a class is told, as not to be judged.
         drift_action: "stop" refuses a span that drifted; "warn" accepts it.
         code: fingerprint of the code, for the cache key.
 
@@ -67,6 +70,8 @@ def DataGate(  # noqa: N802, a component's name
         RefusedError: the span is unfit for training.
     """
     came_in = intake.read(examples.uri)
+    if few := intake.warning(came_in, min_test_images):
+        progress.note(few)
     found = intake.findings(came_in, max_quarantined, min_class_images)
     for split in artifact_utils.decode_split_names(anomalies.split_names):
         folder = artifact_utils.get_split_uri([anomalies], split)

@@ -3,6 +3,7 @@
 Each file is read twice. The first reading decodes every image and outputs only small data: a
 verdict for each record, and its sketch, by which copies are found. The second reading decodes
 nothing: it joins each file with its verdicts and writes each record to its split or to quarantine.
+Data without splits is cut between the two, by the digests of its images.
 So no encoded images or pixels are held in memory or in a shuffle until the whole span is read.
 """
 
@@ -17,8 +18,8 @@ from apache_beam.io.fileio import EmptyMatchTreatment, MatchAll
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from tfx.utils import io_utils
 
-from components.image_example_gen import duplicates, intake, naming, quarantine, source
-from components.image_example_gen.options import Rules
+from components.image_example_gen import duplicates, intake, naming, quarantine, source, splits
+from components.image_example_gen.options import Leaks, Rules
 from components.image_example_gen.readings import (
     COUNTS,
     DAMAGED,
@@ -26,6 +27,7 @@ from components.image_example_gen.readings import (
     NAMES,
     PRINTS,
     REMOVED,
+    SETTLED,
     VERDICTS,
     Deliver,
     Inspect,
@@ -33,6 +35,8 @@ from components.image_example_gen.readings import (
 from components.image_example_gen.splits import Cut
 
 _EXAMPLES = 100
+# Under these keys, prints meet the splits of their images.
+_PRINT, _SPLIT = "print", "split"
 
 
 def bring_in(
@@ -40,7 +44,7 @@ def bring_in(
     *,
     patterns: Mapping[str, Sequence[str]],
     cut: Cut | None,
-    splits: Sequence[str],
+    names: Sequence[str],
     rules: Rules,
     span: int,
     folder: str,
@@ -51,7 +55,7 @@ def bring_in(
         pipeline: a pipeline of any runner.
         patterns: name of an input split -> globs of its files.
         cut: how records are assigned to splits; None to keep the input splits.
-        splits: names of all output splits.
+        names: names of all output splits.
         rules: rules by which records are accepted or quarantined.
         span: number of the newest span.
         folder: output folder of splits, quarantine and `intake.json`.
@@ -62,25 +66,27 @@ def bring_in(
     inspected = files | "Inspect" >> beam.ParDo(Inspect(rules, cut)).with_outputs(
         PRINTS, NAMES, DAMAGED, main=VERDICTS
     )
-    copies = _named(
-        inspected[PRINTS] | duplicates.FindCopies(rules.checks.similarity), inspected[NAMES], paths
-    )
-    leaks = rules.checks.remove_leaked
-    removed = (
-        copies
-        | "Leaked" >> beam.Filter(lambda copy: duplicates.is_leaked(copy[1][0], leaks))
-        | "LeakedByFile" >> beam.Map(_by_file)
-    )
+    prints = inspected[PRINTS]
+    settled = {}
+    if cut is not None and rules.group is None:
+        prints = _settled(prints, cut)
+        settled = {SETTLED: prints | "SplitByFile" >> beam.Map(_split_by_file)}
+    buckets = prints | "Buckets" >> beam.FlatMap(_buckets)
+    found = buckets | duplicates.FindCopies(rules.checks.similarity)
+    copies = _named(found, inspected[NAMES], paths)
 
     delivered = (
-        {FILE: files, VERDICTS: inspected[VERDICTS], REMOVED: removed}
+        {
+            FILE: files,
+            VERDICTS: inspected[VERDICTS],
+            **settled,
+            REMOVED: _leaked(copies, rules.checks.remove_leaked),
+        }
         | "MeetVerdicts" >> beam.CoGroupByKey()
         | "Deliver"
-        >> beam.ParDo(Deliver(rules.labels)).with_outputs(*splits, quarantine.FOLDER, main=COUNTS)
+        >> beam.ParDo(Deliver(rules)).with_outputs(*names, quarantine.FOLDER, main=COUNTS)
     )
-    for split in splits:
-        _write(delivered[split], split, f"{folder}/Split-{split}/data_tfrecord")
-    _write(delivered[quarantine.FOLDER], "quarantine", f"{folder}/{quarantine.FOLDER}/records")
+    _write_all(delivered, names, folder)
 
     counts = delivered[COUNTS] | "Count" >> beam.CombinePerKey(sum)
     once = pipeline | "Once" >> beam.Create([os.path.join(folder, intake.FILE_NAME)])
@@ -88,7 +94,7 @@ def bring_in(
         _write_intake,
         span,
         rules.labels,
-        tuple(splits),
+        tuple(names),
         AsDict(counts),
         AsList(inspected[DAMAGED]),
         *_summary(copies, inspected[NAMES]),
@@ -106,6 +112,64 @@ def _files(pipeline: beam.Pipeline, patterns: Mapping[str, Sequence[str]]) -> be
         for split, listed in patterns.items()
     ]
     return found | "AllFiles" >> beam.Flatten() | "Spread" >> beam.Reshuffle()
+
+
+def _leaked(copies: beam.PCollection, leaks: Leaks) -> beam.PCollection:
+    """Returns the copies that must leave train, by their file."""
+    return (
+        copies
+        | "Leaked" >> beam.Filter(lambda copy: duplicates.is_leaked(copy[1][0], leaks))
+        | "LeakedByFile" >> beam.Map(_by_file)
+    )
+
+
+def _settled(prints: beam.PCollection, cut: Cut) -> beam.PCollection:
+    """Returns the prints with the splits that a cut by class gives to those without one."""
+    splits_of = (
+        prints
+        | "Unsettled" >> beam.Filter(lambda one: not duplicates.Print._make(one[1][1]).split)
+        | "SpanAndClass" >> beam.Map(_span_and_class)
+        | "Settle" >> splits.Settle(cut)
+    )
+    return (
+        {_PRINT: prints, _SPLIT: splits_of}
+        | "MeetSplits" >> beam.CoGroupByKey()
+        | "PutSplit" >> beam.FlatMap(_put_split)
+    )
+
+
+def _span_and_class(one: tuple[bytes, Any]) -> tuple[tuple[int, bytes], int]:
+    content, (span, print_, _) = one
+    return (span, content), duplicates.Print._make(print_).label
+
+
+def _put_split(group: tuple[bytes, Mapping[str, Any]]) -> Iterator[tuple[bytes, Any]]:
+    content, found = group
+    settled = next(iter(found[_SPLIT]), "")
+    for span, print_, bands in found[_PRINT]:
+        one = duplicates.Print._make(print_)
+        yield content, (span, tuple(one._replace(split=one.split or settled)), bands)
+
+
+def _buckets(one: tuple[bytes, Any]) -> Iterator[tuple[bytes, Any]]:
+    _, (_, print_, bands) = one
+    for bucket, found in duplicates.buckets(duplicates.Print._make(print_), bands):
+        yield bucket, tuple(found)
+
+
+def _split_by_file(one: tuple[bytes, Any]) -> tuple[bytes, tuple[int, str]]:
+    _, (_, print_, _) = one
+    found = duplicates.Print._make(print_)
+    key, number = found.id
+    return key, (number, found.split)
+
+
+def _write_all(
+    delivered: Mapping[str, beam.PCollection], names: Sequence[str], folder: str
+) -> None:
+    for split in names:
+        _write(delivered[split], split, f"{folder}/Split-{split}/data_tfrecord")
+    _write(delivered[quarantine.FOLDER], "quarantine", f"{folder}/{quarantine.FOLDER}/records")
 
 
 def _write(records: beam.PCollection, name: str, prefix: str) -> None:

@@ -46,7 +46,7 @@ class Print(NamedTuple):
 
     Attributes:
         id: digest of the file's path, and the record's number in the file, from 0.
-        split: split of the record.
+        split: split of the record; empty until the cut by class has settled it.
         label: class id.
         content: digest of the encoded image.
         sketch: see `similarity.pack`.

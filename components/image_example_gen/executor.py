@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf import struct_pb2
@@ -37,9 +38,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         inputs, outputs = example_gen_pb2.Input(), example_gen_pb2.Output()
         proto_utils.json_to_proto(exec_properties[specs.INPUT_CONFIG_KEY], inputs)
         proto_utils.json_to_proto(exec_properties[specs.OUTPUT_CONFIG_KEY], outputs)
-        splits = utils.generate_output_split_names(inputs, outputs)
+        rules = _rules(exec_properties)
+        given = [split.name for split in inputs.splits]
+        cut = _cut(outputs, given)
+        names = [name for name in given if cut is None or name != cut.of]
+        names = [*(cut.names if cut else ()), *names]
         examples = artifact_utils.get_single_instance(output_dict[specs.EXAMPLES_KEY])
-        examples.split_names = artifact_utils.encode_split_names(splits)
+        examples.split_names = artifact_utils.encode_split_names(names)
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(
             examples, write_split.to_file_format_str(example_gen_pb2.FORMAT_TFRECORDS_GZIP)
@@ -53,9 +58,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             bring_in(
                 pipeline,
                 patterns=patterns,
-                cut=_cut(outputs),
-                splits=splits,
-                rules=_rules(exec_properties),
+                cut=cut,
+                names=names,
+                rules=rules,
                 span=int(exec_properties.get(utils.SPAN_PROPERTY_NAME) or 0),
                 folder=examples.uri,
             )
@@ -68,8 +73,13 @@ def _rules(exec_properties: dict[str, Any]) -> Rules:
     return Rules.model_validate_json(struct[RULES])
 
 
-def _cut(outputs: example_gen_pb2.Output) -> Cut | None:
+def _cut(outputs: example_gen_pb2.Output, given: Sequence[str]) -> Cut | None:
+    """Returns how the first split that the data brings, which holds train, is cut; None if not."""
     splits = outputs.split_config.splits
     if not splits:
         return None
-    return Cut(tuple(s.name for s in splits), tuple(s.hash_buckets for s in splits))
+    return Cut(
+        names=tuple(split.name for split in splits),
+        buckets=tuple(split.hash_buckets for split in splits),
+        of=given[0],
+    )

@@ -19,7 +19,6 @@ from components.image_example_gen import labels, measures, quarantine, similarit
 from components.image_example_gen.options import RecordChecks, Rules
 from components.image_example_gen.quarantine import QuarantineError
 from trainer import images
-from trainer.features import IMAGE
 
 # Images of one size are measured in batches of about so many pixels; more only cost memory.
 _PIXELS_AT_ONCE = 1 << 20
@@ -126,16 +125,17 @@ def _read(position: int, record: bytes, rules: Rules) -> _Decoded:
     if parsed != len(record):
         raise QuarantineError(quarantine.NO_EXAMPLE, "the bytes are no tf.Example")
     features = example.features.feature
+    name = rules.features.image
     values: Sequence[bytes] = ()
-    if IMAGE in features:
-        values = features[IMAGE].bytes_list.value
+    if name in features:
+        values = features[name].bytes_list.value
     if len(values) != 1 or not values[0]:
         raise QuarantineError(
-            quarantine.NO_IMAGE, f"{IMAGE} has {len(values)} values; allowed: one that has bytes"
+            quarantine.NO_IMAGE, f"{name} has {len(values)} values; allowed: one that has bytes"
         )
-    label = labels.settle(example, rules.labels)
+    label = labels.settle(example, rules)
     pixels = decode(values[0], rules.checks)
-    key = features[IMAGE]
+    key = features[name]
     if rules.group is not None and rules.group in features:
         group = features[rules.group]
         # A record without a group is its own group.

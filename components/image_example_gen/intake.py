@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pydantic
 from tfx.utils import io_utils
 
+from components.image_example_gen import label_forms
 from components.image_example_gen.quarantine import LEAKED
 
 FILE_NAME = "intake.json"
@@ -138,6 +139,22 @@ def findings(intake: Intake, max_quarantined: float, min_class_images: int) -> l
         for name, count in intake.classes.get("train", {}).items()
         if count < min_class_images
     ]
+
+
+def warning(intake: Intake, min_test_images: int) -> str:
+    """Returns a sentence on classes with too few test images to judge; "" if there are none."""
+    few = {
+        name: count
+        for name, count in intake.classes.get("test", {}).items()
+        if count < min_test_images
+    }
+    if not few:
+        return ""
+    listed = label_forms.listed([f"{name} ({count})" for name, count in few.items()])
+    return (
+        f"Fewer than {min_test_images} test images, too few to judge: {listed}. More images of"
+        " them, or a larger data.splits.test, help."
+    )
 
 
 def assemble(

@@ -1,56 +1,54 @@
-"""The label of a record, stored in two features: one may be missing, but both must agree."""
+"""The features of a record that say what it is: read by their own names, written by the contract's.
 
-from collections.abc import Sequence
+`label_forms` has the forms of a label.
+"""
+
+from __future__ import annotations
+
 from typing import Any
 
 import tensorflow as tf
 
-from components.image_example_gen import quarantine
-from components.image_example_gen.quarantine import UNKNOWN_LABEL, QuarantineError
-from trainer.features import LABEL, TEXT
+from components.image_example_gen import label_forms, quarantine
+from components.image_example_gen.options import Features, Rules
+from components.image_example_gen.quarantine import QuarantineError
+from trainer.features import IMAGE, LABEL, TEXT
+
+_REASONS = {
+    label_forms.MissingLabelError: quarantine.MISSING_LABEL,
+    label_forms.UnknownLabelError: quarantine.UNKNOWN_LABEL,
+    label_forms.DisagreeingLabelsError: quarantine.DISAGREEING_LABELS,
+}
 
 
-def settle(example: tf.train.Example, labels: Sequence[str]) -> int:
-    """Returns a record's class id, its index in `labels`, the class names.
+def settle(example: tf.train.Example, rules: Rules) -> int:
+    """Returns a record's class id, its index in the class names of `rules`.
 
     Raises:
-        QuarantineError: there is no label, it is not in `labels` or of the wrong type, or the two
-            features disagree.
+        QuarantineError: there is no label, it is not in the list or in no form that is read, or
+            the two features disagree.
     """
+    features, names = example.features.feature, rules.features
+    label, text = (_values(features, name) for name in (names.label, names.text))
+    try:
+        return label_forms.class_id(label, text, rules.labels, names)
+    except tuple(_REASONS) as error:
+        raise QuarantineError(_REASONS[type(error)], str(error)) from error
+
+
+def rename(example: tf.train.Example, names: Features, label: int, text: str) -> None:
+    """Gives a record the names of the contract, with both label features; keeps other features."""
     features = example.features.feature
-    number = _number(features[LABEL]) if LABEL in features else None
-    name = _name(features[TEXT]) if TEXT in features else None
-    if number is None and name is None:
-        raise QuarantineError(quarantine.MISSING_LABEL, f"neither {LABEL} nor {TEXT} has a value")
-    if number is not None and not 0 <= number < len(labels):
-        raise QuarantineError(UNKNOWN_LABEL, f"{LABEL} is {number} of {len(labels)} classes")
-    if name is not None and name not in labels:
-        raise QuarantineError(UNKNOWN_LABEL, f"{TEXT} is {name[:80]!r}")
-    by_name = labels.index(name) if name is not None else number
-    if number is not None and by_name != number:
-        raise QuarantineError(
-            quarantine.DISAGREEING_LABELS,
-            f"{LABEL} is {number}, {labels[number]!r}, but {TEXT} is {name!r}",
-        )
-    assert by_name is not None
-    return by_name
+    encoded = features[names.image].bytes_list.value[0]
+    for name in {names.image, names.label, names.text} - {IMAGE, LABEL, TEXT, None}:
+        features.pop(name, None)
+    features[IMAGE].bytes_list.value[:] = [encoded]
+    features[LABEL].int64_list.value[:] = [label]
+    features[TEXT].bytes_list.value[:] = [text.encode()]
 
 
-def _number(feature: tf.train.Feature) -> int | None:
-    values = _only(feature, "int64_list", f"{LABEL} is not one whole number")
-    return int(values[0]) if values else None
-
-
-def _name(feature: tf.train.Feature) -> str | None:
-    values = _only(feature, "bytes_list", f"{TEXT} is not one text")
-    # An empty text means no label, as in training.
-    return values[0].decode("utf-8", "replace") or None if values else None
-
-
-def _only(feature: tf.train.Feature, wanted: str, detail: str) -> Sequence[Any]:
-    """Returns the only value of a feature in a sequence, which is empty if there is no value."""
-    kind = feature.WhichOneof("kind")
-    values: Sequence[Any] = getattr(feature, kind).value if kind else ()
-    if values and (kind != wanted or len(values) != 1):
-        raise QuarantineError(UNKNOWN_LABEL, detail)
+def _values(features: Any, name: str | None) -> label_forms.Values:
+    """Returns the values of a feature, whatever their kind; empty if the record lacks it."""
+    kind = features[name].WhichOneof("kind") if name is not None and name in features else None
+    values: label_forms.Values = getattr(features[name], kind).value if kind else ()
     return values

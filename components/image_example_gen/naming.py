@@ -27,7 +27,8 @@ def place(path: str, number: int) -> str:
     parts = path.split("/")
     spans = [index for index, part in enumerate(parts) if _SPAN.fullmatch(part)]
     start = spans[-1] if spans else max(0, len(parts) - 2)
-    return f"{'/'.join(parts[start:])}:{number}"
+    found = "/".join(parts[start:]).encode("utf-8", "surrogateescape")
+    return f"{readable(found)}:{number}"
 
 
 def given(record: bytes) -> str:

@@ -3,15 +3,39 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from trainer.section import Section, Texts
+from trainer.features import IMAGE, LABEL, TEXT
+from trainer.section import Section, Texts, shown
 
+# The name of the input split of data that is cut into all splits.
+ALL = "all"
 Leaks = Literal["none", "exact", "near"]
 
 
+class Features(Section):
+    """The names that the features of the records have."""
+
+    image: str = Field(IMAGE, min_length=1, examples=["image"])
+    """Feature with the bytes of an image file."""
+    label: str | None = Field(LABEL, min_length=1, examples=["label"])
+    """Feature with the class: a whole number, its digits as text, one-hot numbers, or the class
+    name; null to read text only."""
+    text: str | None = Field(TEXT, min_length=1, examples=["label_name"])
+    """Feature with the class name; a record needs this one or the label, and both must agree; null
+    to read label only."""
+    label_base: Literal[0, 1] = Field(0, json_schema_extra={"allowed": "0 or 1"})
+    """Number of the first class, where the label is a number."""
+
+    @model_validator(mode="after")
+    def _some_class(self) -> "Features":
+        if self.label is None and self.text is None:
+            raise ValueError("found null for label and text; allowed: null for one of them")
+        return self
+
+
 class Splits(Section):
-    """Shares of the three splits, cut by a hash of each record."""
+    """Shares of the three splits, where the data does not bring all of them."""
 
     train: float = Field(0.7, gt=0, lt=1)
     """Share of records to learn from."""
@@ -19,6 +43,16 @@ class Splits(Section):
     """Share that early stopping watches."""
     test: float = Field(0.15, gt=0, lt=1)
     """Share that the model is judged on."""
+
+    @field_validator("train", "val", "test", mode="before")
+    @classmethod
+    def _no_name(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError(
+                f"found {shown(value)}; allowed: a share, as data.split_names has the names of"
+                " folders or files"
+            )
+        return value
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "Splits":
@@ -70,10 +104,13 @@ class Rules(Section):
 
     Attributes:
         labels: class names; the index in this list is the class id.
-        group: feature that is hashed to find the split if the data has none; None for the image.
+        group: feature that is hashed to find the split if the data has none; None for a cut by
+            class.
+        features: names of the features of the records that come in.
         checks: checks of a record's image.
     """
 
     labels: Texts
     group: str | None = None
+    features: Features = Features()
     checks: RecordChecks = RecordChecks()

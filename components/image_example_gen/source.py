@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, cast
 
@@ -10,6 +11,7 @@ from tfx.dsl.io import fileio
 
 from components import tfrecord_file
 
+_SPAN = re.compile(r"/span-(\d+)/")
 _BATCH_RECORDS = 64
 _BATCH_BYTES = 1 << 24
 
@@ -27,6 +29,12 @@ def path(one: File) -> tuple[bytes, str]:
     """Returns a file's key and its path."""
     key, (found, _) = one
     return key, found
+
+
+def span(name: str) -> int:
+    """Returns the number of the span in whose folder a file lies; 0 without such a folder."""
+    found = _SPAN.findall(name)
+    return int(found[-1]) if found else 0
 
 
 def records(name: str, damage: list[str]) -> Iterator[bytes]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,6 +39,7 @@ class ReportSpec(component_spec.ComponentSpec):
             "statistics": standard_artifacts.ExampleStatistics,
             "drift": standard_artifacts.ExampleAnomalies,  # SpanDrift's
             "transformed": standard_artifacts.Examples,  # Transform's
+            "model": standard_artifacts.Model,  # the Trainer's
             "model_run": standard_artifacts.ModelRun,  # the Trainer's
             "evaluation": standard_artifacts.ModelEvaluation,
             "serving": standard_artifacts.InfraBlessing,  # the ServingValidator's
@@ -84,6 +87,7 @@ class Executor(base_executor.BaseExecutor):
                 packages=gathering.packages(),
             ),
         )
+        page = dataclasses.replace(page, date=time.time())
         folder = artifact_utils.get_single_uri(output_dict[REPORT_KEY])
         io_utils.write_string_file(os.path.join(folder, DATA_FILE), page.to_json())
         io_utils.write_string_file(os.path.join(folder, PAGE_FILE), rendering.render(page))

@@ -13,13 +13,14 @@ import numpy as np
 import tensorflow_data_validation as tfdv
 from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
 from tfx.dsl.io import fileio
+from tfx.utils import path_utils
 
 from components.evaluator import predictions, scorecard
 from components.evaluator.predictions import Predictions
 from components.image_example_gen import intake
-from components.report import images, judgement, pictures, training
+from components.report import images, judgement, pictures, samples, training
 from components.report.options import Card
-from components.report.page import FeatureSummary, Made, Page, Verdict
+from components.report.page import FeatureSummary, Made, Page, Served, Verdict
 from components.serving_validator import check as serving_check
 from components.span_drift import report as span_drift
 from trainer.features import MEASURED
@@ -37,6 +38,8 @@ _PACKAGES = (
     "pillow",
 )
 _LARGEST_MATRIX = 25
+# A version is the Unix time of its push, unless somebody numbered the first ones by hand.
+_FIRST_TIME = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Sources:
         drift: SpanDrift's report.
         transformed: Transform's examples.
         model_run: the Trainer's logs.
+        model: the Trainer's model.
         evaluation: the Evaluator's evaluation.
         serving: the ServingValidator's blessing.
         production: version in production during the evaluation; None if there was none.
@@ -60,6 +64,7 @@ class Sources:
     drift: str = ""
     transformed: str = ""
     model_run: str = ""
+    model: str = ""
     evaluation: str = ""
     serving: str = ""
     production: int | None = None
@@ -103,8 +108,9 @@ def gather(
         card=card,
         made=made,
         **(_scores(scores) if scores else {}),
-        **(_mistakes(predicted, sources.transformed, labels) if predicted else {}),
-        **_data(sources),
+        served=served(sources),
+        **(_mistakes(predicted, sources, labels) if predicted else {}),
+        **_data(sources, labels),
         **_training(sources.model_run),
     )
 
@@ -123,10 +129,24 @@ def _scores(card: scorecard.Scorecard) -> dict[str, Any]:
     }
 
 
-def _mistakes(found: Predictions, transformed: str, labels: Sequence[str]) -> dict[str, Any]:
+def served(sources: Sources) -> Served | None:
+    """Returns the version that is served when the run ends; None if there is none."""
+    version = sources.production if sources.pushed is None else sources.pushed
+    return None if version is None else Served(version, since(version), sources.pushed == version)
+
+
+def since(version: int) -> float | None:
+    """Returns when a version was published, in Unix time; None if its number does not tell."""
+    return float(version) if version >= _FIRST_TIME else None
+
+
+def _mistakes(found: Predictions, sources: Sources, labels: Sequence[str]) -> dict[str, Any]:
     if not len(found.labels):
         return {}
-    mistakes, compared = images.mistakes(transformed, found, labels)
+    model = path_utils.serving_model_path(sources.model) if sources.model else ""
+    if not _exists(model, "saved_model.pb"):
+        model = ""
+    mistakes, compared = images.mistakes(sources.transformed, found, labels, model)
     return {
         "wrong": int((found.candidate.prediction != found.labels).sum()),
         "mistakes": mistakes,
@@ -135,14 +155,16 @@ def _mistakes(found: Predictions, transformed: str, labels: Sequence[str]) -> di
     }
 
 
-def _data(sources: Sources) -> dict[str, Any]:
+def _data(sources: Sources, labels: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if _exists(sources.examples, intake.FILE_NAME):
-        found["data"] = intake.read(sources.examples)
-        found["held"] = images.held(sources.examples)
     if _exists(sources.drift, span_drift.FILE_NAME):
         text = _text(sources.drift, span_drift.FILE_NAME)
         found["drift"] = span_drift.DriftReport.from_json(text)
+    if _exists(sources.examples, intake.FILE_NAME):
+        found["data"] = intake.read(sources.examples)
+        found["held"] = images.held(sources.examples)
+        classes, drifted = samples.pick(sources.examples, labels, found.get("drift"))
+        found |= {"samples": classes, "drifted": drifted}
     return found
 
 

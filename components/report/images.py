@@ -13,11 +13,12 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from components.evaluator.predictions import Predictions
-from components.image_example_gen import quarantine
+from components.image_example_gen import naming, quarantine
 from components.image_example_gen.quarantine import Quarantined
-from components.report.page import Held, Mistake, Neighbour
-from components.report.pictures import thumbnail
-from trainer.features import EMBEDDING_PREFIX, IMAGE, LABEL
+from components.report import attention
+from components.report.gallery import Held, Mistake, Neighbour, Picture
+from components.report.pictures import looked_at, thumbnail
+from trainer.features import EMBEDDING_PREFIX, FILENAME, IMAGE, LABEL
 from trainer.input import digest, parsed
 
 _MISTAKES = 24
@@ -27,6 +28,7 @@ _COMPARED = 20_000
 _HELD = 12
 _LOOKED_AT = 500
 _SIDE, _SMALL_SIDE = 160, 80
+_EXPLAINED = 6
 
 Vectors = npt.NDArray[np.float32]
 
@@ -40,7 +42,7 @@ class _Found:
 
 
 def mistakes(
-    transformed: str, predictions: Predictions, labels: Sequence[str]
+    transformed: str, predictions: Predictions, labels: Sequence[str], model: str = ""
 ) -> tuple[tuple[Mistake, ...], int]:
     """Finds the misclassified test images with the highest scores, and their neighbours in train.
 
@@ -48,6 +50,7 @@ def mistakes(
         transformed: folder of the transformed examples.
         predictions: predictions for the test split.
         labels: class names; the index in this list is the class id.
+        model: folder of the SavedModel, for what it looked at; "" to leave that out.
 
     Returns:
         The mistakes, the highest score first; and the number of train images that were searched
@@ -69,6 +72,11 @@ def mistakes(
     compared = 0
     if embedding is not None:
         near, compared = _neighbours(np.array(vectors), transformed, embedding, labels)
+    seen = _looked_at(
+        [images[predictions.digests[row]].image for row in worst],
+        model,
+        [int(predicted.prediction[row]) for row in worst],
+    )
     found = tuple(
         Mistake(
             picture=thumbnail(images[predictions.digests[row]].image, _SIDE),
@@ -77,10 +85,31 @@ def mistakes(
             score=float(predicted.score[row]),
             truth_score=float(predicted.truth_score[row]),
             neighbours=neighbours,
+            name=predictions.name(row),
+            seen=looked,
+            familiarity=familiarity,
         )
-        for row, neighbours in zip(worst, near, strict=True)
+        for row, neighbours, (looked, familiarity) in zip(worst, near, seen, strict=True)
     )
     return found, compared
+
+
+def _looked_at(
+    images: Sequence[bytes], model: str, predictions: Sequence[int]
+) -> list[tuple[Picture | None, float | None]]:
+    """Draws what the model looked at in the first images, and rates the familiarity of all.
+
+    Returns None for what was not computed.
+    """
+    if not model:
+        return [(None, None)] * len(images)
+    predict = attention.load_model(model)
+    found: list[Picture | None] = [None] * len(images)
+    first = attention.maps(predict, images[:_EXPLAINED], predictions[:_EXPLAINED])
+    for place, regions in enumerate(first):
+        if regions is not None:
+            found[place] = looked_at(images[place], regions, _SIDE)
+    return list(zip(found, attention.familiarity(predict, images), strict=True))
 
 
 def _embedding_name(transformed: str) -> str | None:
@@ -96,6 +125,7 @@ def _files(folder: str, split: str) -> list[str]:
 
 def _batches(folder: str, split: str, embedding: str | None) -> Iterator[dict[str, Any]]:
     features = {} if embedding is None else {embedding: tf.io.RaggedFeature(tf.float32)}
+    features[FILENAME] = tf.io.RaggedFeature(tf.string)
     yield from parsed(_files(folder, split), features)
 
 
@@ -126,24 +156,26 @@ def _neighbours(
 
     Queries are float32 [queries, dimension], each of length 1. Also returns how many were searched.
     """
-    nearest: list[list[tuple[float, int, bytes, int]]] = [[] for _ in queries]
+    nearest: list[list[tuple[float, int, bytes, int, str]]] = [[] for _ in queries]
     compared = 0
     for batch in _batches(folder, "train", embedding):
         cosines = queries @ _unit(batch[embedding]).T
         images, classes = batch[IMAGE].numpy(), batch[LABEL].numpy()
+        names = [naming.readable(one[0]) if one else "" for one in batch[FILENAME].to_list()]
         best = np.argsort(-cosines, axis=1)[:, :_NEIGHBOURS]
         for heap, rows, values in zip(nearest, best, cosines, strict=True):
             for row in rows:
                 # If cosines are equal, the earlier image wins, instead of the larger bytes.
-                heap.append((float(values[row]), -compared - row, images[row], int(classes[row])))
+                which = (images[row], int(classes[row]), names[row])
+                heap.append((float(values[row]), -compared - row, *which))
             heap[:] = heapq.nlargest(_NEIGHBOURS, heap)
         compared += len(images)
         if compared >= _COMPARED:
             break
     return [
         tuple(
-            Neighbour(thumbnail(image, _SMALL_SIDE), labels[label], cosine)
-            for cosine, _, image, label in heap
+            Neighbour(thumbnail(image, _SMALL_SIDE), labels[label], cosine, name)
+            for cosine, _, image, label, name in heap
         )
         for heap in nearest
     ], compared
@@ -163,7 +195,7 @@ def held(examples: str) -> tuple[Held, ...]:
             thumbnail(_image(one.record), _SIDE),
             one.reason,
             one.detail,
-            f"{one.file.rpartition('/')[2]}, record {one.number}",
+            one.name,
         )
         for one in chosen
     )
@@ -175,5 +207,7 @@ def _image(record: bytes) -> bytes:
         feature = tf.train.Example.FromString(record).features.feature
     except DecodeError:
         return b""
-    values = feature[IMAGE].bytes_list.value if IMAGE in feature else ()
-    return bytes(values[0]) if values else b""
+    # A record in quarantine has its own names; its image is the longest of its values.
+    named = [feature[IMAGE]] if IMAGE in feature else list(feature.values())
+    values = [value for one in named for value in one.bytes_list.value]
+    return bytes(max(values, key=len, default=b""))

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from components.evaluator.scorecard import ClassScore
 from components.image_example_gen.intake import Intake
+from components.report.gallery import ClassPictures, Drifted, Held, Mistake, Picture, Suspect
 from components.report.options import Card
 from components.serving_validator.check import ServingCheck
 from components.span_drift.report import DriftReport
@@ -89,49 +90,20 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A small picture.
+class Served:
+    """The version that is served.
 
     Attributes:
-        uri: `data:` URI; "" if the bytes could not be decoded as an image.
-        width: pixels.
-        height: pixels.
+        version: its number.
+        since: when it was published, in seconds of Unix time; None if the number does not tell.
+        own: whether this run made it.
+        pinned: whether `retrain rollback` keeps it in production.
     """
 
-    uri: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A train image near a mistake; `similarity` is the cosine of their embeddings."""
-
-    picture: Picture
-    label: str
-    similarity: float
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A misclassified test image; `truth_score` is the probability of the true class."""
-
-    picture: Picture
-    truth: str
-    prediction: str
-    score: float
-    truth_score: float
-    neighbours: tuple[Neighbour, ...] = ()
-
-
-@dataclass(frozen=True)
-class Held:
-    """A quarantined image; `origin` is its file and its number there, `detail` the finding."""
-
-    picture: Picture
-    reason: str
-    detail: str
-    origin: str
+    version: int
+    since: float | None = None
+    own: bool = False
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
@@ -214,6 +186,12 @@ class Page:
         steps: the components of the run, filled in only from ML Metadata.
         card: statements for the model card, from the config.
         made: provenance of the run; None if not recorded.
+        date: when the page was first made, in seconds of Unix time; None if not recorded.
+        served: the version that is served; None if there is none.
+        samples: some images of train by class.
+        drifted: images of each measure that drifted.
+        suspects: images whose labels may be wrong, the most suspect first.
+        gone: the artifacts that the page should show and that are gone, in words.
     """
 
     name: str
@@ -243,6 +221,12 @@ class Page:
     steps: tuple[Step, ...] = ()
     card: Card = field(default_factory=Card)
     made: Made | None = None
+    date: float | None = None
+    served: Served | None = None
+    samples: tuple[ClassPictures, ...] = ()
+    drifted: tuple[Drifted, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    gone: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Returns the page as JSON."""

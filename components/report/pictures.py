@@ -8,12 +8,15 @@ import warnings
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
-from components.report.page import Picture
+from components.report.gallery import Picture
 
 NOTHING = Picture("", 0, 0)
 _QUALITY = 82
+# What the model looked at is tinted, everything else pale.
+_HEAT, _STRENGTH = (236, 120, 20), 0.45
+_PALE, _MIDDLE = 0.55, 128.0
 
 
 def thumbnail(encoded: bytes, side: int) -> Picture:
@@ -23,17 +26,57 @@ def thumbnail(encoded: bytes, side: int) -> Picture:
         encoded: JPEG, PNG, GIF or BMP bytes; for a quarantined image any bytes.
         side: largest allowed width and height, in pixels.
     """
+    image = load(encoded, 2 * side)
+    if image is None:
+        return NOTHING
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _picture(image)
+
+
+def load(encoded: bytes, side: int) -> Image.Image | None:
+    """Decodes an image upright and about as large as asked for; None if it cannot be decoded.
+
+    Args:
+        encoded: see `thumbnail`.
+        side: largest allowed width and height, in pixels.
+    """
     try:
         # A decompression bomb counts as damaged.
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(encoded)) as opened:
-                opened.draft("RGB", (2 * side, 2 * side))
-                image = opened.convert("RGB")
+                opened.draft("RGB", (side, side))
+                image = (ImageOps.exif_transpose(opened) or opened).convert("RGB")
     except Exception:  # decoders raise errors of many kinds on broken bytes
-        return NOTHING
+        return None
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return _picture(image)
+    return image
+
+
+def looked_at(encoded: bytes, regions: npt.NDArray[np.float32], side: int) -> Picture:
+    """Draws an image in grey, and in colour where the model looked.
+
+    Args:
+        encoded: see `thumbnail`.
+        regions: float32 [rows, columns] in [0, 1]; see `attention.maps`.
+        side: largest allowed width and height, in pixels.
+    """
+    image = load(encoded, side)
+    if image is None:
+        return NOTHING
+    # A tiny image has too few pixels for smooth edges.
+    larger = side / max(image.size)
+    image = image.resize((round(image.width * larger), round(image.height * larger)))
+    weights = Image.fromarray(np.rint(255 * regions).astype(np.uint8))
+    smooth = weights.resize(image.size, Image.Resampling.BICUBIC)
+    share = np.asarray(smooth, np.float32)[..., None] / 255
+    colour = np.asarray(image, np.float32)
+    grey = np.asarray(image.convert("L"), np.float32)[..., None]
+    heat = np.array(_HEAT, np.float32)
+    pale = _PALE * grey + (1 - _PALE) * _MIDDLE
+    hot = (1 - _STRENGTH) * colour + _STRENGTH * heat
+    mixed = (1 - share) * pale + share * hot
+    return _picture(Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8)))
 
 
 def heat_map(matrix: npt.NDArray[np.float64]) -> Picture:

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+import numpy as np
 import yaml
-from markupsafe import Markup
+from markupsafe import Markup, escape
+from scipy.stats import binomtest
 
 from components.evaluator.catalogue import METRICS
 from components.image_example_gen.intake import Intake
-from components.report import charts
+from components.report import charts, pictures
+from components.report.gallery import Picture
 from components.report.options import Card
-from components.report.page import Metric, Page
+from components.report.page import Interval, Metric, Page
+from components.span_drift.report import DriftReport
 from trainer.features import UNFAMILIAR_BELOW
 
 _FOLDER = Path(__file__).parent
 _STYLES = ("base.css", "tables.css", "pictures.css", "narrow.css")
 _BADGES = {"pushed": "✓ pushed", "refused": "✕ refused", "failed": "! failed"}
+# Width of the interval of the accuracy from which on evidence is called weak.
+_WEAK = 0.15
+# What stands where a number is not defined.
+NOTHING = "\N{EN DASH}"
 # The opacity of the darkest cell; numbers in a darker cell would be hard to read.
 _STRONGEST = 0.45
+_MOST_ON_A_PHONE = 8  # classes whose matrix of numbers fits 288 pixels
 
 
 @dataclass(frozen=True)
@@ -48,9 +59,12 @@ def render(page: Page) -> str:
         "css": Markup("\n".join((_FOLDER / name).read_text("utf-8") for name in _STYLES)),
         "badge": _BADGES.get(page.verdict.kind, page.verdict.kind),
         "catalogue": METRICS,
-        "strips": _strips(page.metrics),
-        "tint": lambda share: round(_STRONGEST * math.sqrt(share), 3),
         "unfamiliar_below": UNFAMILIAR_BELOW,
+        "strips": _strips(page.metrics),
+        "drift": _drift(page.drift),
+        "evidence": _evidence(page),
+        "small_matrix": _small_matrix(page.matrix),
+        "tint": lambda share: round(_STRONGEST * math.sqrt(share), 3),
         "reliability": Markup(charts.reliability(page.bins)) if page.bins else "",
         "curves": curves,
         "class_counts": counts,
@@ -71,6 +85,7 @@ def _sections(body: str) -> list[tuple[str, str]]:
     titles = {
         "metrics": "Metrics",
         "mistakes": "Mistakes",
+        "suspects": "Labels",
         "classes": "Classes",
         "confusion": "Confusion",
         "reliability": "Reliability",
@@ -96,18 +111,71 @@ def _template() -> jinja2.Template:
         "count": lambda number: f"{number:,}",
         "share": _percent,
         "points": _points,
-        "figure": lambda number: f"{number:,.4g}" if abs(number) < 1000 else f"{number:,.0f}",
+        "figure": _figure,
+        "decimal": lambda number: f"{number:.3f}" if _is_defined(number) else NOTHING,
+        "between": _between,
+        "breakable": _breakable,
+        "date": lambda seconds: _utc(seconds).strftime("%-d %b %Y, %H:%M\N{NO-BREAK SPACE}UTC"),
+        "iso": lambda seconds: _utc(seconds).isoformat(timespec="seconds"),
         "size": _size,
         "name": lambda path: path.rpartition("/")[2],
     }
     return environment.get_template("page.html.j2")
 
 
-def _percent(share: float, digits: int = 2) -> str:
+def _is_defined(number: float | None) -> bool:
+    return number is not None and math.isfinite(number)
+
+
+def _figure(number: float | None) -> str:
+    if number is None or not math.isfinite(number):
+        return NOTHING
+    return f"{number:,.4g}" if abs(number) < 1000 else f"{number:,.0f}"
+
+
+def _percent(share: float | None, digits: int = 2) -> str:
+    if share is None or not math.isfinite(share):
+        return NOTHING
     return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
-def _points(difference: float) -> str:
+def _between(interval: Interval) -> str:
+    return f"{100 * interval.low:.1f} to {_percent(interval.high, 1)}"
+
+
+def _breakable(text: str) -> Markup:
+    """Lets a line break after a slash and the like, so that no word of a name is cut in two."""
+    return Markup(re.sub(r"([/=:_.-]+)", r"\1<wbr>", str(escape(text))))
+
+
+def _utc(seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+
+
+def _evidence(page: Page) -> tuple[Interval, bool] | None:
+    """Returns Wilson's 95 % interval of the accuracy, and whether it is too wide to rely on."""
+    if not page.test_images:
+        return None
+    right = page.test_images - page.wrong
+    found = binomtest(right, page.test_images).proportion_ci(method="wilson")
+    interval = Interval(float(found.low), float(found.high))
+    return interval, interval.high - interval.low > _WEAK
+
+
+def _drift(report: DriftReport | None) -> tuple[str, str]:
+    """Returns whether the data drifted, in words, and the largest change."""
+    if report is None or report.previous is None:
+        return "no earlier span to compare with", ""
+    if not report.changes:
+        return f"none since span {report.previous}", ""
+    names = [change.feature.rpartition("/")[2] for change in report.changes]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"found since span {report.previous}", f"in {', '.join(names[:3])}{more}"
+
+
+def _points(difference: float | None) -> str:
+    if difference is None or not math.isfinite(difference):
+        return NOTHING
     return f"{100 * difference:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -118,6 +186,14 @@ def _size(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
+
+
+def _small_matrix(matrix: Sequence[Sequence[int]]) -> Picture | None:
+    """Returns the matrix as a picture, if its numbers are too many for a phone."""
+    if len(matrix) <= _MOST_ON_A_PHONE:
+        return None
+    counts = np.array(matrix, float)
+    return pictures.heat_map(counts / np.maximum(1, counts.sum(axis=1, keepdims=True)))
 
 
 def _strips(metrics: Sequence[Metric]) -> dict[str, _Strip | None]:
@@ -133,7 +209,7 @@ def _strips(metrics: Sequence[Metric]) -> dict[str, _Strip | None]:
 
 
 def _strip(metric: Metric, reach: float) -> _Strip | None:
-    if metric.production is None or metric.difference is None:
+    if metric.value is None or metric.production is None or metric.difference is None:
         return None
     sign = -1 if METRICS[metric.name].lower_is_better else 1
     low, high = sorted((sign * metric.difference.low, sign * metric.difference.high))

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 
-from components.report.page import Curve, Picture
+from components.report.gallery import Picture
+from components.report.page import Curve
 from components.report.pictures import thumbnail
 from trainer import contact_sheet
 from trainer.train import SUMMARY

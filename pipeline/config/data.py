@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from components.image_example_gen.options import Checks, Splits
+from components.image_example_gen.options import Checks, Features, Splits
 from components.span_drift.options import Drift
 from trainer.features import SOURCE
 from trainer.section import Location, Section, Texts, shown
@@ -41,6 +41,49 @@ def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels
 
 
+def _check_split_name(value: str) -> str:
+    # These characters have a meaning in TFX's patterns, or separate them.
+    found = [character for character in "/,?[]{}" if character in value]
+    if found or not value.strip():
+        raise ValueError(
+            f"found {shown(value)}; allowed: the name of a folder in the span, a part of its files'"
+            " names, or a pattern of them with *"
+        )
+    return value
+
+
+_SplitName = Annotated[str, AfterValidator(_check_split_name)]
+
+
+class SplitNames(Section):
+    """How the data calls its splits."""
+
+    train: _SplitName = Field("train", examples=["training"])
+    """Folder or files to learn from."""
+    val: _SplitName | None = Field(None, examples=["validation"])
+    """Folder or files that early stopping watches; null cuts them from train."""
+    test: _SplitName | None = Field(None, examples=["test"])
+    """Folder or files that the model is judged on; null, with val null too, cuts them from
+    train."""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "SplitNames":
+        if self.val is not None and self.test is None:
+            raise ValueError(
+                f"found val {shown(self.val)} without test; allowed: train, val and test, train and"
+                " test, or train alone"
+            )
+        names = list(self.by_split().values())
+        if len(set(names)) < len(names):
+            raise ValueError(f"found {', '.join(names)}; allowed: a name of its own for each split")
+        return self
+
+    def by_split(self) -> dict[str, str]:
+        """Returns split -> name, for each split that the data brings."""
+        named = {"train": self.train, "val": self.val, "test": self.test}
+        return {split: name for split, name in named.items() if name is not None}
+
+
 class Data(Section):
     """Where the images come from."""
 
@@ -59,11 +102,18 @@ class Data(Section):
     window: int = Field(1, ge=1, le=1000)
     """How many spans to learn from, counted back from span: 3 with span 7 is 5, 6 and 7. Numbers
     that are not there are passed over."""
+    features: Features = Features()
+    """The names that the features of the records have."""
+    split_names: SplitNames | None = Field(
+        None, examples=[{"train": "train", "val": "validation", "test": "test"}]
+    )
+    """How the data calls its splits; if left out, the usual names are looked for."""
     splits: Splits = Splits()
-    """How to cut data that has no train, val and test folders; shares sum to 1."""
+    """How to cut data that lacks splits; shares sum to 1. Where test is given, val is cut from
+    train."""
     group: str | None = Field(None, min_length=1, examples=[SOURCE])
     """Feature whose records stay together in such a cut, as of one patient or camera. If left out,
-    each image is cut by itself."""
+    each class is cut by itself, so that each split has its share of it."""
     checks: Checks = Checks()
     """What an image must be like, and when a span is refused."""
     drift: Drift = Drift()

@@ -98,12 +98,29 @@ def read_labels(config: Config) -> tuple[str, ...]:
     """Returns the class names, in the order of their ids.
 
     Raises:
-        ConfigError: see `read_label_file`.
+        ConfigError: see `read_label_file`; or spans bring label files of their own that differ.
     """
     labels = config.data.labels
     if isinstance(labels, tuple):
         return labels
-    return read_label_file(labels or f"{config.data.root.rstrip('/')}/labels.txt")
+    return read_label_file(labels or _label_file(config))
+
+
+def _label_file(config: Config) -> str:
+    """Returns `labels.txt` of the root or, without it, the file that TensorFlow Datasets writes."""
+    root = config.data.root.rstrip("/")
+    usual = f"{root}/labels.txt"
+    if is_remote(root) or Path(usual).exists():
+        return usual
+    own = f"{config.data.features.label or ''}.labels.txt".replace("/", "_")
+    found = [
+        path for path in (Path(root) / own, *Path(root).glob(f"span-*/{own}")) if path.exists()
+    ]
+    if len({path.read_bytes() for path in found}) > 1:
+        raise ConfigError(
+            f"data.labels: {found[0]} differs from other spans'; allowed: one list for all, {usual}"
+        )
+    return str(found[0]) if found else usual
 
 
 def read_label_file(path: str) -> tuple[str, ...]:

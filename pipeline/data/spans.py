@@ -1,28 +1,21 @@
 """Finds the data and checks that it fits the config, before anything heavy loads.
 
-A span is one delivery of data. Its files are `{root}/span-{N}/{split}/*.tfrecord*`, or, without
-split folders, `{root}/span-{N}/*.tfrecord*`. A root that itself holds split folders or files is
-span 0. Other folders are ignored, so a writer can fill `_span-{N}` and publish it by renaming it.
+A span is one delivery of data, in the folder `{root}/span-{N}`; `layouts` tells how its splits lie
+in it. A root that itself holds split folders or files is span 0. Other folders are ignored, so a
+writer can fill `_span-{N}` and publish it by renaming it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatch
-from pathlib import Path
 
-from pipeline.config import Config, ConfigError, did_you_mean, is_remote, read_labels, shown
-from pipeline.data import peek
-from trainer.features import IMAGE, LABEL, TEXT
+from components.image_example_gen.label_forms import listed
+from pipeline.config import Config, ConfigError, is_remote, read_labels, shown
+from pipeline.data import layouts, records
+from pipeline.data.layouts import FILES
 
-SPLITS = ("train", "val", "test")
+SPLITS = layouts.SPLITS
 
-_FILES = "*.tfrecord*"
 _PREFIX = "span-"
-# Enough to find labels that do not fit; few enough to take well under a second.
-_RECORDS_PER_FILE = 64
-_RECORDS_IN_ALL = 1024
-_NAMES_IN_MESSAGE = 10
-_IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
 
 
 @dataclass(frozen=True)
@@ -33,7 +26,7 @@ class Span:
         number: the span's number.
         path: the folder that holds its split folders or files.
         base: ExampleGen's input base: the root that holds all spans.
-        splits: names of the split folders; empty if ExampleGen is to cut the data by a hash.
+        splits: the splits that the data brings; empty if it is to be cut into all of them.
         patterns: split name -> glob of its files, relative to `base`. For a numbered span it has
             `{SPAN}`, which ExampleGen replaces by the number and records.
         numbered: whether the folder is `span-{N}`; if not, `base` itself is span 0.
@@ -46,6 +39,26 @@ class Span:
     patterns: Mapping[str, str]
     numbered: bool
 
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """The splits into which ExampleGen cuts the data, or its train; empty if none is missing.
+
+        Data without splits is cut into all; train beside test only is cut into train and val.
+        """
+        missing = set(SPLITS) - set(self.splits)
+        return tuple(one for one in SPLITS if one in missing or one == "train") if missing else ()
+
+
+def told(span: Span, group: str | None) -> str:
+    """Returns a sentence on the cut; "" if the data brings all splits. `group` is `data.group`."""
+    if not span.cut:
+        return ""
+    by = f"by {group}" if group else "by class"
+    if not span.splits:
+        return f"the data brings no splits: train, val and test are cut {by}, as data.splits says"
+    test = span.patterns["test"].removeprefix(f"{_PREFIX}{{SPAN}}/").removesuffix(f"/{FILES}")
+    return f"the data brings no val: it is cut from train {by}; test is {test}"
+
 
 def find(config: Config) -> Span:
     """Finds the span that the config asks for: the newest of its window.
@@ -57,46 +70,50 @@ def find(config: Config) -> Span:
             span, or the spans of the window are not laid out alike.
     """
     root = config.data.root
-    numbers, flat = _spans_in(root)
+    numbers, flat = _spans_in(config)
     available = sorted(numbers) or ([0] if flat else [])
     if not available:
         raise ConfigError(
             f"data.root: {root} holds no data; allowed: a folder with span-0, span-1, … or with"
-            f" {_FILES} files, in train, val and test or not"
+            f" {FILES} files, in train, val and test or not{layouts.hint(root)}"
         )
     number = available[-1] if config.data.span == "latest" else config.data.span
     if number not in available:
         raise ConfigError(
-            f"data.span: found {number}; allowed: {_listed([str(n) for n in available])},"
+            f"data.span: found {number}; allowed: {listed([str(n) for n in available])},"
             f" as these are in {root}, or latest"
         )
     path = f"{root}/{_PREFIX}{number}" if numbers else root
-    splits = _splits_in(path)
+    names = config.data.split_names
+    found = layouts.patterns(path, names)
     # One set of patterns must match the files of all spans in the window.
     for older in range(max(0, number + 1 - config.data.window), number):
         folder = f"{root}/{_PREFIX}{older}"
-        if older in available and _splits_in(folder) != splits:
+        if older in available and layouts.patterns(folder, names) != found:
             raise ConfigError(
                 f"data.window: found {config.data.window}, which includes {folder}; allowed: spans"
-                f" that all have train, val and test or all have none, and {path} differs"
+                f" whose splits lie alike, and those of {path} differ"
             )
-    return _span(number, path, root, splits, in_folders=bool(numbers))
+    return _span(number, path, root, found, in_folders=bool(numbers))
 
 
-def numbered(root: str, splits: Sequence[str]) -> Span:
+def unlisted(config: Config) -> Span:
     """Returns a `Span` that stands for all spans of a root that this machine cannot list."""
-    return _span(0, f"{root}/{_PREFIX}0", root, splits, in_folders=True)
+    root, folders = config.data.root, config.kubeflow.split_folders
+    found = layouts.unlisted(config.data.split_names, split_folders=folders)
+    return _span(0, f"{root}/{_PREFIX}0", root, found, in_folders=True)
 
 
-def _span(number: int, path: str, root: str, splits: Sequence[str], *, in_folders: bool) -> Span:
+def _span(
+    number: int, path: str, root: str, patterns: Mapping[str, str], *, in_folders: bool
+) -> Span:
     prefix = f"{_PREFIX}{{SPAN}}/" if in_folders else ""
-    patterns = {split: f"{prefix}{split}/{_FILES}" for split in splits}
     return Span(
         number=number,
         path=path,
         base=root,
-        splits=tuple(splits),
-        patterns=patterns or {"all": f"{prefix}{_FILES}"},
+        splits=tuple(split for split in SPLITS if split in patterns),
+        patterns={split: f"{prefix}{pattern}" for split, pattern in patterns.items()},
         numbered=in_folders,
     )
 
@@ -115,26 +132,21 @@ def check(config: Config) -> Span:
     labels = read_labels(config)
     if is_remote(span.path):
         return span
-    folders = [f"{span.path}/{split}" for split in span.splits] or [span.path]
-    files = {folder: _listing(folder)[1] for folder in folders}
-    total = sum(len(names) for names in files.values())
-    limit = max(1, min(_RECORDS_PER_FILE, _RECORDS_IN_ALL // total))
-    ids = {label: number for number, label in enumerate(labels)}
-    for folder, names in files.items():
-        found = [
-            problem
-            for name in names
-            for problem in _problems(f"{folder}/{name}", limit, labels, ids)
-        ]
-        if None not in found:
-            nothing = f"{folder}: found no record in its files; allowed: one or more"
-            raise next(filter(None, found), ConfigError(nothing))
+    found = layouts.patterns(span.path, config.data.split_names)
+    files = {}
+    for pattern in found.values():
+        folder, _, glob = f"{span.path}/{pattern}".rpartition("/")
+        # A folder that holds one split only stands for it in messages.
+        where = folder if glob == FILES else f"{folder}/{glob}"
+        files[where] = [f"{folder}/{name}" for name in layouts.listing(folder, glob)[1]]
+    records.check(files, labels, config.data.features)
     return span
 
 
-def _spans_in(root: str) -> tuple[set[int], bool]:
+def _spans_in(config: Config) -> tuple[set[int], bool]:
     """Returns the numbers of the spans in a root, and whether the root itself is a span."""
-    folders, files = _listing(root)
+    root, names = config.data.root, config.data.split_names
+    folders, files = layouts.listing(root)
     numbers = set()
     for folder in folders:
         if not folder.startswith(_PREFIX):
@@ -147,126 +159,13 @@ def _spans_in(root: str) -> tuple[set[int], bool]:
                 " without leading zeros, or a name that starts with _ to have it ignored"
             )
         numbers.add(int(digits))
-    flat = bool(files) or any(split in folders for split in SPLITS)
-    if numbers and flat:
-        beside = files[:1] or [split for split in SPLITS if split in folders]
+    usual = SPLITS if numbers else layouts.USUAL_NAMES
+    own = names.by_split().values() if names is not None else usual
+    files += [file for glob in own if "*" in glob for file in layouts.listing(root, glob)[1]]
+    beside = files[:1] or [name for name in folders if name in own]
+    if numbers and beside:
         raise ConfigError(
             f"data.root: {root} holds {_PREFIX}{max(numbers)} and {beside[0]} side by side;"
             " allowed: spans, or the data of one span"
         )
-    return numbers, flat
-
-
-def _splits_in(path: str) -> tuple[str, ...]:
-    """Returns the names of a span's split folders; empty if the span itself holds files."""
-    folders, files = _listing(path)
-    splits = tuple(split for split in SPLITS if split in folders)
-    if files and splits:
-        raise ConfigError(
-            f"{path}: found {files[0]} beside {splits[0]}; allowed: files in train, val and test,"
-            " or files only"
-        )
-    if not files and splits != SPLITS:
-        raise ConfigError(
-            f"{path}: found {_listed(folders) if folders else 'no data'}; allowed: train, val and"
-            f" test, or {_FILES} files to be cut into these"
-        )
-    for split in splits:
-        if not _listing(f"{path}/{split}")[1]:
-            raise ConfigError(f"{path}/{split}: found no file; allowed: {_FILES}")
-    return splits
-
-
-def _problems(
-    path: str, limit: int, labels: Sequence[str], ids: Mapping[str, int]
-) -> Iterator[ConfigError | None]:
-    """Yields the error of each of a file's first `limit` records; None for a record that fits."""
-    try:
-        for number, example in enumerate(peek.examples(path, limit)):
-            try:
-                _check_example(example, f"{path}: record {number}", labels, ids)
-                yield None
-            except ConfigError as error:
-                yield error
-    except OSError as error:
-        raise ConfigError(str(error)) from error
-    except ValueError as error:
-        yield ConfigError(str(error))
-
-
-def _check_example(
-    example: Mapping[str, peek.Values], where: str, labels: Sequence[str], ids: Mapping[str, int]
-) -> None:
-    for feature in (IMAGE, LABEL, TEXT):
-        if len(example.get(feature, [])) > 1:
-            raise ConfigError(
-                f"{where}: {feature}: found {len(example[feature])} values; allowed: one"
-            )
-    encoded, label, text = (next(iter(example.get(f, [])), None) for f in (IMAGE, LABEL, TEXT))
-    if text == b"":  # means no text, as in ImageExampleGen
-        text = None
-    if not isinstance(encoded, bytes) or not encoded.startswith(_IMAGE_STARTS):
-        found = "nothing" if encoded is None else "something else"
-        raise ConfigError(
-            f"{where}: {IMAGE}: found {found}; allowed: the bytes of a JPEG, PNG, GIF or BMP file"
-        )
-    if label is None and text is None:
-        raise ConfigError(f"{where}: found neither {LABEL} nor {TEXT}; allowed: either or both")
-    if label is not None and (not isinstance(label, int) or not 0 <= label < len(labels)):
-        raise ConfigError(
-            f"{where}: {LABEL}: found {label!r}; allowed: 0 to {len(labels) - 1}, as there are"
-            f" {len(labels)} labels"
-        )
-    if text is None:
-        return
-    name = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-    if name not in ids:
-        raise ConfigError(
-            f"{where}: {TEXT}: found {shown(name)}; allowed: {_listed(labels)}"
-            f"{did_you_mean(name, labels)}"
-        )
-    if label is not None and ids[name] != label:
-        raise ConfigError(
-            f"{where}: {TEXT}: found {shown(name)} with {LABEL} {label}, which is"
-            f" {shown(labels[int(label)])}; allowed: a name and a label that agree"
-        )
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _NAMES_IN_MESSAGE
-    return ", ".join(names[:_NAMES_IN_MESSAGE]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _listing(folder: str) -> tuple[list[str], list[str]]:
-    """Returns the sorted names of the folders in a folder, and of the TFRecord files in it.
-
-    Files with a leading dot or underscore are included, as ExampleGen's glob matches them.
-    """
-    try:
-        entries = _remote_entries(folder) if is_remote(folder) else _local_entries(folder)
-    except FileNotFoundError:
-        raise ConfigError(f"data.root: {folder} does not exist; allowed: a folder") from None
-    except NotADirectoryError:
-        raise ConfigError(f"data.root: {folder} is a file; allowed: a folder") from None
-    except OSError as error:
-        raise ConfigError(f"data.root: {folder} cannot be listed: {error}") from error
-    names = sorted(entries)
-    folders = [name for name in names if entries[name]]
-    return folders, [name for name in names if not entries[name] and fnmatch(name, _FILES)]
-
-
-def _local_entries(folder: str) -> dict[str, bool]:
-    return {entry.name: entry.is_dir() for entry in Path(folder).iterdir()}
-
-
-def _remote_entries(folder: str) -> dict[str, bool]:
-    # Heavy, but nothing else in the stack can list the folder.
-    import tensorflow as tf
-
-    try:
-        if not tf.io.gfile.isdir(folder):
-            raise FileNotFoundError(folder)
-        names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
-        return {name: tf.io.gfile.isdir(f"{folder}/{name}") for name in names}
-    except tf.errors.OpError as error:
-        raise OSError(error.message) from error
+    return numbers, bool(beside)

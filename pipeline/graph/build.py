@@ -20,6 +20,8 @@ from pipeline.config import Config
 from pipeline.data.spans import Span
 from pipeline.graph import nodes, parts
 
+# Below this, the quality of a class cannot be told.
+_MIN_TEST_IMAGES = 5
 _Component = TypeVar("_Component", bound=BaseComponent)
 
 
@@ -100,6 +102,7 @@ class _Story:
             drift_action=data.drift.action,
             max_quarantined=data.checks.max_quarantined,
             min_class_images=data.checks.min_class_images,
+            min_test_images=_MIN_TEST_IMAGES,
         )
         self._add(nodes.DATA_GATE, self.data_gate)
 
@@ -163,6 +166,7 @@ class _Story:
             statistics=self.statistics,
             drift=self.drift,
             transformed=self.embedded,
+            model=self.model,
             model_run=self.model_run,
             evaluation=self.evaluator.outputs["evaluation"],
             serving=self.serving_validator.outputs["blessing"],

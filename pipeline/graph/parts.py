@@ -10,11 +10,12 @@ from tfx.proto import example_gen_pb2, range_config_pb2, trainer_pb2, transform_
 from tfx.types.channel import BaseChannel
 
 from components.image_example_gen.component import ImageExampleGen
-from components.image_example_gen.options import Rules, Splits
+from components.image_example_gen.options import ALL, Rules, Splits
 from components.transform.component import Transform
 from pipeline.config import Config, ConfigError
 from pipeline.config.data import Data
-from pipeline.data.spans import SPLITS, Span
+from pipeline.data.layouts import SPLITS
+from pipeline.data.spans import Span
 from pipeline.graph.schema import curated
 from trainer import learning, preprocessing
 from trainer.job import Job
@@ -33,13 +34,15 @@ def sqlite(file: str) -> metadata_store_pb2.ConnectionConfig:
 
 
 def example_gen(config: Config, span: Span, labels: Sequence[str]) -> ImageExampleGen:
-    """Builds ExampleGen, which reads a window of spans and cuts one without split folders."""
+    """Builds ExampleGen, which reads a window of spans and cuts what comes without splits."""
     data = config.data
     return ImageExampleGen(
         input_base=span.base,
         input_config=_patterns(span),
-        rules=Rules(labels=tuple(labels), group=data.group, checks=data.checks),
-        output_config=None if span.splits else _cut(data.splits),
+        rules=Rules(
+            labels=tuple(labels), group=data.group, features=data.features, checks=data.checks
+        ),
+        output_config=_cut(data.splits, span.cut) if span.cut else None,
         range_config=_window(data) if span.numbered else None,
     )
 
@@ -101,7 +104,9 @@ def _splits(embedded: Transform, schema: BaseChannel) -> dict[str, Any]:
 def _patterns(span: Span) -> example_gen_pb2.Input:
     """Returns ExampleGen's input: the glob of each split's files."""
     split = example_gen_pb2.Input.Split
-    found = [split(name=name, pattern=pattern) for name, pattern in span.patterns.items()]
+    # In a fixed order, as a compiled pipeline wires the graph again from sorted JSON.
+    names = [name for name in (ALL, *SPLITS) if name in span.patterns]
+    found = [split(name=name, pattern=span.patterns[name]) for name in names]
     return example_gen_pb2.Input(splits=found)
 
 
@@ -115,10 +120,10 @@ def _window(data: Data) -> range_config_pb2.RangeConfig:
     return range_config_pb2.RangeConfig(static_range=fixed)
 
 
-def _cut(splits: Splits) -> example_gen_pb2.Output:
-    """Returns the split config by which ExampleGen cuts records into splits by a hash."""
+def _cut(splits: Splits, names: Sequence[str]) -> example_gen_pb2.Output:
+    """Returns the split config by which ExampleGen cuts records into the splits of `names`."""
     output = example_gen_pb2.Output()
-    for name in SPLITS:
+    for name in names:
         buckets = round(10_000 * getattr(splits, name))
         output.split_config.splits.add(name=name, hash_buckets=buckets)
     return output

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2
 from pydantic import ValidationError
 
+from components import model_config, model_store
 from components.production_model import component as production_model
+from components.pusher import component as pusher
 from components.report import gathering, rendering
 from components.report.component import DATA_FILE, OPTIONS_KEY, REPORT_KEY
 from components.report.gathering import Sources
-from components.report.page import Made, Page, Step, Verdict
+from components.report.page import Made, Page, Served, Step, Verdict
 from pipeline.config import Config, read_labels
 from pipeline.graph import nodes
 from pipeline.history import failure, outcome
@@ -26,9 +30,23 @@ _FOLDERS = {
     "drift": (nodes.SPAN_DRIFT, "drift"),
     "transformed": (nodes.TRANSFORM, "transformed_examples"),
     "model_run": (nodes.TRAINER, "model_run"),
+    "model": (nodes.TRAINER, "model"),
     "evaluation": (nodes.EVALUATOR, "evaluation"),
     "serving": (nodes.SERVING_VALIDATOR, "blessing"),
 }
+# The same, in words, for what the page lacks without it.
+_WORDS = {
+    "examples": "the examples",
+    "statistics": "the statistics of the data",
+    "drift": "the drift report",
+    "transformed": "the transformed examples",
+    "model_run": "the logs of the training",
+    "model": "the trained model",
+    "evaluation": "the evaluation",
+    "serving": "the results of the trial of serving",
+}
+_SECTION = re.compile(r'<section id="([\w-]+)"')
+_PICTURE = '<img src="data:image/'
 _SENTENCES = {
     "refused": "The data or the model was refused on the way, and nothing was pushed.",
     "failed": "The run failed, and nothing was pushed.",
@@ -36,8 +54,32 @@ _SENTENCES = {
 }
 
 
-def write(config: Config, history: History, run: str) -> Path:
+@dataclass(frozen=True)
+class Written:
+    """What became of a page.
+
+    Attributes:
+        path: the page's file.
+        kept: whether an older page stays, because it shows more than could be shown now.
+        gone: the artifacts of the run that no longer exist, in words.
+    """
+
+    path: Path
+    kept: bool
+    gone: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """Returns which artifacts are gone, and what follows; "" if none is."""
+        if not self.gone:
+            return ""
+        effect = "the earlier page stays, which shows more" if self.kept else "the page lacks them"
+        return f"These artifacts of the run are gone, so {effect}: {', '.join(self.gone)}."
+
+
+def write(config: Config, history: History, run: str) -> Written:
     """Writes the page of a run below the config's output.
+
+    A page that shows more than the run's artifacts can still show is left as it is.
 
     Args:
         config: the pipeline's config.
@@ -45,17 +87,27 @@ def write(config: Config, history: History, run: str) -> Path:
         run: id of the run.
 
     Returns:
-        The path of the page.
+        The file, and whether an earlier page was kept.
 
     Raises:
         ConfigError: the run ended early, and the labels cannot be read.
     """
     file = Path(config.output, "reports", f"{run}.html")
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(rendering.render(page(config, history, run)), "utf-8")
-    partial.replace(file)
-    return file
+    made = page(config, history, run)
+    text = rendering.render(made)
+    kept = bool(made.gone) and file.exists() and _is_poorer(text, file.read_text("utf-8"))
+    if not kept:
+        partial = file.with_suffix(".partial")
+        partial.write_text(text, "utf-8")
+        partial.replace(file)
+    return Written(file, kept, made.gone)
+
+
+def _is_poorer(text: str, earlier: str) -> bool:
+    """Returns whether a page lacks a section or pictures that an earlier page of the run has."""
+    lost = set(_SECTION.findall(earlier)) - set(_SECTION.findall(text))
+    return bool(lost) or text.count(_PICTURE) < earlier.count(_PICTURE)
 
 
 def page(config: Config, history: History, run: str) -> Page:
@@ -63,7 +115,27 @@ def page(config: Config, history: History, run: str) -> Page:
     components = history.components(run, nodes.NODES)
     found = _found(history, run) or _gathered(config, history, run)
     steps = [_step(history, run, one) for one in components if one.state != NOT_RUN]
-    return dataclasses.replace(found, run=run, steps=tuple(steps))
+    return dataclasses.replace(
+        found,
+        run=run,
+        steps=tuple(steps),
+        date=max((one.started for one in components), default=0.0) or found.date,
+        served=_served(config, history, run) or found.served,
+    )
+
+
+def _served(config: Config, history: History, run: str) -> Served | None:
+    """Returns the version that is served by now; None if there is none, or it lies elsewhere."""
+    store = config.model_store
+    if "://" in store:
+        return None  # a page must not wait for a network
+    pinned = model_config.pinned(store)
+    version = model_store.newest(store) if pinned is None else pinned
+    if version is None:
+        return None
+    pushed = history.output(run, nodes.PUSHER, "pushed_model")
+    number = pushed.custom_properties[pusher.VERSION_KEY].string_value if pushed else ""
+    return Served(version, gathering.since(version), number == str(version), pinned is not None)
 
 
 def _found(history: History, run: str) -> Page | None:
@@ -78,12 +150,15 @@ def _found(history: History, run: str) -> Page | None:
 
 
 def _gathered(config: Config, history: History, run: str) -> Page:
-    folders = {
+    outputs = {key: history.output(run, node, output) for key, (node, output) in _FOLDERS.items()}
+    # The artifact of a component that failed never had files.
+    states = {one.id: one.state for one in history.components(run, nodes.NODES)}
+    known = {
         key: artifact.uri
-        for key, (node, output) in _FOLDERS.items()
-        if (artifact := history.output(run, node, output)) is not None
-        and Path(artifact.uri).exists()
+        for key, artifact in outputs.items()
+        if artifact is not None and states[_FOLDERS[key][0]] in ("done", "cached")
     }
+    folders = {key: uri for key, uri in known.items() if _has_files(Path(uri))}
     ended = outcome.read(history, run, nodes.NODES)
     made = None
     # The run's own labels, if it recorded them: the list may have grown since.
@@ -92,7 +167,7 @@ def _gathered(config: Config, history: History, run: str) -> Page:
     if options is not None:
         labels = options["labels"]
         made = Made(options["config"], options["commit"], packages=gathering.packages())
-    return gathering.gather(
+    found = gathering.gather(
         Sources(
             **folders,
             production=_version(history.output(run, nodes.PRODUCTION_MODEL, "model")),
@@ -105,6 +180,12 @@ def _gathered(config: Config, history: History, run: str) -> Page:
         made=made,
         ended=_early_end(ended),
     )
+    gone = tuple(_WORDS[key] for key in known if key not in folders)
+    return dataclasses.replace(found, gone=gone)
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _early_end(ended: Outcome) -> Verdict | None:

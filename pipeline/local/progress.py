@@ -46,7 +46,9 @@ def _spinner(text: RenderableType) -> Spinner:
 
 @contextlib.contextmanager
 def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) -> Iterator[None]:
-    """Prints a line for each component that finishes; a terminal also shows what runs now.
+    """Prints a line for each component that finishes, and what components have to tell.
+
+    A terminal also shows what runs now.
 
     A thread calls `components`, which returns their current states, about once a second.
     """
@@ -58,6 +60,8 @@ def shown(console: Console, components: Callable[[], Sequence[ComponentRun]]) ->
             if component.state in _FINISHED and component.id not in printed:
                 printed.add(component.id)
                 console.print(f"  {component.id:<18} {line(component)}", highlight=False)
+        for note in training.new_notes():
+            console.print(f"  {note}", highlight=False, markup=False, soft_wrap=True)
         live.update(_spinner(_status(found, time.time())))
 
     with spinning(console, "starting") as live, _repeated(look):

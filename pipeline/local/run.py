@@ -118,7 +118,7 @@ def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) 
 def _page(config: Config, history: History, ended: outcome.Outcome) -> str | None:
     """Writes the page of a run; returns its path, or if that fails the Report component's page."""
     try:
-        return str(page.write(config, history, ended.run)) if ended.run else None
+        return str(page.write(config, history, ended.run).path) if ended.run else None
     except Exception:  # a page that fails does not change how the run ended
         traceback.print_exc()
         return ended.page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import webbrowser
 from argparse import ArgumentParser, Namespace
 
@@ -29,8 +30,14 @@ def act(options: Namespace) -> int:
 
     history = runs.open_history(settings)
     run = runs.find(history, options.run)
-    file = page.write(settings, history, run)
-    print(json.dumps({"run": run, "path": str(file)}) if options.json else file)
+    written = page.write(settings, history, run)
+    if options.json:
+        told = {"path": str(written.path), "kept": written.kept, "gone": written.gone}
+        print(json.dumps({"run": run, **told}))
+    else:
+        print(written.path)
+        if written.gone:
+            print(written.sentence(), file=sys.stderr)
     if options.open:
-        webbrowser.open(file.resolve().as_uri())
+        webbrowser.open(written.path.resolve().as_uri())
     return DONE

@@ -12,12 +12,14 @@ from tfx.types import standard_artifacts
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from components.data_gate.component import DataGate, sentences
+from components.image_example_gen import intake
 from components.image_example_gen.intake import FILE_NAME, Intake
 from components.refusal import RefusedError
 from components.span_drift.report import FILE_NAME as DRIFT_FILE
 from components.span_drift.report import Change, DriftReport
 from pipeline.graph import schema
 from tests.conftest import LABELS, Record
+from trainer import progress
 
 CAME_IN = Intake(
     span=0,
@@ -83,6 +85,7 @@ def _gate(
         {
             "max_quarantined": max_quarantined,
             "min_class_images": 1,
+            "min_test_images": 5,
             "drift_action": action,
             "statistics_store": str(folder / "store"),
         },
@@ -95,6 +98,16 @@ def test_clean_data_passes(tmp_path: Path, record: Record) -> None:
     _gate(tmp_path, {"train": anomalies, "test": anomalies})
     # What the next span will be compared with.
     assert (tmp_path / "store" / "span-0.pb").read_bytes() == b"statistics"
+
+
+def test_classes_with_too_few_test_images_are_told_and_let_pass(
+    tmp_path: Path, record: Record
+) -> None:
+    progress.new_notes()
+    _gate(tmp_path, {"train": _anomalies(_records(record, CLEAN))})
+    (told,) = progress.new_notes()
+    assert f"{LABELS[0]} (1)" in told
+    assert intake.warning(CAME_IN, 1) == intake.warning(CAME_IN, 0) == ""
 
 
 def test_drift_is_let_pass_or_refused_as_the_config_says(tmp_path: Path, record: Record) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubeflow.blueprint import blueprint, chosen
+from kubeflow.blueprint import Blueprint, blueprint, chosen
 from pipeline.config import ConfigError
 from tests.kubeflow.conftest import LABELS, settings
 
@@ -62,3 +62,22 @@ def test_a_span_is_text_whatever_it_was_compiled_with(span: str | int) -> None:
     plan = blueprint(settings(data={"root": "/mnt/nowhere", "labels": LABELS, "span": span}))
     assert chosen(plan, ["data.span=4"]) == {"data_span": "4"}
     assert chosen(plan, ["data.span=latest"]) == {"data_span": "latest"}
+
+
+def test_names_of_splits_and_features_reach_the_containers_where_the_data_is_not_listed() -> None:
+    names = {"train": "training", "test": "*-test.tfrecord*"}
+    features = {"image": "image", "label": "label", "label_base": 1}
+    data = {"root": "/mnt/nowhere", "labels": LABELS, "split_names": names, "features": features}
+    plan = blueprint(settings(data=data))
+    there = Blueprint.from_json(plan.to_json())
+    assert there.config == plan.config
+    assert there.span == plan.span
+    assert there.span.patterns == {
+        "train": "span-{SPAN}/training/*.tfrecord*",
+        "test": "span-{SPAN}/*-test.tfrecord*",
+    }
+    (here, inside) = (
+        next(node for node in one.graph().components if node.id == "example-gen").exec_properties
+        for one in (plan, there)
+    )
+    assert here == inside

@@ -58,16 +58,24 @@ def write(path: Path, records: Sequence[bytes]) -> Path:
 
 
 def bring_in(
-    folder: Path, out: Path, rules: Rules | None = None, cut: Cut | None = None
+    folder: Path,
+    out: Path,
+    rules: Rules | None = None,
+    cut: Cut | None = None,
+    patterns: Mapping[str, Sequence[str]] | None = None,
 ) -> BroughtIn:
-    """Brings in what lies in `folder/{split}`, or in `folder` if a cut is given."""
-    patterns = {"all": [f"{folder}/*"]} if cut else {s: [f"{folder}/{s}/*"] for s in SPLITS}
+    """Brings in what lies in `folder/{split}`, or in `folder` if a cut is given.
+
+    `patterns` is input split -> globs of its files, if they lie elsewhere.
+    """
+    if patterns is None:
+        patterns = {"all": [f"{folder}/*"]} if cut else {s: [f"{folder}/{s}/*"] for s in SPLITS}
     with beam.Pipeline() as pipeline:
         add_steps(
             pipeline,
             patterns=patterns,
             cut=cut,
-            splits=SPLITS,
+            names=SPLITS,
             rules=rules or Rules(labels=LABELS),
             span=3,
             folder=str(out),

@@ -14,8 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from components.image_example_gen.options import Checks, Rules
-from tests.components.image_example_gen.bring_in import CUT, SPLITS, bring_in, framed, value, write
+from components.image_example_gen.options import Checks, Features, Rules
+from components.image_example_gen.splits import Cut
+from tests.components.image_example_gen.bring_in import (
+    CUT,
+    SPLITS,
+    BroughtIn,
+    bring_in,
+    framed,
+    value,
+    write,
+)
 from tests.conftest import LABELS, Picture, Record, _picture, _record
 
 pytestmark = pytest.mark.slow
@@ -191,17 +200,75 @@ def test_foreign_files_mixed(tmp_path: Path, record: Record, picture: Picture) -
     assert len(found.splits["train"]) == 3 + 2 + used == found.intake.clean["train"]
 
 
-def test_a_cut_depends_on_the_image_alone(tmp_path: Path, record: Record, picture: Picture) -> None:
-    images = [picture(16, 16, seed=s) for s in range(60)]
-    write(tmp_path / "one/a.tfrecord", [record(image, 0) for image in images])
-    later = [record(image, 1, image__source="x") for image in reversed(images)]
-    write(tmp_path / "two/b.tfrecord", [*later, record(picture(16, 16, seed=99), 0)])
+def test_no_image_changes_its_split_as_spans_arrive(
+    tmp_path: Path, record: Record, picture: Picture
+) -> None:
+    images = [picture(16, 16, seed=s) for s in range(90)]
+    first = [record(image, s % 3) for s, image in enumerate(images[:60])]
+    # The later span has some images again, some of them with another label, and a bad record.
+    again = [record(image, 0, image__source="x") for image in reversed(images[:30])]
+    later = [record(image, s % 3) for s, image in enumerate(images[60:])]
+    write(tmp_path / "in/span-0/a.tfrecord", [*first, first[0]])
+    write(tmp_path / "in/span-1/b.tfrecord", [*again, *later, b"\x0a\xffno example"])
     rules = Rules(labels=LABELS, checks=Checks(remove_leaked="none"))
-    one = bring_in(tmp_path / "one", tmp_path / "out-1", rules, CUT)
-    two = bring_in(tmp_path / "two", tmp_path / "out-2", rules, CUT)
+
+    def bring(out: str, *spans: int) -> BroughtIn:
+        globs = [f"{tmp_path}/in/span-{span}/*" for span in spans]
+        return bring_in(tmp_path, tmp_path / out, rules, CUT, {"all": globs})
+
+    alone, both = bring("alone", 0), bring("both", 0, 1)
     for split in SPLITS:
-        assert one.images(split)
-        assert set(one.images(split)) <= set(two.images(split))
+        assert set(alone.images(split)) <= set(both.images(split))
+        assert sum(both.intake.classes[split].values()) == len(both.images(split))
+    homes = [split for split in SPLITS for _ in set(both.images(split))]
+    assert len(homes) == 90  # no image is in two splits
+    assert alone.intake.classes["test"] == dict.fromkeys(LABELS, 4)
+    assert sum(alone.intake.clean.values()) == 61
+    assert both.reasons == ["no-example"]
+
+
+def test_val_is_cut_from_train_where_only_test_is_given(
+    tmp_path: Path, record: Record, picture: Picture
+) -> None:
+    for split, seeds in (("train", range(30)), ("test", range(50, 56))):
+        write(
+            tmp_path / f"in/{split}/a.tfrecord",
+            [record(picture(16, 16, seed=s), s % 3) for s in seeds],
+        )
+    cut = Cut(("train", "val"), (7000, 1500), of="train")
+    patterns = {split: [f"{tmp_path}/in/{split}/*"] for split in ("train", "test")}
+    rules = Rules(labels=LABELS, checks=Checks(remove_leaked="none"))
+    found = bring_in(tmp_path, tmp_path / "out", rules, cut, patterns)
+    assert set(found.images("test")) == {picture(16, 16, seed=s) for s in range(50, 56)}
+    assert set(found.intake.classes["val"].values()) <= {1, 2}
+    assert found.intake.clean["train"] + found.intake.clean["val"] == 30
+
+
+def test_records_of_other_names_come_out_with_those_of_the_contract(
+    tmp_path: Path, record: Record, picture: Picture
+) -> None:
+    def renamed(seed: int, label: bytes | list[int]) -> bytes:
+        example = tf.train.Example.FromString(record(picture(seed=seed), image__source="phone"))
+        features = example.features.feature
+        features["picture"].CopyFrom(features.pop("image/encoded"))
+        kind = "bytes_list" if isinstance(label, bytes) else "int64_list"
+        getattr(features["y"], kind).value.extend([label] if isinstance(label, bytes) else label)
+        return example.SerializeToString()
+
+    labels: list[bytes | list[int]] = [[1], b"2", LABELS[2].encode(), [0, 0, 1], [0], [0, 1, 1]]
+    content = [renamed(seed, label) for seed, label in enumerate(labels)]
+    write(tmp_path / "in/train/a.tfrecord", content)
+    names = Features(image="picture", label="y", label_base=1)
+    found = bring_in(tmp_path / "in", tmp_path / "out", Rules(labels=LABELS, features=names))
+    examples = found.splits["train"]
+    assert sorted(value(one, "image/class/label") for one in examples) == [0, 1, 2, 2]
+    assert set(found.images("train")) == {picture(seed=seed) for seed in range(4)}
+    for example in examples:
+        text = LABELS[value(example, "image/class/label")]
+        assert value(example, "image/class/text") == text.encode()
+        assert value(example, "image/source") == b"phone"
+        assert not {"picture", "y"} & set(example.features.feature)
+    assert found.reasons == ["unknown-label", "unknown-label"]
 
 
 def test_a_group_stays_together(tmp_path: Path, record: Record, picture: Picture) -> None:

@@ -30,7 +30,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_named(
     # Prints of the records go elsewhere.
     verdicts = [one[1] for one in found if not isinstance(one, beam.pvalue.TaggedOutput)]
     groups = {"file": [file], "verdicts": verdicts, "removed": []}
-    send = Deliver(LABELS)
+    send = Deliver(Rules(labels=LABELS))
     assert len(list(send.process((b"key", groups)))) == 3  # with a count
     put(*seeds)
     with pytest.raises(RuntimeError, match=f"a.tfrecord {told} while it was read"):

@@ -14,19 +14,26 @@ from components.evaluator.class_scores import ClassCounts
 from components.evaluator.scorecard import ClassScore
 from components.image_example_gen.intake import Copies, Copy, Damage, Intake
 from components.report import pictures
+from components.report.gallery import (
+    ClassPictures,
+    Drifted,
+    Held,
+    Mistake,
+    Neighbour,
+    Shown,
+    Suspect,
+)
 from components.report.options import Card
 from components.report.page import (
     Bin,
     Confusion,
     Curve,
     FeatureSummary,
-    Held,
     Interval,
     Made,
     Metric,
-    Mistake,
-    Neighbour,
     Page,
+    Served,
     SliceScore,
     Step,
     Verdict,
@@ -57,16 +64,21 @@ def names(classes: int) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def make_page(picture: Encode) -> MakePage:
-    """Makes a page with everything on it: how many classes, or their names; whatever to replace."""
+    """Makes a page with everything on it.
 
-    def make(labels: int | tuple[str, ...] = 10, **changes: Any) -> Page:
+    Takes how many classes, or their names; how file names start; and whatever to replace.
+    """
+
+    def make(
+        labels: int | tuple[str, ...] = 10, file: str = "estuary/2026/", **changes: Any
+    ) -> Page:
         given = names(labels) if isinstance(labels, int) else labels
-        return Page(**{**_content(given, picture), **changes})
+        return Page(**{**_content(given, picture, file), **changes})
 
     return make
 
 
-def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
+def _content(labels: tuple[str, ...], encode: Encode, file: str) -> dict[str, Any]:
     count = len(labels)
     random = np.random.default_rng(5)
     matrix = random.poisson(2.0 / count, (count, count)) + np.diag(random.integers(40, 60, count))
@@ -78,7 +90,13 @@ def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
     tiny = [pictures.thumbnail(encode(30, 30, seed=seed), 80) for seed in range(3)]
     images = int(matrix.sum())
     wrong = images - int(np.trace(matrix))
-    near = tuple(Neighbour(one, labels[1], 0.9 - 0.1 * place) for place, one in enumerate(tiny))
+    near = tuple(
+        Neighbour(one, labels[1], 0.9 - 0.1 * place, f"{file}{place}.jpg")
+        for place, one in enumerate(tiny)
+    )
+    regions = np.exp(-((np.mgrid[:6, :6] - 2) ** 2).sum(axis=0) / 3).astype(np.float32)
+    seen = pictures.looked_at(encode(120, 90), regions, 160)
+    shown = tuple(Shown(one, f"{file}{place}.jpg", 0.3) for place, one in enumerate(small[:6]))
     accuracy = 1 - wrong / images
     return {
         "name": "birds",
@@ -119,14 +137,28 @@ def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
         ),
         "wrong": wrong,
         "mistakes": tuple(
-            Mistake(one, labels[0], labels[1], 0.99 - 0.02 * place, 0.01, near)
+            Mistake(
+                picture=one,
+                truth=labels[0],
+                prediction=labels[1],
+                score=0.99 - 0.02 * place,
+                truth_score=0.01,
+                neighbours=near,
+                name=f"{file}test-{place}.jpg",
+                seen=seen if place < 6 else None,
+                familiarity=0.01 if place % 2 else 0.6,
+            )
             for place, one in enumerate(small)
         ),
         "compared": 20_000,
-        "data": _data(labels),
+        "suspects": tuple(
+            Suspect(one, f"{file}suspect-{place}.jpg", "train", labels[0], labels[1])
+            for place, one in enumerate(small[:5])
+        ),
+        "data": _data(labels, file),
         "held": (
-            Held(small[0], "too-small", "12 by 9 pixels", "images-00000.tfrecord, record 17"),
-            Held(pictures.NOTHING, "undecodable", "not a JPEG", "images-00000.tfrecord, record 3"),
+            Held(small[0], "too-small", "12 by 9 pixels", f"{file}small.jpg"),
+            Held(pictures.NOTHING, "undecodable", "not a JPEG", "images-00000.tfrecord:3"),
         ),
         "drift": DriftReport(
             span=4,
@@ -141,6 +173,10 @@ def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
             FeatureSummary("image/brightness", 0.51, 0.31, 0.5, 0.74),
             FeatureSummary("image/bytes", 48_211.5, 20_120, 44_000, 81_005),
         ),
+        "date": 1795446012.0,
+        "served": Served(1795446000, 1795446000.0, own=True),
+        "samples": tuple(ClassPictures(label, shown[:4]) for label in labels[:40]),
+        "drifted": (Drifted("image/brightness", shown),),
         "augmented": small[1],
         "curves": (
             Curve("head", "loss", {"train": (1.2, 0.6, 0.4, 0.3), "val": (0.9, 0.6, 0.5, 0.5)}),
@@ -164,7 +200,7 @@ def _content(labels: tuple[str, ...], encode: Encode) -> dict[str, Any]:
     }
 
 
-def _data(labels: tuple[str, ...]) -> Intake:
+def _data(labels: tuple[str, ...], file: str) -> Intake:
     return Intake(
         span=4,
         clean={"train": 4100, "val": 890, "test": 1034},
@@ -178,7 +214,17 @@ def _data(labels: tuple[str, ...]) -> Intake:
         exact=Copies(2, 1),
         near=Copies(5, 2),
         conflicting=1,
-        examples=(Copy("/data/a.tfrecord", 5, "/data/b.tfrecord", 9, ("near", "across")),),
+        examples=(
+            Copy(
+                "/data/a.tfrecord",
+                5,
+                "/data/b.tfrecord",
+                9,
+                ("near", "across"),
+                f"{file}copy.jpg",
+                f"{file}original.jpg",
+            ),
+        ),
     )
 
 

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow
-import pyarrow.parquet
 import pytest
 import tensorflow as tf
 from tfx.types import channel_utils, standard_artifacts
 
 from components.evaluator import predictions, scorecard
-from components.evaluator.class_scores import ClassCounts
-from components.evaluator.scorecard import ClassScore, FailedThreshold, Scorecard
-from components.image_example_gen import intake, quarantine
-from components.image_example_gen.quarantine import Quarantined
+from components.evaluator.scorecard import Scorecard
 from components.report.component import DATA_FILE, OPTIONS_KEY, PAGE_FILE, Executor, Report
-from components.report.page import Page
+from components.report.page import Page, Served
 from components.serving_validator import check as serving_check
 from components.serving_validator.check import ServingCheck
-from components.span_drift.report import DriftReport
+from components.span_drift.report import Change, DriftReport
+from tests.components.report import artifacts
+from tests.components.report.artifacts import IMAGES
+from tests.components.report.test_attention import save_model
 from tests.conftest import LABELS, Record
 from tests.conftest import Picture as Encode
-from trainer.input import digest
 
 Run = Callable[..., tuple[Page, str]]
-IMAGES = 30
 CONFIG = {
     "name": "cats",
     "trainer": {"mode": "head"},
@@ -38,105 +35,30 @@ CONFIG = {
 }
 
 
-def _transformed(folder: Path, encode: Encode) -> list[tuple[bytes, int]]:
-    """Writes train and test; in train, image n has the embedding of test's image n turned a bit."""
-    random = np.random.default_rng(1)
-    vectors = random.normal(size=(IMAGES, 8)).astype(np.float32)
-    images = []
-    for split, shift in (("train", 0.05), ("test", 0.0)):
-        (folder / f"Split-{split}").mkdir(parents=True)
-        path = folder / f"Split-{split}" / "a.gz"
-        with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-            for number in range(IMAGES):
-                image, label = encode(20, 20, seed=number + int(shift > 0) * 100), number % 3
-                features = {
-                    "image/encoded": tf.train.BytesList(value=[image]),
-                    "image/class/label": tf.train.Int64List(value=[label]),
-                    "embedding/abc": tf.train.FloatList(value=vectors[number] + shift),
-                }
-                example = tf.train.Example()
-                for name, value in features.items():
-                    kind = {"BytesList": "bytes_list", "Int64List": "int64_list"}
-                    field = kind.get(type(value).__name__, "float_list")
-                    getattr(example.features.feature[name], field).CopyFrom(value)
-                writer.write(example.SerializeToString())
-                if split == "test":
-                    images.append((image, label))
-    return images
-
-
-def _evaluation(folder: Path, images: list[tuple[bytes, int]], blessed: bool) -> Scorecard:
-    random = np.random.default_rng(2)
-    probabilities = random.dirichlet(np.ones(3), IMAGES).astype(np.float32)
-    labels = np.array([label for _, label in images])
-    matrix = np.zeros((3, 3), int)
-    np.add.at(matrix, (labels, probabilities.argmax(axis=1)), 1)
-    scores = ClassCounts.of_matrix(matrix.astype(float)).scores
-    rows = [
-        predictions.row(digest(image, np.int64(label)), label, one, one[::-1])
-        for (image, label), one in zip(images, probabilities, strict=True)
-    ]
-    folder.mkdir()
-    table = pyarrow.Table.from_pylist(rows, predictions.SCHEMA)
-    pyarrow.parquet.write_table(table, folder / predictions.FILE_NAME)
-    found = {"example_count": float(IMAGES), "accuracy": float(np.trace(matrix) / IMAGES)}
-    card = Scorecard(
-        blessed=blessed,
-        failed=()
-        if blessed
-        else (FailedThreshold("accuracy", "all", found["accuracy"], 0.99, "min"),),
-        metrics=found,
-        production={**found, "accuracy": 0.25},
-        classes=tuple(
-            ClassScore(label, 10, *(float(scores[name][n]) for name in scores), None)
-            for n, label in enumerate(LABELS)
-        ),
-        slices={},
-        confusion=tuple(tuple(row) for row in matrix.tolist()),
-    )
-    (folder / scorecard.FILE_NAME).write_text(card.to_json(), "utf-8")
-    return card
-
-
-def _examples(folder: Path, encode: Encode, record: Record) -> None:
-    (folder / quarantine.FOLDER).mkdir(parents=True)
-    path = folder / quarantine.FOLDER / "records-0.gz"
-    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for content in (record(encode(10, 9), 0), b"no example", record(b"no image", 1)):
-            held = Quarantined(content, "too-small", "10 by 9 pixels", "/data/a.tfrecord", 4)
-            writer.write(held.serialized())
-    found = intake.Intake(
-        span=7,
-        clean={"train": IMAGES, "test": IMAGES},
-        classes={"train": dict.fromkeys(LABELS, 10), "test": dict.fromkeys(LABELS, 10)},
-        quarantined={"too-small": 3},
-    )
-    (folder / intake.FILE_NAME).write_text(found.as_json(), "utf-8")
-
-
-def _logs(folder: Path) -> None:
-    for child, losses in (("train", (1.0, 0.5)), ("validation", (1.1, 0.75))):
-        with tf.summary.create_file_writer(str(folder / child)).as_default():
-            for epoch, loss in enumerate(losses):
-                tf.summary.scalar("epoch_loss", loss, epoch)
-    (folder / "training.json").write_text('{"temperature": 1.5}')
-
-
 @pytest.fixture
 def run(tmp_path: Path, picture: Encode, record: Record) -> Run:
     """Runs the executor on a run's artifacts, pushed or refused."""
 
-    def make(pushed: bool = True) -> tuple[Page, str]:
+    def make(
+        pushed: bool = True,
+        drift: DriftReport = DriftReport(7, 6),  # noqa: B008, it is frozen
+    ) -> tuple[Page, str]:
+        for folder in tmp_path.iterdir():
+            if folder.name != "model":
+                shutil.rmtree(folder)
         kinds = Report.SPEC_CLASS.INPUTS
         inputs: dict[str, Any] = {key: one.type() for key, one in kinds.items()}
         for key, artifact in inputs.items():
             artifact.uri = str(tmp_path / key)
-        images = _transformed(tmp_path / "transformed", picture)
-        _evaluation(tmp_path / "evaluation", images, blessed=pushed)
-        _examples(tmp_path / "examples", picture, record)
-        _logs(tmp_path / "model_run")
+        images = artifacts.transformed(tmp_path / "transformed", picture)
+        artifacts.evaluation(tmp_path / "evaluation", images, blessed=pushed)
+        artifacts.examples(tmp_path / "examples", picture, record)
+        shutil.copytree(
+            tmp_path / "transformed" / "Split-train", tmp_path / "examples" / "Split-train"
+        )
+        artifacts.logs(tmp_path / "model_run")
         (tmp_path / "drift").mkdir()
-        (tmp_path / "drift" / "drift.json").write_text(DriftReport(7, 6).as_json())
+        (tmp_path / "drift" / "drift.json").write_text(drift.as_json())
         (tmp_path / "serving").mkdir()
         served = ServingCheck((), p50_ms=8.0, p99_ms=9.0, memory_mb=100.0)
         (tmp_path / "serving" / serving_check.FILE_NAME).write_text(served.to_json())
@@ -214,10 +136,46 @@ def test_mistakes_come_with_what_is_nearest_in_train(run: Run) -> None:
         assert [near.similarity for near in others] < [first.similarity]
 
 
+def test_mistakes_have_names_and_show_what_the_model_looked_at(run: Run, tmp_path: Path) -> None:
+    save_model(tmp_path / "model" / "Format-Serving")
+    page, text = run()
+    for one in page.mistakes:
+        assert one.name.startswith("test/")
+        assert all(near.name.startswith("train/") for near in one.neighbours)
+        assert f"<bdi>{one.name}</bdi>" in text.replace("<wbr>", "")
+    seen = [one.seen is not None for one in page.mistakes]
+    assert seen[0]
+    assert not any(seen[6:])  # covering patches takes time, so it is done for the surest only
+
+
+def test_the_top_says_when_and_what_is_served(run: Run) -> None:
+    page, text = run()
+    assert page.date is not None
+    assert abs(page.date - time.time()) < 600
+    assert page.served == Served(17, None, own=True)
+    assert "Version 17" in text
+    page, _ = run(pushed=False)
+    assert page.served == Served(16, None, own=False)
+
+
+def test_there_are_pictures_of_each_class_and_of_what_drifted(run: Run) -> None:
+    brighter = Change("image/brightness", "Jensen-Shannon divergence", 0.3, 0.1, "mean", 0.2, 0.6)
+    page, _ = run(drift=DriftReport(7, 6, (brighter,)))
+    assert [one.label for one in page.samples] == list(LABELS)
+    assert {len(one.images) for one in page.samples} == {4}
+    (drifted,) = page.drifted
+    assert drifted.feature == "image/brightness"
+    # The brightest, as the mean rose; image n has the brightness n / 30.
+    assert [one.name for one in drifted.images] == [f"train/{n}.png" for n in range(29, 23, -1)]
+    darker = dataclasses.replace(brighter, before=0.6, after=0.2)
+    (drifted,) = run(drift=DriftReport(7, 6, (darker,)))[0].drifted
+    assert [one.name for one in drifted.images] == [f"train/{n}.png" for n in range(6)]
+
+
 def test_what_is_in_quarantine_is_shown_even_if_it_is_no_image(run: Run) -> None:
     page, text = run()
     assert [bool(one.picture.uri) for one in page.held] == [True, False, False]
-    assert page.held[0].origin == "a.tfrecord, record 4"
+    assert page.held[0].origin == "data/a.tfrecord:4"
     assert text.count("not an image") == 2
 
 

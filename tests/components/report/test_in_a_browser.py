@@ -22,6 +22,16 @@ Write = Callable[[str], str]
 EVIL = ('<img src=x onerror="console.error(1)">', "</style><script>alert(1)</script>", "قطة صغيرة")
 
 
+LONG = (
+    "Chlorocebus-pygerythrus-or-vervet-monkey-of-the-southern-savannah",
+    "a very long class name of many short words, as people do write them in a list of labels",
+    *(
+        f"Donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbeamter{n}"
+        for n in range(12)
+    ),
+)
+
+
 def _failed(page: Page) -> Page:
     steps = (
         Step("transform", "done", 61.2, 81_000_000),
@@ -61,12 +71,22 @@ def _pages(make: MakePage) -> dict[str, Page]:
         "faultless": _faultless(make()),
         "two classes": make(2),
         "200 classes": make(200),
-        "evil": make(EVIL),
+        "evil": make(EVIL, file=EVIL[0]),
+        "long names": make(LONG, file=f"{'folder-of-an-archive/' * 6}{'x' * 90}"),
     }
 
 
-VIEWS = ((1280, "light"), (390, "dark"), (390, "light"), (1280, "dark"))
-NAMES = ("all", "refused", "failed", "faultless", "two classes", "200 classes", "evil")
+VIEWS = ((1280, "light"), (320, "dark"), (390, "light"), (1280, "dark"), (390, "dark"))
+NAMES = (
+    "all",
+    "refused",
+    "failed",
+    "faultless",
+    "two classes",
+    "200 classes",
+    "evil",
+    "long names",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,7 +94,7 @@ def test_the_page_is_sound_on_every_screen(
     browser: Any, make_page: MakePage, written: Write, name: str
 ) -> None:
     url = written(rendering.render(_pages(make_page)[name]))
-    for width, scheme in VIEWS if name == "all" else VIEWS[:2]:
+    for width, scheme in VIEWS if name in ("all", "long names") else VIEWS[:2]:
         _look(browser, url, width, scheme)
         where = f"{name}, {width} pixels, {scheme}"
         if name == "all":
@@ -85,10 +105,14 @@ def test_the_page_is_sound_on_every_screen(
         _keep_screenshot(browser, f"{name}-{width}-{scheme}", width)
         wide = browser.execute_script("return document.documentElement.scrollWidth")
         assert wide <= width, f"{where}: scrolls sideways: {_too_wide(browser, width)}"
+        if width < 600:
+            assert browser.execute_script(_SCROLLING) == [], where
+        assert browser.execute_script(_DISORDER) == [], where
         broken = browser.execute_script(
             "return [...document.images].filter(i => !i.naturalWidth).map(i => i.alt)"
         )
         assert broken == [], where
+        assert browser.execute_script(_SQUASHED) == [], where
         pale = [pair for pair in browser.execute_script(_CONTRASTS) if pair[1] < 4.5]
         assert pale == [], where
         assert [entry["message"] for entry in browser.get_log("browser")] == [], where
@@ -121,6 +145,37 @@ return [...document.querySelectorAll('svg text')].map(text => {
   const ink = light(getComputedStyle(text).fill);
   return [text.textContent, (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05)];
 });
+"""
+
+
+# Whatever a finger would have to push sideways.
+_SCROLLING = """
+return [...document.querySelectorAll('body *')]
+  .filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX != 'visible')
+  .map(e => e.outerHTML.slice(0, 80));
+"""
+
+_SQUASHED = """
+return [...document.images].filter(i => i.offsetHeight && getComputedStyle(i).objectFit == 'fill')
+  .filter(i => {
+    const seen = i.offsetWidth / i.offsetHeight, drawn = i.naturalWidth / i.naturalHeight;
+    return Math.abs(seen / drawn - 1) > 0.05;
+  })
+  .map(i => i.alt);
+"""
+
+# What a screen reader stumbles over and axe calls moderate at most.
+_DISORDER = """
+const found = [];
+if (document.documentElement.lang != 'en') found.push('lang');
+let last = 0;
+for (const heading of document.querySelectorAll('h1, h2, h3, h4, h5, h6')) {
+  const level = Number(heading.tagName[1]);
+  if (level > last + 1) found.push(heading.outerHTML);
+  last = level;
+}
+for (const image of document.images) if (!image.alt) found.push(image.outerHTML.slice(0, 80));
+return found;
 """
 
 

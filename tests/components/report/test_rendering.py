@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import html.parser
+import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from components.report import rendering
-from components.report.page import Metric, Page
+from components.report.page import Metric, Page, Served
+from components.span_drift.report import DriftReport
 from tests.components.report.conftest import MakePage
 
 EVIL = ('<img src=x onerror="alert(1)">', "</style><script>alert(1)</script>", "قطة صغيرة")
@@ -101,3 +104,52 @@ def test_what_a_run_did_not_reach_is_not_on_its_page(make_page: MakePage) -> Non
     bare = Page("birds", "run-1", whole.verdict, labels=whole.labels)
     sections = {at["id"] for tag, at in _Tags(rendering.render(bare)).tags if tag == "section"}
     assert sections == {"card"}
+
+
+def test_what_is_not_defined_is_a_dash(make_page: MakePage) -> None:
+    undefined: Any = None  # what the Evaluator says of a metric without a value
+    metrics = (Metric("accuracy", undefined, production=0.5), Metric("macro_f1", math.nan))
+    page = make_page(metrics=metrics, production=7)
+    rows = re.findall(r"<tr>.*?</tr>", rendering.render(page), re.DOTALL)
+    accuracy, macro_f1 = (row for row in rows if "Accuracy<" in row or "Macro F1<" in row)
+    for row in (accuracy, macro_f1):
+        assert ">\N{EN DASH}<" in row
+        assert "nan" not in row
+        assert "None" not in row
+
+
+def test_the_top_says_date_version_evidence_and_drift(make_page: MakePage) -> None:
+    text = rendering.render(make_page()).replace("\N{NO-BREAK SPACE}", " ")
+    (top,) = re.findall(r'<dl class="glance">.*?</dl>', text, re.DOTALL)
+    for told in ("23 Nov 2026, 15:00 UTC", "Version 1795446000", "from this run", "test images"):
+        assert told in top
+    assert "found since span 3" in top
+    assert "brightness" in top
+    other = rendering.render(make_page(served=Served(17), drift=DriftReport(4, 3)))
+    assert "from another run" in other
+    assert "none since span 3" in other
+    assert "nothing yet" in rendering.render(make_page(served=None))
+
+
+def test_a_suspect_has_both_labels_and_its_file(make_page: MakePage) -> None:
+    page = make_page()
+    text = rendering.render(page).replace("<wbr>", "")
+    (section,) = re.findall(r'<section id="suspects">.*?</section>', text, re.DOTALL)
+    for one in page.suspects:
+        assert one.name in section
+    assert page.suspects[0].given in section
+    assert page.suspects[0].suggested in section
+
+
+def test_only_what_is_unlike_train_is_called_so(make_page: MakePage) -> None:
+    page = make_page()
+    strange = sum((one.familiarity or 0) < 0.05 for one in page.mistakes)
+    assert 0 < strange < len(page.mistakes)
+    assert rendering.render(page).count('class="unfamiliar"') == strange
+
+
+def test_few_test_images_are_called_weak_evidence(make_page: MakePage) -> None:
+    few = rendering.render(make_page(test_images=12, wrong=0))
+    assert "which is weak" in few
+    assert "75.8 to 100.0" in few  # Wilson's interval of 12 of 12
+    assert "which is weak" not in rendering.render(make_page(test_images=400, wrong=20))

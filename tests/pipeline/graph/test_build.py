@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -155,6 +156,17 @@ def test_data_without_splits_is_cut_by_the_image_in_the_shares_asked_for(tmp_pat
     assert shares == splits
 
 
+def test_only_train_is_cut_where_the_data_brings_test(tmp_path: Path) -> None:
+    found = _span()
+    patterns = {split: f"span-{{SPAN}}/{split}/*.tfrecord*" for split in ("test", "train")}
+    span = dataclasses.replace(found, splits=("train", "test"), patterns=patterns)
+    properties = _properties(_graph(tmp_path, span))["example-gen"]
+    given = json.loads(properties["input_config"])["splits"]
+    cut = json.loads(properties["output_config"])["split_config"]["splits"]
+    assert [split["name"] for split in given] == ["train", "test"]
+    assert {split["name"]: split["hash_buckets"] for split in cut} == {"train": 7000, "val": 1500}
+
+
 def test_checks_reach_the_example_gen_and_limits_only_the_gate(tmp_path: Path) -> None:
     before = _properties(_graph(tmp_path))
 
@@ -166,6 +178,7 @@ def test_checks_reach_the_example_gen_and_limits_only_the_gate(tmp_path: Path) -
     assert changed() == set()
     assert changed(checks={"min_side": 30}) == {"example-gen"}
     assert changed(group="image/source") == {"example-gen"}
+    assert changed(features={"image": "image", "label_base": 1}) == {"example-gen"}
     assert changed(checks={"max_quarantined": 0.5, "min_class_images": 7}) == {"data-gate"}
     assert changed(drift={"action": "stop"}) == {"data-gate"}
     assert changed(drift={"max_divergence": 0.5}) == {"span-drift"}

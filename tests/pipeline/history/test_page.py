@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components import model_config
 from components.image_example_gen import intake
 from components.report.component import DATA_FILE
-from components.report.page import Page, Verdict
+from components.report.gallery import Mistake, Picture
+from components.report.page import Page, Served, Verdict
 from pipeline import config
 from pipeline.config import Config
 from pipeline.history import page as run_page
@@ -74,7 +77,7 @@ def test_a_run_that_failed_has_a_page_of_what_there_is(
     assert example_gen.size == (tmp_path / "examples" / intake.FILE_NAME).stat().st_size
     assert (trainer.id, trainer.state) == ("trainer", "failed")
     assert "fitting.py" in trainer.error
-    file = run_page.write(settings, history, "run")
+    file = run_page.write(settings, history, "run").path
     assert file == tmp_path / "reports" / "run.html"
     text = file.read_text("utf-8")
     assert "the loss is &lt;nan&gt;" in text
@@ -116,3 +119,70 @@ def test_what_the_component_found_gets_the_steps_of_the_run(
     anew = run_page.page(settings, history, "run")
     assert anew.verdict.sentence == "The model was refused."
     assert anew.data is not None
+
+
+def _whole(tmp_path: Path, recorder: Recorder) -> Path:
+    """Records a run whose Report made a page with mistakes; returns the page's folder."""
+    made = tmp_path / "report"
+    made.mkdir()
+    picture = Picture("data:image/png;base64,AA==", 1, 1)
+    found = Page(
+        "test",
+        "run",
+        Verdict("pushed", "Version 5 was pushed."),
+        wrong=1,
+        mistakes=(Mistake(picture, "a", "b", 0.9, 0.1, name="cats/1.jpg"),),
+    )
+    (made / DATA_FILE).write_text(found.to_json(), "utf-8")
+    recorder.record("run", "pusher", State.COMPLETE)
+    recorder.record(
+        "run", "report", State.COMPLETE, outputs={"report": mlmd.Artifact(uri=str(made))}
+    )
+    return made
+
+
+def test_a_page_stays_when_the_run_has_less_to_show(
+    settings: Config, recorder: Recorder, tmp_path: Path
+) -> None:
+    made = _whole(tmp_path, recorder)
+    history = runs.open_history(settings)
+    whole = run_page.write(settings, history, "run")
+    assert (whole.kept, whole.gone, whole.sentence()) == (False, (), "")
+    text = whole.path.read_text("utf-8")
+    assert "cats/" in text
+    for folder in (made, tmp_path / "examples"):
+        shutil.rmtree(folder)
+    again = run_page.write(settings, history, "run")
+    assert again.kept
+    assert again.gone == ("the examples",)
+    assert "the examples" in again.sentence()
+    assert whole.path.read_text("utf-8") == text
+
+
+def test_without_an_earlier_page_the_page_says_what_is_gone(
+    settings: Config, recorder: Recorder, tmp_path: Path
+) -> None:
+    made = _whole(tmp_path, recorder)
+    for folder in (made, tmp_path / "examples"):
+        shutil.rmtree(folder)
+    history = runs.open_history(settings)
+    written = run_page.write(settings, history, "run")
+    assert not written.kept
+    assert "are gone" in written.path.read_text("utf-8")
+    # A page that shows as much may be replaced.
+    assert not run_page.write(settings, history, "run").kept
+
+
+def test_what_is_served_is_what_the_store_serves_by_now(
+    settings: Config, recorder: Recorder
+) -> None:
+    recorder.record("run", "trainer", State.FAILED)
+    history = runs.open_history(settings)
+    assert run_page.page(settings, history, "run").served is None
+    for version in (1_700_000_000, 1_700_000_100):
+        Path(settings.model_store, str(version)).mkdir(parents=True)
+    newest = Served(1_700_000_100, 1_700_000_100.0)
+    assert run_page.page(settings, history, "run").served == newest
+    model_config.pin(settings.model_store, 1_700_000_000)
+    pinned = Served(1_700_000_000, 1_700_000_000.0, pinned=True)
+    assert run_page.page(settings, history, "run").served == pinned

@@ -56,6 +56,16 @@ def test_a_line_says_state_and_time(state: str, text: str) -> None:
 
 
 @pytest.mark.usefixtures("_quick")
+def test_what_a_component_has_to_tell_is_printed_once_while_it_runs() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    looked = _Looked(ComponentRun("data-gate", "running", 0.0, 0.0))
+    with progress.shown(console, looked):
+        training.note("few images of [cat]")
+        looked.wait()
+        assert console.file.getvalue().count("few images of [cat]") == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("_quick")
 def test_what_finished_is_printed_once_and_the_rest_not_at_all() -> None:
     console = Console(file=io.StringIO(), width=100)
     seen = _Looked(ComponentRun("transform", "running"), ComponentRun("x", "not run"))
