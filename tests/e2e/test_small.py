@@ -1,0 +1,131 @@
+"""A hundred images with all defaults: scores are no certainties, and wrong labels have names."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from sklearn import datasets
+
+from tests.e2e.conftest import Finished, Once, retrain
+
+pytestmark = pytest.mark.slow
+
+# Of each class, in the order of the table. Val and test are all right.
+SPLITS = {"train": 48, "val": 6, "test": 6}
+FLIPPED = ("zeros/03.png", "zeros/17.png", "ones/05.png", "ones/40.png")
+
+
+@pytest.fixture(scope="module")
+def folder(once: Once) -> Path:
+    """Scans of zeros and ones as files, a table with four wrong labels, and a config."""
+
+    def make(root: Path) -> None:
+        bunch = datasets.load_digits()
+        rows = []
+        for digit, name in enumerate(("zeros", "ones")):
+            (root / "scans" / name).mkdir(parents=True)
+            scans = bunch.images[bunch.target == digit][: sum(SPLITS.values())]
+            splits = np.repeat(list(SPLITS), list(SPLITS.values()))
+            for number, (scan, split) in enumerate(zip(scans, splits, strict=True)):
+                path = f"{name}/{number:02d}.png"
+                Image.fromarray(np.rint(scan * 15.9).astype(np.uint8)).resize((48, 48)).save(
+                    root / "scans" / path
+                )
+                wrong = {"zeros": "ones", "ones": "zeros"}[name]
+                rows.append((path, wrong if path in FLIPPED else name, split))
+        with (root / "scans" / "table.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("path", "label", "split"), *rows])
+        config = {
+            "name": "small",
+            "data": {"root": str(root / "data")},
+            "output": str(root / "out"),
+        }
+        (root / "retrain.yaml").write_text(yaml.safe_dump(config), "utf-8")
+        done = retrain("ingest", str(root / "scans/table.csv"), "--output", str(root / "data"))
+        assert done.code == 0, done.errors
+        done = retrain("run", "--config", str(root / "retrain.yaml"), "--json")
+        (root / "run.json").write_text(json.dumps([done.code, done.output, done.errors]))
+
+    return once("small", make)
+
+
+def _suspects(folder: Path, *arguments: str) -> Finished:
+    done = retrain("suspects", "--config", str(folder / "retrain.yaml"), *arguments)
+    assert done.code == 0, done.errors
+    return done
+
+
+def test_a_dozen_images_that_are_all_right_make_no_score_a_certainty(folder: Path) -> None:
+    code, output, errors = json.loads((folder / "run.json").read_text())
+    assert code == 0, output + errors
+    (summary,) = (folder / "out/artifacts").glob("**/training.json")
+    told = json.loads(summary.read_text())
+    assert told["val"]["accuracy"] == 1
+    assert told["temperature"] == 1
+    odd = folder / "odd.png"
+    noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(odd)
+    images = [str(odd), *(str(folder / "scans" / "ones" / f"{n}.png") for n in (52, 53, 58, 59))]
+    done = retrain("predict", "--config", str(folder / "retrain.yaml"), "--json", *images)
+    assert done.code == 0, done.errors
+    strange, *known = done.json["predictions"]
+    assert strange["unfamiliar"]
+    assert not all(one["unfamiliar"] for one in known)
+    scores = [one["score"] for one in known]
+    assert max(scores) < 1
+    assert len({round(score, 6) for score in scores}) > 1
+
+
+def test_wrong_labels_are_found_and_have_file_names(folder: Path) -> None:
+    told = _suspects(folder, "--json").json
+    assert told["searched"] == 2 * sum(SPLITS.values())
+    first = {one["path"] for one in told["suspects"][: len(FLIPPED)]}
+    assert len(first & set(FLIPPED)) >= 3
+    for one in told["suspects"]:
+        assert (folder / "scans" / one["path"]).exists()
+        assert one["given"] != one["suggested"]
+        if one["path"] in FLIPPED:
+            assert one["suggested"] == one["path"].partition("/")[0]
+    (page,) = (folder / "out/reports").glob("*.html")
+    text = page.read_text("utf-8")
+    for name in first:
+        assert name in text
+
+
+def test_a_corrected_table_replaces_the_span(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "suspects.csv"
+    _suspects(folder, "--output", str(file), "--images", str(folder / "scans"), "--all")
+    with file.open(newline="") as content:
+        rows = list(csv.DictReader(content))
+    assert len(rows) == 2 * sum(SPLITS.values())
+    for row in rows:
+        assert row["label"] == row["given"]
+        if row["suggested"]:
+            row["label"] = row["suggested"]
+    with file.open("w", newline="") as content:
+        writer = csv.DictWriter(content, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    done = retrain("ingest", str(file), "--output", str(tmp_path / "data"), "--span", "0")
+    assert done.code == 0, done.output + done.errors
+    assert (tmp_path / "data" / "labels.txt").read_text() == "ones\nzeros\n"
+    assert {path.name for path in (tmp_path / "data/span-0").iterdir()} >= set(SPLITS)
+
+
+def test_the_suspects_alone_are_a_table_too(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "suspects.csv"
+    _suspects(folder, "--output", str(file), "--images", str(folder / "scans"))
+    done = retrain("ingest", str(file), "--output", str(tmp_path / "data"))
+    assert done.code == 0, done.output + done.errors
+
+
+def test_a_folder_that_lacks_the_images_is_told(folder: Path, tmp_path: Path) -> None:
+    arguments = ["--output", str(tmp_path / "x.csv"), "--images", str(tmp_path)]
+    done = retrain("suspects", "--config", str(folder / "retrain.yaml"), *arguments)
+    assert done.code == 2
+    assert "lacks" in done.errors
+    assert not (tmp_path / "x.csv").exists()
