@@ -195,7 +195,9 @@ def test_an_argument_of_the_wrong_kind(
     assert arguments[1] in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("command", [["report"], ["lineage", "7"], ["compare", "a", "b"]])
+@pytest.mark.parametrize(
+    "command", [["report"], ["suspects"], ["lineage", "7"], ["compare", "a", "b"]]
+)
 def test_before_the_first_run_there_is_nothing_to_look_at(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
