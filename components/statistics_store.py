@@ -1,4 +1,4 @@
-"""The statistics store: a folder with the statistics of every span that passed the DataGate.
+"""The statistics store: a folder with a sample of every span that passed the DataGate.
 
 The store outlives runs, so that a scheduled run can compare its span with the span before. A file
 appears whole or not at all: it is written under a hidden name, then renamed.
@@ -10,7 +10,7 @@ import re
 
 from tfx.dsl.io import fileio
 
-_NAME = re.compile(r"span-(\d+)\.pb")
+_NAME = re.compile(r"span-(\d+)\.npz")
 
 
 def spans(store: str) -> tuple[int, ...]:
@@ -27,19 +27,19 @@ def before(store: str, span: int) -> int | None:
 
 
 def path(store: str, span: int) -> str:
-    """Returns the path of a span's statistics in the store."""
-    return os.path.join(store, f"span-{span}.pb")
+    """Returns the path of a span's sample in the store."""
+    return os.path.join(store, f"span-{span}.npz")
 
 
 def digest(store: str, span: int) -> str:
-    """Returns the SHA-256 digest of a span's statistics in the store."""
+    """Returns the SHA-256 digest of a span's sample in the store."""
     with fileio.open(path(store, span), "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def publish(statistics: str, store: str, span: int) -> None:
-    """Copies a statistics file into the store, replacing an earlier file of the same span."""
+def publish(sample: str, store: str, span: int) -> None:
+    """Copies the file of a sample into the store, replacing an earlier file of the same span."""
     fileio.makedirs(store)
     partial = os.path.join(store, f".span-{span}.partial")
-    fileio.copy(statistics, partial, overwrite=True)
+    fileio.copy(sample, partial, overwrite=True)
     fileio.rename(partial, path(store, span), overwrite=True)

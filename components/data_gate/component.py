@@ -18,7 +18,7 @@ from components import statistics_store as accepted
 from components.function_component import component
 from components.image_example_gen import intake
 from components.refusal import refuse
-from components.span_drift.component import statistics_file
+from components.span_drift.component import SAMPLE_FILE
 from components.span_drift.report import FILE_NAME, DriftReport
 from trainer import progress
 
@@ -43,7 +43,6 @@ def sentences(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
 def DataGate(  # noqa: N802, a component's name
     examples: InputArtifact[standard_artifacts.Examples],
     anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
-    statistics: InputArtifact[standard_artifacts.ExampleStatistics],
     drift: InputArtifact[standard_artifacts.ExampleAnomalies],
     statistics_store: Parameter[str],
     max_quarantined: Parameter[float],
@@ -52,14 +51,13 @@ def DataGate(  # noqa: N802, a component's name
     drift_action: Parameter[str],
     code: Parameter[str] = "",
 ) -> None:
-    """Refuses a span unfit for training; stores the statistics of a fit span for later spans.
+    """Refuses a span unfit for training; stores the sample of a fit span for later spans.
 
     Args:
         examples: ImageExampleGen's output, whose `intake.json` is judged.
         anomalies: ExampleValidator's output for the span.
-        statistics: StatisticsGen's output for the span.
-        drift: SpanDrift's report.
-        statistics_store: folder of the statistics of accepted spans.
+        drift: SpanDrift's report and sample of the span.
+        statistics_store: folder of the samples of accepted spans.
         max_quarantined: highest share of records in quarantine, in [0, 1].
         min_class_images: lowest number of train images that each class must have.
         min_test_images: number of test images below which a class is told, as not to be judged.
@@ -85,4 +83,4 @@ def DataGate(  # noqa: N802, a component's name
             for change in drifted.changes
         ]
     refuse(found)
-    accepted.publish(statistics_file([statistics]), statistics_store, came_in.span)
+    accepted.publish(os.path.join(drift.uri, SAMPLE_FILE), statistics_store, came_in.span)

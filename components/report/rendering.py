@@ -166,6 +166,8 @@ def _drift(report: DriftReport | None) -> tuple[str, str]:
     """Returns whether the data drifted, in words, and the largest change."""
     if report is None or report.previous is None:
         return "no earlier span to compare with", ""
+    if report.images is not None and not report.tests:
+        return "too few images to tell", "{} and {}".format(*report.images)
     if not report.changes:
         return f"none since span {report.previous}", ""
     names = [change.feature.rpartition("/")[2] for change in report.changes]

@@ -12,8 +12,16 @@ class Drift(Section):
 
     action: Literal["warn", "stop"] = "warn"
     """What drift does: warn says so in the summary, stop refuses the span."""
+    significance: float = Field(0.01, ge=0.001, le=0.2)
+    """How often chance alone may pass for drift: the share of spans like the one before in which
+    anything is found. A change must also reach one of the sizes below."""
     max_divergence: float = Field(0.1, gt=0, le=1)
-    """Jensen-Shannon divergence, from 0 to 1, of an image feature such as image/brightness above
-    which it drifted."""
+    """Jensen-Shannon divergence, from 0 to 1, of an image feature such as image/brightness from
+    which on a significant change is drift."""
     max_label_distance: float = Field(0.1, gt=0, le=1)
-    """Change of one class's share of train, from 0 to 1, above which the labels drifted."""
+    """Change of one class's share of train, from 0 to 1, from which on a significant change is
+    drift."""
+    min_told_apart: float = Field(0.6, gt=0.5, le=1)
+    """How well the spans are told apart by what their images look like: the share of pairs of an
+    image of each in which the right one is called newer. 0.5 is guessing. From this share on, a
+    significant change is drift."""

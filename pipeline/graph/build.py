@@ -87,16 +87,13 @@ class _Story:
         anomalies = self._add(nodes.EXAMPLE_VALIDATOR, validator).outputs["anomalies"]
         span_drift = SpanDrift(
             examples=self.examples,
-            statistics=self.statistics,
             statistics_store=store,
-            max_divergence=data.drift.max_divergence,
-            max_label_distance=data.drift.max_label_distance,
+            options=data.drift.model_copy(update={"action": "warn"}),
         )
         self.drift = self._add(nodes.SPAN_DRIFT, span_drift).outputs["drift"]
         self.data_gate = DataGate(
             examples=self.examples,
             anomalies=anomalies,
-            statistics=self.statistics,
             drift=self.drift,
             statistics_store=store,
             drift_action=data.drift.action,

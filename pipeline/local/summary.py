@@ -110,6 +110,8 @@ def _came_in(outcome: Outcome) -> list[str]:
     if outcome.drift is not None and outcome.drift.changes:
         lines.append(f"Drift from span {outcome.drift.previous} to span {outcome.drift.span}:")
         lines += [f"  {change.sentence()}" for change in outcome.drift.changes]
+    elif outcome.drift is not None and (none := outcome.drift.sentence()):
+        lines.append(none)
     return lines
 
 

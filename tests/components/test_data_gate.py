@@ -15,6 +15,7 @@ from components.data_gate.component import DataGate, sentences
 from components.image_example_gen import intake
 from components.image_example_gen.intake import FILE_NAME, Intake
 from components.refusal import RefusedError
+from components.span_drift.component import SAMPLE_FILE
 from components.span_drift.report import FILE_NAME as DRIFT_FILE
 from components.span_drift.report import Change, DriftReport
 from pipeline.graph import schema
@@ -69,16 +70,11 @@ def _gate(
     drifted.uri = str(folder / "drift")
     (folder / "drift").mkdir()
     (folder / "drift" / DRIFT_FILE).write_text(drift.as_json(), "utf-8")
-    statistics = standard_artifacts.ExampleStatistics()
-    statistics.uri = str(folder / "statistics")
-    statistics.split_names = '["train"]'
-    (folder / "statistics" / "Split-train").mkdir(parents=True)
-    (folder / "statistics" / "Split-train" / "FeatureStats.pb").write_bytes(b"statistics")
+    (folder / "drift" / SAMPLE_FILE).write_bytes(b"sample")
     DataGate.EXECUTOR_SPEC.executor_class().Do(
         {
             "anomalies": [artifact],
             "examples": [examples],
-            "statistics": [statistics],
             "drift": [drifted],
         },
         {},
@@ -97,7 +93,7 @@ def test_clean_data_passes(tmp_path: Path, record: Record) -> None:
     assert sentences("train", anomalies) == []
     _gate(tmp_path, {"train": anomalies, "test": anomalies})
     # What the next span will be compared with.
-    assert (tmp_path / "store" / "span-0.pb").read_bytes() == b"statistics"
+    assert (tmp_path / "store" / "span-0.npz").read_bytes() == b"sample"
 
 
 def test_classes_with_too_few_test_images_are_told_and_let_pass(
@@ -121,7 +117,7 @@ def test_drift_is_let_pass_or_refused_as_the_config_says(tmp_path: Path, record:
         _gate(tmp_path / "stop", anomalies, drift=drift, action="stop")
     assert str(caught.value) == (
         "Drift from span 0: image/brightness: mean 0.25 -> 0.75 (Jensen-Shannon divergence 0.500;"
-        " allowed: 0.1)."
+        " drift from: 0.1)."
     )
     assert not (tmp_path / "stop" / "store").exists()
 

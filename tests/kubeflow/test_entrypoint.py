@@ -232,7 +232,7 @@ def test_the_driver_of_drift_reads_the_span_from_an_input_at_a_mounted_uri(
 
     assert found() == {}
     (tmp_path / "out" / "statistics").mkdir(parents=True)
-    (tmp_path / "out" / "statistics" / "span-1.pb").write_bytes(b"statistics")
+    (tmp_path / "out" / "statistics" / "span-1.npz").write_bytes(b"sample")
     assert found()["previous"] == 1
 
 

@@ -128,6 +128,9 @@ def test_the_top_says_date_version_evidence_and_drift(make_page: MakePage) -> No
     other = rendering.render(make_page(served=Served(17), drift=DriftReport(4, 3)))
     assert "from another run" in other
     assert "none since span 3" in other
+    few = rendering.render(make_page(drift=DriftReport(4, 3, images=(12, 9))))
+    assert few.count("too few images to tell") == 2  # at the top and in its section
+    assert "none since" not in few
     assert "nothing yet" in rendering.render(make_page(served=None))
 
 

@@ -7,41 +7,49 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import tensorflow_data_validation as tfdv
+import numpy.typing as npt
+import pytest
+import tensorflow as tf
 from tfx.types import channel_utils, standard_artifacts
 
 from components import statistics_store
 from components.image_example_gen import intake
-from components.span_drift import comparison, component
+from components.span_drift import component, sample
+from components.span_drift.options import Drift
 from components.span_drift.report import DriftReport
+from trainer.features import MEASURED
 
-ROWS = 600
-
-
-def _statistics(file: Path, *, brightness: float = 0.5, cats: float = 0.5, side: int = 32) -> Path:
-    random = np.random.default_rng(len(file.parts[-1]))
-    table = {
-        "image/brightness": random.normal(brightness, 0.1, ROWS).astype(np.float32),
-        "image/height": np.full(ROWS, side),
-        "image/class/text": np.where(np.arange(ROWS) < cats * ROWS, "cat", "größe"),
-    }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    found = tfdv.generate_statistics_from_dataframe(pd.DataFrame(table))
-    file.write_bytes(found.SerializeToString())
-    return file
+CLASSES = {"cat": 40, "größe": 40}
 
 
-def _drive(folder: Path, span: int) -> dict[str, Any]:
+def _pixels(number: int, scale: float = 1.0) -> npt.NDArray[np.uint8]:
+    random = np.random.default_rng(number)
+    images = random.integers(0, 255, (80, 8, 8, 3)) * random.uniform(0.5, 1, (80, 1, 1, 1))
+    return (images * scale).astype(np.uint8)
+
+
+def _span(folder: Path, span: int, pixels: npt.NDArray[np.uint8]) -> Path:
+    """Writes what ImageExampleGen hands over."""
+    (folder / "Split-train").mkdir(parents=True)
+    came_in = intake.Intake(span, {"train": len(pixels)}, {"train": CLASSES}, {})
+    (folder / intake.FILE_NAME).write_text(came_in.as_json(), "utf-8")
+    path = str(folder / "Split-train" / "data_tfrecord-00000-of-00001.gz")
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for one in pixels:
+            example = tf.train.Example()
+            features = example.features.feature
+            features["image/encoded"].bytes_list.value.append(tf.io.encode_png(one).numpy())
+            for name in MEASURED:
+                features[name].float_list.value.append(float(one.mean()) / 255)
+            writer.write(example.SerializeToString())
+    return folder
+
+
+def _drive(folder: Path, store: Path) -> dict[str, Any]:
     """Returns the execution properties after the driver has run."""
     examples = standard_artifacts.Examples()
     examples.uri = str(folder)
-    (folder / intake.FILE_NAME).write_text(intake.Intake(span, {}, {}, {}).as_json(), "utf-8")
-    properties = {
-        "statistics_store": str(folder / "store"),
-        "max_divergence": 0.1,
-        "max_label_distance": 0.1,
-    }
+    properties = {"statistics_store": str(store), "options": Drift().model_dump_json()}
     found = component.Driver(None).run(
         SimpleNamespace(input_dict={"examples": [examples]}, exec_properties=properties)
     )
@@ -51,48 +59,76 @@ def _drive(folder: Path, span: int) -> dict[str, Any]:
     }
 
 
-def _compare(folder: Path, span: int) -> DriftReport:
-    """Runs the component on the statistics in `folder/Split-train`."""
-    examples, statistics = standard_artifacts.Examples(), standard_artifacts.ExampleStatistics()
-    drift = standard_artifacts.ExampleAnomalies()
-    examples.uri, statistics.uri, drift.uri = str(folder), str(folder), str(folder / "drift")
-    statistics.split_names = '["train"]'
+def _compare(folder: Path, store: Path) -> DriftReport:
+    examples, drift = standard_artifacts.Examples(), standard_artifacts.ExampleAnomalies()
+    examples.uri, drift.uri = str(folder), str(folder / "drift")
+    examples.split_names = '["train"]'
     (folder / "drift").mkdir()
     component.SpanDrift.EXECUTOR_SPEC.executor_class().Do(
-        {"examples": [examples], "statistics": [statistics]},
-        {"drift": [drift]},
-        _drive(folder, span),
+        {"examples": [examples]}, {"drift": [drift]}, _drive(folder, store)
     )
     return DriftReport.from_json((folder / "drift" / component.FILE_NAME).read_text("utf-8"))
 
 
-def test_the_first_span_has_nothing_to_differ_from(tmp_path: Path) -> None:
-    _statistics(tmp_path / "Split-train" / "FeatureStats.pb")
-    assert _compare(tmp_path, 0) == DriftReport(0, None)
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store with span 2, which the first span's own comparison fills."""
+    first = _span(tmp_path / "first", 2, _pixels(0))
+    assert _compare(first, tmp_path / "store") == DriftReport(2, None)
+    kept = first / "drift" / component.SAMPLE_FILE
+    statistics_store.publish(str(kept), str(tmp_path / "store"), 2)
+    return tmp_path / "store"
 
 
-def test_what_moved_is_named_from_what_to_what(tmp_path: Path) -> None:
-    (tmp_path / "store").mkdir()
-    _statistics(tmp_path / "store" / "span-2.pb", brightness=0.25, cats=0.25)
-    _statistics(tmp_path / "store" / "span-9.pb")
-    _statistics(tmp_path / "Split-train" / "FeatureStats.pb")
-    found = _compare(tmp_path, 9)
-    assert (found.span, found.previous) == (9, 2)
-    brightness, label = sorted(found.changes, key=lambda change: change.feature)
-    assert (brightness.feature, brightness.what) == ("image/brightness", "mean")
-    assert abs(brightness.before - 0.25) < 0.02
-    assert abs(brightness.after - 0.5) < 0.02
-    assert (label.feature, label.value) == ("image/class/text", 0.25)
-    assert label.what in ("share of cat", "share of größe")
-    assert {label.before, label.after} in ({0.25, 0.5}, {0.75, 0.5})
+def test_spans_alike_do_not_drift(tmp_path: Path, store: Path) -> None:
+    found = _compare(_span(tmp_path / "next", 9, _pixels(1)), store)
+    assert (found.span, found.previous, found.changes) == (9, 2, ())
+    assert found.images == (80, 80)
+    assert "none found" in found.sentence()
+
+
+def test_what_moved_is_named_from_what_to_what(tmp_path: Path, store: Path) -> None:
+    found = _compare(_span(tmp_path / "next", 9, _pixels(1, 0.5)), store)
+    (brightness,) = [one for one in found.changes if one.feature == "image/brightness"]
+    assert brightness.before == pytest.approx(2 * brightness.after, rel=0.1)
+    assert brightness.p is not None
+    assert brightness.p < 0.01
+    assert brightness.images == (80, 80)
+    assert {"looks"} <= {one.feature for one in found.changes}
+    assert "image/class/text" not in {one.feature for one in found.changes}
+
+
+def test_a_few_images_make_no_claim(tmp_path: Path, store: Path) -> None:
+    found = _compare(_span(tmp_path / "next", 9, _pixels(1, 0.5)[:19]), store)
+    assert (found.changes, found.tests, found.images) == ((), 0, (80, 19))
+    assert "too few images to tell" in found.sentence()
+
+
+def test_a_sample_does_not_hang_on_the_order_and_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "MOST", 30)
+    pixels = _pixels(0)
+    one, other = (
+        sample.take([str(file)], CLASSES)
+        for name, part in (("a", pixels), ("b", pixels[::-1]))
+        for file in (_span(tmp_path / name, 0, part) / "Split-train").iterdir()
+    )
+    assert len(one) == 30
+    np.testing.assert_array_equal(one.measures, other.measures)
+    one.save(str(tmp_path / "kept.npz"))
+    again = sample.load(str(tmp_path / "kept.npz"))
+    assert again.classes == CLASSES
+    np.testing.assert_array_equal(again.looks, one.looks)
 
 
 def test_another_span_before_is_not_served_from_the_cache(tmp_path: Path) -> None:
-    first = _drive(tmp_path, 2)
+    folder, store = _span(tmp_path / "span", 2, _pixels(0)[:1]), tmp_path / "store"
+    first = _drive(folder, store)
     assert (first["previous"], first["previous_digest"]) == (component.NO_SPAN, "")
-    store, file = str(tmp_path / "store"), str(tmp_path / "a.pb")
+    file = tmp_path / "a.npz"
     seen = [first]
-    # Its own statistics and those of later spans do not count; another span before does, and so
+    # Its own sample and those of later spans do not count; another span before does, and so
     # does the same one with other data.
     for span, content, changes in (
         (2, b"one", False),
@@ -101,9 +137,9 @@ def test_another_span_before_is_not_served_from_the_cache(tmp_path: Path) -> Non
         (0, b"two", True),
         (1, b"two", True),
     ):
-        Path(file).write_bytes(content)
-        statistics_store.publish(file, store, span)
-        found = _drive(tmp_path, 2)
+        file.write_bytes(content)
+        statistics_store.publish(str(file), str(store), span)
+        found = _drive(folder, store)
         assert (found not in seen) == changes
         seen.append(found)
     assert [found["previous"] for found in seen] == [-1, -1, -1, 0, 0, 1]
@@ -112,32 +148,22 @@ def test_another_span_before_is_not_served_from_the_cache(tmp_path: Path) -> Non
 def test_the_component_asks_this_driver(tmp_path: Path) -> None:
     node = component.SpanDrift(
         examples=channel_utils.as_channel([standard_artifacts.Examples()]),
-        statistics=channel_utils.as_channel([standard_artifacts.ExampleStatistics()]),
         statistics_store=str(tmp_path),
-        max_divergence=0.1,
-        max_label_distance=0.1,
+        options=Drift(),
     )
     assert node.driver_class is component.Driver
 
 
-def test_spans_alike_do_not_drift(tmp_path: Path) -> None:
-    one, two = _statistics(tmp_path / "one.pb"), _statistics(tmp_path / "another.pb")
-    load = tfdv.load_stats_binary
-    features = ("image/brightness", "image/height", "image/entropy")
-    assert comparison.changes(load(str(one)), load(str(two)), features, 0.1, 0.1) == []
-    other = _statistics(tmp_path / "other.pb", side=64)
-    (change,) = comparison.changes(load(str(one)), load(str(other)), features, 0.1, 0.1)
-    assert (change.what, change.before, change.after) == ("mean", 32, 64)
-
-
 def test_the_store_knows_the_spans_before(tmp_path: Path) -> None:
-    store = str(tmp_path / "store")
+    store, file = str(tmp_path / "store"), tmp_path / "a.npz"
     assert statistics_store.spans(store) == ()
     assert statistics_store.before(store, 3) is None
     for span in (10, 2):
-        statistics_store.publish(str(_statistics(tmp_path / "a.pb")), store, span)
+        file.write_bytes(b"one")
+        statistics_store.publish(str(file), store, span)
     (tmp_path / "store" / ".span-4.partial").write_bytes(b"")
     assert statistics_store.spans(store) == (2, 10)
     assert [statistics_store.before(store, span) for span in (2, 3, 10, 11)] == [None, 2, 2, 10]
-    statistics_store.publish(str(_statistics(tmp_path / "b.pb", cats=0.1)), store, 2)
-    assert Path(statistics_store.path(store, 2)).read_bytes() == (tmp_path / "b.pb").read_bytes()
+    file.write_bytes(b"two")
+    statistics_store.publish(str(file), store, 2)
+    assert Path(statistics_store.path(store, 2)).read_bytes() == b"two"
