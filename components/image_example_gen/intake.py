@@ -12,7 +12,7 @@ import pydantic
 from tfx.utils import io_utils
 
 from components.image_example_gen import label_forms
-from components.image_example_gen.quarantine import LEAKED
+from components.image_example_gen.quarantine import LEAKED, UNKNOWN_LABEL
 
 FILE_NAME = "intake.json"
 
@@ -133,12 +133,17 @@ def findings(intake: Intake, max_quarantined: float, min_class_images: int) -> l
             f" ({intake.quarantined_share:.1%}) are in quarantine: {intake.reasons}; data.checks."
             f"max_quarantined allows {max_quarantined:.1%}."
         )
-    return found + [
+    few = {n: c for n, c in intake.classes.get("train", {}).items() if c < min_class_images}
+    found += [
         f"Class {name} has {count} images in train; data.checks.min_class_images asks for"
         f" {min_class_images}."
-        for name, count in intake.classes.get("train", {}).items()
-        if count < min_class_images
+        for name, count in few.items()
     ]
+    first = next(iter(intake.classes.get("train", {})), "")
+    if few.get(first) == 0 and UNKNOWN_LABEL in intake.quarantined:
+        # The check before the run reads first records only, which may be sorted by class.
+        found.append("If labels count from 1, set data.features.label_base: 1.")
+    return found
 
 
 def warning(intake: Intake, min_test_images: int) -> str:

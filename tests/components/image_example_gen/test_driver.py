@@ -43,9 +43,10 @@ def _resolved(
     root: Path,
     spans: range_config_pb2.RangeConfig | None,
     driver: type[tfx_driver.FileBasedDriver] = Driver,
+    form: str = "{}/*.tfrecord",
 ) -> dict[str, Any]:
-    """What the driver makes of the component's properties."""
-    patterns = {name: f"span-{{SPAN}}/{name}/*.tfrecord" for name in ("train", "test")}
+    """What the driver makes of the component's properties; `form` is the glob of a split."""
+    patterns = {name: f"span-{{SPAN}}/{form.format(name)}" for name in ("train", "test")}
     splits = [example_gen_pb2.Input.Split(name=k, pattern=v) for k, v in patterns.items()]
     properties = {
         "input_base": str(root),
@@ -59,6 +60,26 @@ def _resolved(
 def _patterns(resolved: dict[str, Any]) -> dict[str, list[str]]:
     splits = json.loads(resolved["input_config"])["splits"]
     return {split["name"]: split["pattern"].split(",") for split in splits}
+
+
+@pytest.mark.parametrize(
+    ("spans", "numbers"), [(_rolling(1), [5]), (_rolling(2), [4, 5]), (_static(2, 3), [2, 3])]
+)
+def test_splits_may_be_told_by_the_names_of_files(
+    tmp_path: Path, spans: range_config_pb2.RangeConfig, numbers: list[int]
+) -> None:
+    form = "*-{}.tfrecord-*-of-*"
+    for number in (2, 3, 5):
+        folder = tmp_path / f"span-{number}"
+        folder.mkdir()
+        for split in ("train", "test"):
+            (folder / f"cifar10-{split}.tfrecord-00000-of-00001").touch()
+    resolved = _resolved(tmp_path, spans, form=form)
+    assert resolved["span"] == numbers[-1]
+    assert _patterns(resolved) == {
+        split: [f"span-{number}/{form.format(split)}" for number in numbers]
+        for split in ("train", "test")
+    }
 
 
 @pytest.mark.parametrize("spans", [None, _rolling(1), _static(3, 3)])

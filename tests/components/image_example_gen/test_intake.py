@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 from components.image_example_gen.intake import Copies, Copy, Damage, Intake, findings
@@ -36,6 +37,15 @@ def test_a_sentence_for_each_limit() -> None:
         " data.checks.max_quarantined allows 20.0%."
     )
     assert owl == "Class owl has 0 images in train; data.checks.min_class_images asks for 5."
+
+
+def test_labels_that_may_count_from_one_are_told() -> None:
+    classes = {"train": {"cat": 0, "owl": 7}}
+    shifted = Intake(0, {"train": 7}, classes, {"unknown-label": 1})
+    assert "data.features.label_base" in findings(shifted, 0.5, 1)[-1]
+    assert findings(shifted, 0.5, 0) == []
+    other = dataclasses.replace(shifted, quarantined={"truncated": 1})
+    assert len(findings(other, 0.5, 1)) == 1
 
 
 def test_an_empty_span_has_a_share() -> None:
