@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from trainer.features import MAX_PIXELS, MOST_PIXELS
 from trainer.section import Section, Texts
 
 Leaks = Literal["none", "exact", "near"]
@@ -36,8 +37,9 @@ class RecordChecks(Section):
 
     min_side: int = Field(8, ge=1, le=4096)
     """Shortest side in pixels that comes in."""
-    max_pixels: int = Field(100_000_000, ge=1, le=178_000_000)
-    """Most pixels in an image; larger ones are quarantined undecoded."""
+    max_pixels: int = Field(MAX_PIXELS, ge=1, le=MOST_PIXELS)
+    """Most pixels in an image; larger ones are quarantined undecoded, and the model refuses
+    them."""
     channels: Annotated[
         tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(strict=False, min_length=1)
     ] = (1, 2, 3, 4)
