@@ -5,6 +5,7 @@ few bytes ask for, and which one it takes depends on the content, not on the nam
 """
 
 import contextlib
+import functools
 import importlib
 import io
 import struct
@@ -28,12 +29,10 @@ def opened(encoded: bytes) -> Image.Image:
         PIL.Image.DecompressionBombError: the image has more than twice Pillow's limit of pixels.
         Exception: the header is damaged; Pillow's plug-ins raise anything.
     """
-    _register()
     with warnings.catch_warnings():
         # Callers have limits of their own.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        known = [name for name in FORMATS if name in Image.OPEN]
-        return Image.open(io.BytesIO(without_notes(encoded)), formats=known)
+        return Image.open(io.BytesIO(without_notes(encoded)), formats=_known())
 
 
 def without_notes(encoded: bytes) -> bytes:
@@ -55,9 +54,11 @@ def _chunks(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:
         position += 12 + size
 
 
-def _register() -> None:
-    if "TIFF" not in Image.OPEN:
-        Image.init()
+@functools.cache
+def _known() -> tuple[str, ...]:
+    """Loads Pillow's plug-ins; returns those of `FORMATS` that this installation reads."""
+    Image.init()
     if "HEIF" not in Image.OPEN:
         with contextlib.suppress(ImportError):
             importlib.import_module("pillow_heif").register_heif_opener()
+    return tuple(name for name in FORMATS if name in Image.OPEN)

@@ -203,7 +203,7 @@ def _decoder(max_pixels: int, least: int | None) -> Callable[[tf.Tensor], tf.Ten
         lambda encoded: images.decode(encoded, max_pixels, least),
         input_signature=[tf.TensorSpec([], tf.string)],
         autograph=False,
-    )
+    ).get_concrete_function()
     return decoder
 
 
