@@ -44,7 +44,7 @@ def save(
         directory: where to write, local or on any file system that TensorFlow knows.
     """
     size = model.input_shape[1]
-    pixels = [images.crop_and_resize(images.decode(image), size, crop) for image in sample]
+    pixels = [images.square(image, size, crop) for image in sample]
     content = convert(model, temperature, kind, pixels, float_share)
     with tf.io.gfile.GFile(f"{directory}/{FILE}", "wb") as file:
         file.write(content)
@@ -54,7 +54,7 @@ def save(
             "dtype": "float32",
             "values": "RGB from 0 to 255, not scaled any further",
             "crop": f"the central square, {crop:g} of the shorter side",
-            "resize": f"to {size}x{size} pixels, bicubic without antialiasing",
+            "resize": f"to {size}x{size} pixels: bicubic to grow, the mean of areas to shrink",
         },
         "output": {
             "shape": [1, len(labels)],

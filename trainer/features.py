@@ -14,6 +14,10 @@ HEIGHT = "image/height"
 WIDTH = "image/width"
 BYTES = "image/bytes"
 
+# Most pixels of an image: unless the config says otherwise, and the most that it may say.
+MAX_PIXELS = 100_000_000
+MOST_PIXELS = 178_000_000
+
 # What ImageExampleGen measures of each image; `components.image_example_gen.measures` explains it.
 MEASURED = (
     HEIGHT,

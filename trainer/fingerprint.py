@@ -18,6 +18,9 @@ from importlib import resources
 from importlib.abc import Traversable
 from typing import Any
 
+IMAGE_PATH = ("images.py", "headers.py", "bitmaps.py", "orientation.py")
+"""The sources of `trainer` that decide what an image looks like to the model."""
+
 _KINDS = (".py", ".j2", ".css")
 _OPTIONS = ("options", "options.py", "section.py")
 

@@ -105,7 +105,7 @@ def batches(
     return (
         _encoded(tf.data.Dataset.range(len(table)), table)
         .map(
-            lambda row, image, label: (_served(image, size, crop), label),
+            lambda row, image, label: (images.square(image, size, crop), label),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
         .batch(batch_size, drop_remainder=drop_remainder)
@@ -173,11 +173,7 @@ def _part(
 ) -> tf.Tensor:
     if area < 1:
         return images.load_random_part(image, size, area, image_seed)
-    return _served(image, size, crop)
-
-
-def _served(image: tf.Tensor, size: int, crop: float) -> tf.Tensor:
-    return images.crop_and_resize(images.decode(image), size, crop)
+    return images.square(image, size, crop)
 
 
 def _encoded(rows: tf.data.Dataset, table: ImageTable) -> tf.data.Dataset:

@@ -16,7 +16,15 @@ import tensorflow as tf
 
 from trainer import fingerprint, freezing, images
 from trainer.backbones import registry
-from trainer.features import EMBEDDING_PREFIX, FILENAME, IMAGE, LABEL, TEXT
+from trainer.features import (
+    EMBEDDING_PREFIX,
+    FILENAME,
+    IMAGE,
+    LABEL,
+    MAX_PIXELS,
+    MOST_PIXELS,
+    TEXT,
+)
 from trainer.section import Section, Texts
 
 _NO_LABEL = tf.int64.min
@@ -43,6 +51,7 @@ class Recipe(Section):
     labels: Texts  # class names; the index in this list is the class id
     slices: Texts  # names of further features that pass through to the Evaluator
     fingerprint: str  # of the code and weights; see `recipe`
+    max_pixels: int = MAX_PIXELS  # of an image; the model refuses a larger one
 
     @property
     def embedding(self) -> str:
@@ -61,10 +70,12 @@ def recipe(
     weights: str,
     labels: Sequence[str],
     slices: Sequence[str],
+    max_pixels: int = MAX_PIXELS,
 ) -> Recipe:
     """Completes a recipe with the fingerprint of the image path: code, size, crop and weights.
 
-    A size of None stands for the backbone's default, or `DEFAULT_SIZE` without a backbone.
+    The limit `max_pixels` does not change an embedding and so is no part of the fingerprint. A size
+    of None stands for the backbone's default, or `DEFAULT_SIZE` without a backbone.
 
     Raises:
         ValueError: the backbone or its weights are unknown or damaged.
@@ -75,15 +86,16 @@ def recipe(
         size = DEFAULT_SIZE if network is None else network.input_size(weights)
     checksum = network and network.checksum(weights)
     parameters = {"size": size, "crop": crop, "backbone": backbone, "weights": checksum}
-    sources = ("features.py", "images.py", "freezing.py", "preprocessing.py", "backbones")
+    own = ("features.py", "freezing.py", "preprocessing.py", "backbones")
     return Recipe(
         size=size,
         crop=crop,
+        max_pixels=max_pixels,
         backbone=backbone,
         weights=weights,
         labels=tuple(labels),
         slices=tuple(slices),
-        fingerprint=fingerprint.digest(sources, parameters),
+        fingerprint=fingerprint.digest((*own, *fingerprint.IMAGE_PATH), parameters),
     )
 
 
@@ -100,6 +112,7 @@ def embedder(
     size: int,
     crop: float,
     chunk: int = CHUNK,
+    max_pixels: int = MOST_PIXELS,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Wraps a backbone in a function of encoded images, which it processes `chunk` at a time.
 
@@ -108,7 +121,7 @@ def embedder(
     on a single core, overlaps with the convolutions of the other.
 
     `model` maps float32 [batch, size, size, 3] in [0, 255] to float32 [batch, dimension].
-    `images.crop_and_resize` explains `crop`.
+    `images.crop_and_resize` explains `crop`, `images.decode` explains `max_pixels`.
 
     Returns:
         A function from string [batch] to float32 [batch, dimension].
@@ -120,7 +133,7 @@ def embedder(
 
         def step(index: tf.Tensor, done: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             part = encoded[index * chunk : (index + 1) * chunk]
-            return index + 1, done.write(index, model(images.load(part, size, crop)))
+            return index + 1, done.write(index, model(images.load(part, size, crop, max_pixels)))
 
         done = tf.TensorArray(
             tf.float32, size=chunks, element_shape=[None, dimension], infer_shape=False
@@ -143,7 +156,13 @@ def _embed(recipe: Recipe) -> Callable[[tf.Tensor], tf.Tensor]:
 
     def build() -> Callable[[tf.Tensor], tf.Tensor]:
         model = backbone(recipe)
-        embed = embedder(freezing.freeze(model), model.output_shape[-1], recipe.size, recipe.crop)
+        embed = embedder(
+            freezing.freeze(model),
+            model.output_shape[-1],
+            recipe.size,
+            recipe.crop,
+            max_pixels=recipe.max_pixels,
+        )
         traced: Callable[[tf.Tensor], tf.Tensor] = tf.function(
             embed, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
         )

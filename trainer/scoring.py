@@ -47,11 +47,13 @@ class Scorer(Protocol):
 class PixelScorer(tf.Module):
     """A scorer whose network takes pixels."""
 
-    def __init__(self, model: keras.Model, size: int, crop: float) -> None:
+    def __init__(self, model: keras.Model, size: int, crop: float, max_pixels: int) -> None:
         """Freezes the network: float32 [batch, size, size, 3] in [0, 255] to logits."""
         super().__init__()
         both = penultimate.exposed(model)
-        score = preprocessing.embedder(freezing.freeze(both), both.output_shape[-1], size, crop)
+        score = preprocessing.embedder(
+            freezing.freeze(both), both.output_shape[-1], size, crop, max_pixels=max_pixels
+        )
         # A graph function, so that the signatures share one trace.
         self._score = graph_function(tf.TensorSpec([None], tf.string))(score)
         self._classes = model.output_shape[-1]

@@ -100,10 +100,11 @@ def _checkpoints(run: str) -> str:
 
 
 def _scorer(job: Job, trained: Trained, transform_graph: str) -> scoring.Scorer:
+    recipe = job.recipe
     if trained.sees_pixels:
-        return scoring.PixelScorer(trained.model, job.recipe.size, job.recipe.crop)
+        return scoring.PixelScorer(trained.model, recipe.size, recipe.crop, recipe.max_pixels)
     return scoring.EmbeddingScorer(
-        trained.model, tft.TFTransformOutput(transform_graph), job.recipe.embedding
+        trained.model, tft.TFTransformOutput(transform_graph), recipe.embedding
     )
 
 

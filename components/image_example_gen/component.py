@@ -52,7 +52,7 @@ def _custom_config(rules: Rules) -> example_gen_pb2.CustomConfig:
     """Packs the rules with the fingerprint of the code that applies them, for the cache key."""
     parts = (
         fingerprint.digest(("image_example_gen", "tfrecord_file.py"), {}, "components"),
-        fingerprint.digest(("images.py",), {}),
+        fingerprint.digest(fingerprint.IMAGE_PATH, {}),
     )
     struct = struct_pb2.Struct()
     # The rules are text, since a Struct turns every number into a float.

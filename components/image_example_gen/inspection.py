@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import io
+import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from PIL import Image
 
+from components import image_file
 from components.image_example_gen import labels, measures, quarantine, similarity
 from components.image_example_gen.options import RecordChecks, Rules
 from components.image_example_gen.quarantine import QuarantineError
@@ -22,8 +24,10 @@ from trainer import images
 
 # Images of one size are measured in batches of about so many pixels; more only cost memory.
 _PIXELS_AT_ONCE = 1 << 20
+# Measures are taken of a smaller picture if a JPEG's shorter side keeps so many pixels in it.
+_LEAST_SIDE = 512
 # How a file of each kind starts and ends, apart from padding zeros. A BMP has no mark at its end.
-_ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND\xaeB`\x82", b"GIF8": b";"}
+_ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND\xaeB`\x82"}
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,27 @@ class Clean:
     key: bytes
 
 
+class Picture(NamedTuple):
+    """A decoded image.
+
+    Attributes:
+        pixels: uint8 [rows, columns, 3], RGB, upright; of a large JPEG at 1/2, 1/4 or 1/8 of its
+            size.
+        height: of the upright image itself, in pixels.
+        width: likewise.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    height: int
+    width: int
+
+
 class _Decoded(NamedTuple):
     position: int
     label: int
     encoded: bytes
     key: bytes
-    pixels: npt.NDArray[np.uint8]
+    picture: Picture
 
 
 def inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | QuarantineError]:
@@ -78,7 +97,7 @@ def _inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | QuarantineE
                 found[position] = error
 
     for batch in _alike(decoded()):
-        arrays = [one.pixels for one in batch]
+        arrays = [one.picture.pixels for one in batch]
         # A batch of one may be a large image, which `np.stack` would copy.
         pixels = np.stack(arrays) if len(batch) > 1 else arrays[0][None]
         lumas = measures.luma(pixels)
@@ -86,6 +105,7 @@ def _inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | QuarantineE
         sketches = similarity.sketch(lumas)
         packed, bands = similarity.pack(sketches), similarity.bands(sketches)
         for index, one in enumerate(batch):
+            _, height, width = one.picture
             contrast = numbers[index].contrast
             if contrast < rules.checks.min_contrast:
                 found[one.position] = QuarantineError(
@@ -94,7 +114,7 @@ def _inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | QuarantineE
                 continue
             found[one.position] = Clean(
                 label=one.label,
-                measures=numbers[index],
+                measures=numbers[index]._replace(height=height, width=width, aspect=width / height),
                 content=hashlib.sha256(one.encoded).digest()[:16],
                 sketch=packed[index],
                 bands=bands[index],
@@ -104,12 +124,12 @@ def _inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | QuarantineE
 
 
 def _alike(decoded: Iterable[_Decoded]) -> Iterator[list[_Decoded]]:
-    """Groups images of the same size into batches of about `_PIXELS_AT_ONCE` in all."""
+    """Groups pixels of the same shape into batches of about `_PIXELS_AT_ONCE` in all."""
     waiting: dict[tuple[int, ...], list[_Decoded]] = {}
     pixels = 0
     for one in decoded:
-        waiting.setdefault(one.pixels.shape, []).append(one)
-        pixels += one.pixels.size // 3
+        waiting.setdefault(one.picture.pixels.shape, []).append(one)
+        pixels += one.picture.pixels.size // 3
         if pixels >= _PIXELS_AT_ONCE:
             yield from waiting.values()
             waiting, pixels = {}, 0
@@ -134,20 +154,17 @@ def _read(position: int, record: bytes, rules: Rules) -> _Decoded:
             quarantine.NO_IMAGE, f"{name} has {len(values)} values; allowed: one that has bytes"
         )
     label = labels.settle(example, rules)
-    pixels = decode(values[0], rules.checks)
+    picture = decode(values[0], rules.checks)
     key = features[name]
     if rules.group is not None and rules.group in features:
         group = features[rules.group]
         # A record without a group is its own group.
         key = group if group.WhichOneof("kind") else key
-    return _Decoded(position, label, values[0], key.SerializeToString(deterministic=True), pixels)
+    return _Decoded(position, label, values[0], key.SerializeToString(deterministic=True), picture)
 
 
-def decode(encoded: bytes, checks: RecordChecks) -> npt.NDArray[np.uint8]:
+def decode(encoded: bytes, checks: RecordChecks) -> Picture:
     """Decodes the bytes of an image file with the model's own decoding function.
-
-    Returns:
-        uint8 [height, width, 3], RGB.
 
     Raises:
         QuarantineError: the image cannot be decoded, is truncated, has too many or too few pixels,
@@ -163,29 +180,50 @@ def decode(encoded: bytes, checks: RecordChecks) -> npt.NDArray[np.uint8]:
             raise QuarantineError(quarantine.TOO_SMALL, f"{width} x {height} pixels")
         if channels not in checks.channels:
             raise QuarantineError(quarantine.WRONG_CHANNELS, f"{channels} channels ({header.mode})")
-    cut = _is_cut(encoded)
+    # Without a header, the size is known from the pixels only.
+    least = None if header is None else _LEAST_SIDE
     try:
-        pixels: npt.NDArray[np.uint8] = images.decode(tf.constant(encoded)).numpy()
+        pixels = _decoder(checks.max_pixels, least)(tf.constant(encoded)).numpy()
     except (tf.errors.OpError, ValueError) as error:
-        message = str(getattr(error, "message", error))
-        if cut:
-            raise QuarantineError(quarantine.TRUNCATED, "the end of the file is missing") from error
-        if "channels" in message:
-            raise QuarantineError(quarantine.WRONG_CHANNELS, _one_line(message)) from error
-        kind = header.format if header is not None else "of no known format"
-        raise QuarantineError(quarantine.UNDECODABLE, f"{kind}: {_one_line(message)}") from error
-    # TensorFlow fills in the missing rest of a GIF, and the model would learn from it.
-    if cut and encoded.startswith(b"GIF8"):
-        raise QuarantineError(quarantine.TRUNCATED, "the end of the file is missing")
-    if min(pixels.shape[:2]) < checks.min_side:
-        raise QuarantineError(quarantine.TOO_SMALL, f"{pixels.shape[1]} x {pixels.shape[0]} pixels")
-    return pixels
+        raise QuarantineError(*_verdict(encoded, header, error)) from error
+    height, width = pixels.shape[:2]
+    if header is not None and header.format in ("JPEG", "MPO"):
+        # The decoder has turned the picture upright, and the header has not.
+        turned = (height > width) != (header.height > header.width)
+        width, height = header.size[::-1] if turned else header.size
+    if min(height, width) < checks.min_side:
+        raise QuarantineError(quarantine.TOO_SMALL, f"{width} x {height} pixels")
+    return Picture(pixels, height, width)
+
+
+@functools.cache
+def _decoder(max_pixels: int, least: int | None) -> Callable[[tf.Tensor], tf.Tensor]:
+    # A graph function takes a fraction of the time that its many small operations take one by one.
+    decoder: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+        lambda encoded: images.decode(encoded, max_pixels, least),
+        input_signature=[tf.TensorSpec([], tf.string)],
+        autograph=False,
+    ).get_concrete_function()
+    return decoder
+
+
+def _verdict(encoded: bytes, header: Image.Image | None, error: Exception) -> tuple[str, str]:
+    """Returns reason and detail of an image that the decoder refuses."""
+    message = _sentence(error)
+    if _is_cut(encoded) or "breaks off" in message:
+        return quarantine.TRUNCATED, "the end of the file is missing"
+    if "too many pixels" in message:
+        return quarantine.TOO_LARGE, message
+    if "channels" in message:
+        return quarantine.WRONG_CHANNELS, message
+    kind = header.format if header is not None else "of no known format"
+    return quarantine.UNDECODABLE, f"{kind}: {message}"
 
 
 def _header(encoded: bytes) -> Image.Image | None:
     """Reads an image's header without its pixels; None if Pillow cannot read the header."""
     try:
-        return Image.open(io.BytesIO(encoded))
+        return image_file.opened(encoded)
     except Image.DecompressionBombError as error:
         raise QuarantineError(quarantine.TOO_LARGE, _one_line(str(error))) from error
     except Exception:  # damaged files make Pillow's plug-ins raise anything
@@ -200,6 +238,13 @@ def _is_cut(encoded: bytes) -> bool:
     if encoded.startswith(b"BM"):
         return len(encoded) < int.from_bytes(encoded[2:6], "little")
     return False
+
+
+def _sentence(error: Exception) -> str:
+    """Returns what the graph said, without the names of its nodes."""
+    said = str(getattr(error, "message", error)).split("[[{{")[0]
+    said = re.sub(r"\{\{[^}]*\}\}|assertion failed: |[][]", "", said)
+    return _one_line(said)
 
 
 def _one_line(message: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from trainer.features import IMAGE, LABEL, TEXT
+from trainer.features import IMAGE, LABEL, MAX_PIXELS, MOST_PIXELS, TEXT
 from trainer.section import Section, Texts, shown
 
 # The name of the input split of data that is cut into all splits.
@@ -70,8 +70,9 @@ class RecordChecks(Section):
 
     min_side: int = Field(8, ge=1, le=4096)
     """Shortest side in pixels that comes in."""
-    max_pixels: int = Field(100_000_000, ge=1, le=178_000_000)
-    """Most pixels in an image; larger ones are quarantined undecoded."""
+    max_pixels: int = Field(MAX_PIXELS, ge=1, le=MOST_PIXELS)
+    """Most pixels in an image; larger ones are quarantined undecoded, and the model refuses
+    them."""
     channels: Annotated[
         tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(strict=False, min_length=1)
     ] = (1, 2, 3, 4)

@@ -144,6 +144,7 @@ def recipe(config: Config, labels: Sequence[str]) -> preprocessing.Recipe:
             weights=weights,
             labels=labels,
             slices=config.evaluation.slices,
+            max_pixels=config.data.checks.max_pixels,
         )
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(str(error)) from error

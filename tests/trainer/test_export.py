@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tensorflow as tf
+from PIL import Image, ImageOps
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tests.conftest import LABELS, Exported, Picture, Record
+from tests.pipeline.data.ingest.test_transcode import bomb
+from tests.trainer.test_orientation import exif, saved, scene
 from trainer.features import IMAGE
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
@@ -285,3 +289,36 @@ def test_the_optimizer_s_variables_stay_behind(exported: Exported) -> None:
         name for name, _ in tf.train.list_variables(f"{exported.directory}/variables/variables")
     ]
     assert not [name for name in names if "optimizer" in name]
+
+
+def test_the_model_turns_pictures_upright_itself(signatures: Any) -> None:
+    turned = [saved("PNG", exif(value), scene(96, 64)) for value in range(1, 9)]
+    upright = []
+    for encoded in turned:
+        with Image.open(io.BytesIO(encoded)) as opened:
+            upright.append(saved("PNG", None, ImageOps.exif_transpose(opened)))
+    serve = signatures["serving_default"]
+    found, wanted = (
+        serve(image_bytes=tf.constant(some))["probabilities"] for some in (turned, upright)
+    )
+    np.testing.assert_allclose(found, wanted, atol=TOLERANCE)
+
+
+def test_a_session_as_in_tf_serving_answers_and_refuses(
+    exported: Exported, images: list[bytes], expected: npt.NDArray[np.float32], picture: Picture
+) -> None:
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(exported.directory))
+        signature = loaded.signature_def["serving_default"]
+        given = signature.inputs["image_bytes"].name
+        answer = signature.outputs["probabilities"].name
+        turned = saved("JPEG", exif(6), scene(96, 64))
+        found = session.run(answer, {given: [*images, turned]})
+        np.testing.assert_allclose(found[:-1], expected, atol=TOLERANCE)
+        sentences = {
+            "a BMP of a kind that cannot be read": picture(mode="1", kind="BMP"),
+            "too many pixels: allowed are 100000000": bomb(20_000),
+        }
+        for sentence, refused in sentences.items():
+            with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+                session.run(answer, {given: [images[0], refused]})

@@ -3,27 +3,31 @@
 A file that needs no change stays the same, byte for byte.
 """
 
-import contextlib
-import importlib
+import functools
 import io
-import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+from components import image_file
+from components.image_file import FORMATS
+from trainer.features import MAX_PIXELS
+
+__all__ = ["FORMATS", "MAX_PIXELS", "Prepared", "RejectedError", "prepare"]
 
 # The formats and modes that TensorFlow decodes to the same pixels as Pillow.
 _FIT = {
     "JPEG": {"L", "RGB"},
     "MPO": {"L", "RGB"},
-    "PNG": {"L", "LA", "RGB", "RGBA"},
+    "PNG": {"1", "L", "LA", "P", "I;16", "RGB", "RGBA"},
     "GIF": {"L", "P", "RGB", "RGBA"},
 }
 _LOSSY = frozenset({"JPEG", "MPO", "WEBP", "HEIF", "AVIF"})
 # So high that a second compression is hard to see or measure.
 _JPEG_QUALITY = 95
-_ORIENTATION = 0x0112
-# EXIF orientation -> how to turn the pixels; other values need no turn.
+# EXIF orientation -> how to turn the pixels; 1 needs no turn.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -33,8 +37,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-MAX_PIXELS = 89_478_485
-"""Pillow's own limit: a quarter of a gigabyte of pixels with three channels."""
+_SWAPPED = 5  # from this orientation on, the width of the upright picture is the stored height
 
 
 class RejectedError(ValueError):
@@ -53,31 +56,35 @@ class Prepared(NamedTuple):
 def prepare(encoded: bytes, max_side: int | None) -> Prepared:
     """Converts an image file for TensorFlow.
 
-    WebP, TIFF, BMP and all other formats that Pillow reads, CMYK JPEGs, 16-bit and palette PNGs are
-    encoded again. EXIF's rotation is applied, and images over `max_side` are shrunk. A lossy file
-    becomes a JPEG, any other a PNG. Of an animation only the first frame is kept.
+    JPEG, PNG and GIF stay as they are, EXIF's rotation included, as the model turns them. WebP,
+    TIFF, BMP and all other `FORMATS` are encoded again, and so are CMYK JPEGs that do not say how
+    their inks are stored. Images over `max_side` are shrunk. A lossy file becomes a JPEG, any other
+    a PNG. Of an animation only the first frame is kept.
 
     Args:
         encoded: the bytes of an image file.
         max_side: longest side in pixels; None for no limit.
 
+    Returns:
+        The file; height and width are those of the upright picture.
+
     Raises:
         RejectedError: the file is no image, is damaged, or has more than `MAX_PIXELS` pixels, which
             are then not decoded.
     """
-    _register_heif()
     try:
-        with _opened(encoded) as picture:
-            kind, mode, (width, height) = picture.format or "", picture.mode, picture.size
+        with image_file.opened(encoded) as picture:
+            width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise RejectedError(f"{width} x {height} pixels; allowed: {MAX_PIXELS}")
             picture.load()
-            turn = _turn(picture)
+            turn = _orientation(picture, encoded)
             large = max_side is not None and max(width, height) > max_side
-            if mode in _FIT.get(kind, ()) and turn is None and not large:
-                name = "jpeg" if kind == "MPO" else kind.lower()
-                return Prepared(encoded, name, height, width)
-            return _encoded_anew(picture, turn, max_side if large else None)
+            if not _is_fit(picture) or large:
+                return _encoded_anew(picture, _TURNS.get(turn), max_side if large else None)
+            name = "jpeg" if picture.format == "MPO" else (picture.format or "").lower()
+            height, width = (width, height) if turn >= _SWAPPED else (height, width)
+            return Prepared(encoded, name, height, width)
     except Image.DecompressionBombError as error:
         raise RejectedError(f"too many pixels; allowed: {MAX_PIXELS}") from error
     except UnidentifiedImageError as error:
@@ -89,19 +96,37 @@ def prepare(encoded: bytes, max_side: int | None) -> Prepared:
         raise RejectedError(f"not a readable image: {_one_line(error)}") from error
 
 
-def _opened(encoded: bytes) -> Image.Image:
-    with warnings.catch_warnings():
-        # Pillow warns above its limit and fails above twice the limit; here both are rejected.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(io.BytesIO(encoded))
+def _is_fit(picture: Image.Image) -> bool:
+    """Returns whether TensorFlow decodes the opened file to the same pixels."""
+    kind, mode = picture.format or "", picture.mode
+    inverted = kind in ("JPEG", "MPO") and mode == "CMYK" and "adobe" in picture.info
+    return mode in _FIT.get(kind, ()) or inverted
 
 
-def _turn(picture: Image.Image) -> Image.Transpose | None:
-    """Returns the rotation that EXIF asks for; None for no rotation or unreadable EXIF."""
-    try:
-        return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # too few bytes, or a value of another type
-        return None
+def _orientation(picture: Image.Image, encoded: bytes) -> int:
+    """Returns EXIF's orientation of a loaded picture, as the model reads it."""
+    if not picture.info.get("exif") or picture.format == "TIFF":  # Pillow turns a TIFF itself
+        return 1
+    of_file, of_exif = _readers()
+    if picture.format in _FIT:
+        return int(of_file(encoded))
+    return int(of_exif(picture.info["exif"]))
+
+
+@functools.cache
+def _readers() -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+    """Returns the model's functions that read the orientation of a file, and of a block of EXIF."""
+    # Here, as TensorFlow takes seconds to load and few images need it.
+    import tensorflow as tf
+
+    from trainer import orientation
+
+    text = [tf.TensorSpec([], tf.string)]
+    of_file, of_exif = (
+        tf.function(function, input_signature=text, autograph=False)
+        for function in (orientation.of, orientation.of_exif)
+    )
+    return of_file, of_exif
 
 
 def _encoded_anew(
@@ -136,13 +161,6 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     if picture.mode == "F":
         raise RejectedError("pixels are floating-point numbers, whose range is not known")
     return picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-
-
-def _register_heif() -> None:
-    """Lets Pillow read HEIC, if the plug-in is installed."""
-    if "HEIF" not in Image.OPEN:
-        with contextlib.suppress(ImportError):
-            importlib.import_module("pillow_heif").register_heif_opener()
 
 
 def _one_line(error: Exception) -> str:

@@ -24,4 +24,4 @@ def test_what_pillow_stumbles_over_is_undecodable() -> None:
 def test_exif_that_cannot_be_read_does_no_harm(picture: Picture, exif: bytes) -> None:
     for kind in ("PNG", "JPEG"):
         odd = picture(kind=kind, exif=b"Exif\0\0" + exif, dpi=(72, 72))
-        assert inspection.decode(odd, Checks()).shape == (30, 40, 3)
+        assert inspection.decode(odd, Checks()).pixels.shape == (30, 40, 3)

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
+from PIL import Image
 
+from trainer import images as image_path
 from trainer.backbones import efficientnet_lite, efficientnet_lite_weights
 
 NAME = "efficientnet_lite0"
@@ -188,6 +190,30 @@ def photograph(encoded: bytes, size: int) -> NDArray[Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])
 def test_bundled_weights_recognise_photographs(name: str) -> None:
+    photographs, labels = _photographs()
+    size = efficientnet_lite.input_size(name, "bundled")
+    batch = np.stack([photograph(encoded, size) for encoded in photographs])
+    assert _accuracy(name, size, batch, labels) >= 0.93
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("noise", "bound"), [(0, 0.89), (25, 0.87)])
+def test_large_noisy_photographs_are_recognised_too(noise: int, bound: float) -> None:
+    photographs, labels = _photographs()
+    random = np.random.default_rng(0)
+    batch = []
+    for encoded in photographs:
+        with Image.open(io.BytesIO(encoded)) as opened:
+            large = opened.convert("RGB").resize((2400, 2400), Image.Resampling.BICUBIC)
+        pixels = np.asarray(large) + random.normal(0, noise, (2400, 2400, 3)).astype("f4")
+        buffer = io.BytesIO()
+        Image.fromarray(np.clip(pixels, 0, 255).astype("u1")).save(buffer, "JPEG", quality=92)
+        batch.append(image_path.square(tf.constant(buffer.getvalue()), 224, 0.875))
+    assert _accuracy(NAME, 224, np.stack(batch), labels) >= bound
+
+
+def _photographs() -> tuple[list[bytes], NDArray[Any]]:
+    """Returns photographs of ImageNet and their classes."""
     if not PHOTOGRAPHS.exists():
         pytest.skip(f"{PHOTOGRAPHS} is absent: the accuracy of the weights is not checked")
     with tarfile.open(PHOTOGRAPHS) as archive:
@@ -198,10 +224,10 @@ def test_bundled_weights_recognise_photographs(name: str) -> None:
         }
     rows = list(csv.DictReader(io.StringIO(content["labels.csv"].decode())))
     labels = np.array([int(row["imagenet_index"]) for row in rows])
-    size = efficientnet_lite.input_size(name, "bundled")
-    batch = np.stack([photograph(content[row["file"]], size) for row in rows])
+    return [content[row["file"]] for row in rows], labels
 
+
+def _accuracy(name: str, size: int, batch: NDArray[Any], labels: NDArray[Any]) -> float:
     model = efficientnet_lite.build(name, size, "bundled")
     logits = _classify(name, _top(model).predict(batch, batch_size=20, verbose=0))
-
-    assert np.mean(logits.argmax(axis=1) == labels) >= 0.93
+    return float(np.mean(logits.argmax(axis=1) == labels))

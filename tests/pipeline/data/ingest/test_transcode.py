@@ -141,11 +141,42 @@ def test_a_turn_does_not_need_the_rest_of_exif(picture: Picture) -> None:
 
 
 def test_what_pillow_stumbles_over_is_rejected(picture: Picture) -> None:
-    png = picture()
-    dds = b"DDS " + struct.pack("<I", 124) + bytes(120)
-    for odd in (png[:-12] + _chunk(b"gAMA", b"\0") + png[-12:], dds):
+    for odd in (picture()[:60], picture(kind="JPEG")[:-300]):
         with pytest.raises(transcode.RejectedError, match=r"not a readable image: ."):
             transcode.prepare(odd, None)
+
+
+def test_a_format_that_does_not_come_in_is_not_opened() -> None:
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    fits = b"".join(
+        card.ljust(80)
+        for card in (
+            b"SIMPLE  =                    T",
+            b"BITPIX  =                    8",
+            b"NAXIS   =                    2",
+            b"NAXIS1  =                30000",
+            b"NAXIS2  =                30000",
+            b"END",
+        )
+    ).ljust(2880)
+    dds = b"DDS " + struct.pack("<I", 124) + bytes(120)
+    for odd in (postscript, fits, dds, b"<html>404</html>", b""):
+        with pytest.raises(transcode.RejectedError, match="known format"):
+            transcode.prepare(odd, None)
+
+
+def test_notes_in_a_png_do_not_matter(picture: Picture) -> None:
+    png = picture()
+    texts = [
+        _chunk(b"iTXt", b"note\0\1\0\0\0" + zlib.compress(b"a" * 3_000_000)),
+        _chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(2_500_000))),
+        _chunk(b"tEXt", b"note\0" + b"a" * 2_000_000),
+        _chunk(b"gAMA", b"\0"),
+    ]
+    for text in texts:
+        noted = png[:33] + text + png[33:]
+        assert transcode.prepare(noted, None).encoded == noted
+        assert (_shown(noted) == _shown(png)).all()
 
 
 _KINDS = st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
