@@ -15,9 +15,9 @@ def add(parser: ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument(
         "source",
-        help="a folder of class folders, which may lie in train, test and val folders; a CSV or"
-        " JSONL file of path, label and columns to slice by; 'digits'; or tfds:NAME of TensorFlow"
-        " Datasets",
+        help="a folder of class folders, which may lie in train, test and val folders; a CSV,"
+        " TSV or JSONL file of path, label and columns to slice by; 'digits'; or tfds:NAME of"
+        " TensorFlow Datasets",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="the config's data.root")
     parser.add_argument(

@@ -10,7 +10,7 @@ def find(source: str, val_share: float) -> Origin:
     """Returns the images and class names of a source.
 
     Args:
-        source: "digits", "tfds:NAME", a CSV or JSONL file, or a folder of class folders.
+        source: "digits", "tfds:NAME", a CSV, TSV or JSONL file, or a folder of class folders.
         val_share: share of train that becomes val if the source has no val; see
             `sources.settled`.
 
@@ -21,6 +21,6 @@ def find(source: str, val_share: float) -> Origin:
         return sources.digits()
     if source.startswith(tfds.PREFIX):
         return tfds.tfds_set(source.removeprefix(tfds.PREFIX), val_share)
-    if Path(source).suffix in tables.SUFFIXES and not Path(source).is_dir():
+    if Path(source).suffix.lower() in tables.SUFFIXES and not Path(source).is_dir():
         return tables.table(Path(source), val_share)
     return sources.folder(Path(source), val_share)

@@ -18,6 +18,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from pipeline.data.ingest import transcode
+from pipeline.data.ingest.names import normal
 from pipeline.data.ingest.sources import Source, settled
 from pipeline.data.ingest.transcode import RejectedError
 from trainer.features import FILENAME, FORMAT, HEIGHT, IMAGE, LABEL, TEXT, WIDTH
@@ -110,10 +111,11 @@ def to_example(
             f"cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error
     prepared = transcode.prepare(encoded, max_side)
+    number = [normal(label) for label in labels].index(image.label)
     features: dict[str, bytes | int] = {
         IMAGE: prepared.encoded,
-        LABEL: labels.index(image.label),
-        TEXT: image.label.encode(),
+        LABEL: number,
+        TEXT: labels[number].encode(),
         FILENAME: os.fsencode(image.name),
         FORMAT: prepared.kind.encode(),
         HEIGHT: prepared.height,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipeline.config import ConfigError
+from pipeline.data.ingest.names import normal
 from pipeline.data.spans import SPLITS
 
 
@@ -163,7 +164,7 @@ def _classes(parent: Path, root: Path, split: str | None, share: float) -> Itera
         return
     folders = _folders(parent)
     for class_folder in folders:
-        label = class_folder.name.strip()  # read_label_file strips names too
+        label = normal(class_folder.name)
         for file, read in _files(class_folder):
             name = str(file.relative_to(root))
             yield Source(name, label, split, read if label else _blank, share)

@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.config import ConfigError, read_label_file
 from pipeline.config.data import check_labels
 from pipeline.data.ingest import part
+from pipeline.data.ingest.names import normal
 from pipeline.data.ingest.sources import Origin
 
 REJECTS = "_rejects.csv"
@@ -73,7 +74,7 @@ def settle_labels(root: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
         except ValueError as error:
             raise ConfigError(f"class names: {error}") from error
     known = read_label_file(str(file))
-    unknown = sorted(set(labels) - set(known))
+    unknown = sorted(set(labels) - {normal(label) for label in known})
     if unknown:
         raise ConfigError(
             f"{file}: found class {', '.join(unknown)} in the source; allowed: {', '.join(known)}"

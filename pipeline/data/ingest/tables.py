@@ -4,15 +4,17 @@ import csv
 import dataclasses
 import functools
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import ConfigError
+from pipeline.data.ingest.names import normal
 from pipeline.data.ingest.sources import Source, SourceSet, read_file
 from pipeline.data.spans import SPLITS
 
-SUFFIXES = (".csv", ".jsonl", ".ndjson")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _PATH, _LABEL, _SPLIT = "path", "label", "split"
 
 
@@ -20,7 +22,7 @@ def table(file: Path, val_share: float) -> SourceSet:
     """Returns the images that a table lists.
 
     Args:
-        file: a CSV file with a header, or a file with one JSON object a line. Each row needs
+        file: a CSV or TSV file with a header, or a file with one JSON object a line. Each row needs
             `path`, relative to the table's folder, and `label`, and may have `split`. Other columns
             become text features to slice metrics by, named `image/COLUMN` unless COLUMN has a "/".
         val_share: share of train that becomes val if no row names val; see `sources.settled`.
@@ -31,7 +33,7 @@ def table(file: Path, val_share: float) -> SourceSet:
     """
     try:
         with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as content:
-            rows = _csv(content) if file.suffix == ".csv" else _json(content, file)
+            rows = _json(content, file) if _is_json(file) else _csv(content, file)
             images = tuple(_source(row, file, number) for number, row in rows)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
@@ -50,11 +52,29 @@ def table(file: Path, val_share: float) -> SourceSet:
     return SourceSet(tuple(sorted({image.label for image in images})), images)
 
 
-def _csv(content: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _is_json(file: Path) -> bool:
+    return file.suffix.lower() in (".jsonl", ".ndjson")
+
+
+def _csv(content: Iterator[str], file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     # Python's reader fails at a NUL. With this character instead, only that row is rejected.
-    reader = csv.DictReader(line.replace("\0", "\N{SYMBOL FOR NULL}") for line in content)
+    reader = csv.reader(
+        (line.replace("\0", "\N{SYMBOL FOR NULL}") for line in content),
+        delimiter="\t" if file.suffix.lower() == ".tsv" else ",",
+    )
+    header: list[str] = []
     for row in reader:
-        yield reader.line_num, row
+        if not any(cell.strip() for cell in row):
+            continue
+        if not header:
+            header = row
+        elif len(row) != len(header):
+            raise ConfigError(
+                f"{file}: line {reader.line_num}: found {len(row)} cells; allowed: {len(header)},"
+                " as in the header; put quotes around a text that has the separator in it"
+            )
+        else:
+            yield reader.line_num, dict(zip(header, row, strict=True))
 
 
 def _json(content: Iterator[str], file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -73,7 +93,10 @@ def _json(content: Iterator[str], file: Path) -> Iterator[tuple[int, Mapping[str
 def _source(row: Mapping[str, Any], file: Path, number: int) -> Source:
     for column in (_PATH, _LABEL):
         if row.get(column) is None or not str(row[column]).strip():
-            raise ConfigError(f"{file}: line {number}: found no {column}; allowed: path and label")
+            among = "" if column in row else f" among {', '.join(row)}"
+            raise ConfigError(
+                f"{file}: line {number}: found no {column}{among}; allowed: path and label"
+            )
     path = str(row[_PATH])
     slices = tuple(
         (name if "/" in name else f"image/{name}", str(value))
@@ -82,8 +105,20 @@ def _source(row: Mapping[str, Any], file: Path, number: int) -> Source:
     )
     return Source(
         name=path,
-        label=str(row[_LABEL]).strip(),
+        label=_class(row[_LABEL], f"{file}: line {number}"),
         split=str(row[_SPLIT]) if row.get(_SPLIT) else None,
         read=functools.partial(read_file, str(file.parent / path)),
         slices=slices,
     )
+
+
+def _class(value: Any, where: str) -> str:
+    """Returns a label as a class name: 1, 1.0 and "1" are one class, "01" is another."""
+    if isinstance(value, str):
+        return normal(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value) if value.is_integer() else value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    found = json.dumps(value, ensure_ascii=False)[:80]
+    raise ConfigError(f"{where}: label: found {found}; allowed: one text or one number")

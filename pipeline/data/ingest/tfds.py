@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config import ConfigError
+from pipeline.data.ingest.names import normal
 from pipeline.data.ingest.sources import Source
 
 PREFIX = "tfds:"
@@ -80,7 +81,7 @@ def tfds_set(name: str, val_share: float) -> TfdsSet:
         name=name,
         image=image,
         label=label,
-        labels=tuple(features[label].names),
+        labels=tuple(normal(name) for name in features[label].names),
         splits=tuple((own, split, sizes[own]) for own, split in roles.items()),
         val_share=0.0 if "val" in roles.values() else val_share,
     )

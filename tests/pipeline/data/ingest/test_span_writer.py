@@ -111,6 +111,19 @@ def test_blanks_around_a_class_name_do_not_count(tmp_path: Path, picture: Pictur
         refused.read()
 
 
+def test_a_class_keeps_its_id_in_another_unicode_form(tmp_path: Path, picture: Picture) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "labels.txt").write_text("tea\ncafe\u0301\n", encoding="utf-8")
+    _write(sources.folder(_folder(tmp_path / "in", picture, "caf\u00e9", "tea"), 0.1), root)
+    found = {
+        (_value(e, "image/class/label"), _value(e, "image/class/text"))
+        for e in _examples(root / "span-0")
+    }
+    # The text is the one in labels.txt, which the run compares it with.
+    assert found == {(0, b"tea"), (1, "cafe\u0301".encode())}
+
+
 def test_hidden_files_and_folders_are_passed_over(tmp_path: Path, picture: Picture) -> None:
     source = _folder(tmp_path, picture, "a", "b", ".cache")
     (source / "a" / ".DS_Store").write_bytes(b"x")

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.config import ConfigError
 from pipeline.data.ingest import part, sources, tables
+from pipeline.data.ingest.find import find
 from retrain.__main__ import main
 from tests.conftest import Picture
 
@@ -112,3 +113,44 @@ def test_the_command_takes_a_table(
     assert "b.png: cannot be read: No such file or directory" in printed.err
     assert (output / "labels.txt").read_text("utf-8") == "cat\ndog\n"
     assert main(["ingest", str(tmp_path / "none.csv"), "--output", str(output)]) == 2
+
+
+@pytest.mark.parametrize("row", ["b.png,a,b", "b.png", "b.png,a,,"])
+def test_a_row_of_another_width_than_the_header_is_refused(tmp_path: Path, row: str) -> None:
+    with pytest.raises(ConfigError, match="line 3"):
+        tables.table(_csv(tmp_path, "path,label", "a.png,a", row, "c.png,b"), 0.1)
+
+
+def test_blank_rows_are_passed_over(tmp_path: Path) -> None:
+    file = _csv(tmp_path, "path,label", "a.png,a", ",,", "", "b.png,b")
+    assert [image.name for image in tables.table(file, 0.1).images] == ["a.png", "b.png"]
+
+
+def _jsonl(folder: Path, *labels: str) -> Path:
+    file = folder / "labels.jsonl"
+    file.write_text("".join(f'{{"path": "a.png", "label": {label}}}\n' for label in labels))
+    return file
+
+
+@pytest.mark.parametrize("label", ['["a"]', '{"id": 3}', "true", "null", "NaN", "Infinity", "[]"])
+def test_a_label_that_is_no_text_or_number_is_refused(tmp_path: Path, label: str) -> None:
+    with pytest.raises(ConfigError, match="line 2"):
+        tables.table(_jsonl(tmp_path, '"a"', label), 0.1)
+
+
+def test_a_number_is_the_class_of_its_text(tmp_path: Path) -> None:
+    found = tables.table(_jsonl(tmp_path, "1", "1.0", '"1"', '"01"', "1.5"), 0.1)
+    assert [image.label for image in found.images] == ["1", "1", "1", "01", "1.5"]
+
+
+@pytest.mark.parametrize(("name", "separator"), [("LIST.CSV", ","), ("list.tsv", "\t")])
+def test_other_tables_are_read(tmp_path: Path, name: str, separator: str) -> None:
+    file = tmp_path / name
+    file.write_text(f"path{separator}label\na.png{separator}x\nb.png{separator}y\n")
+    assert find(str(file), 0.1).labels == ("x", "y")
+
+
+def test_names_that_look_alike_are_one_class(tmp_path: Path) -> None:
+    names = ("caf\u00e9", "cafe\u0301", "\u00a0caf\u00e9\u2003", "tea")
+    found = tables.table(_csv(tmp_path, "path,label", *(f"a.png,{name}" for name in names)), 0.1)
+    assert found.labels == ("caf\u00e9", "tea")
