@@ -118,18 +118,23 @@ class Model:
     def predict(self, images: Iterable[str | Path]) -> list[Prediction]:
         """Predicts the labels of images.
 
+        What the model cannot read, such as WebP, TIFF and CMYK JPEGs, is converted as `retrain
+        ingest` does it.
+
         Args:
-            images: files, or folders that are searched at any depth.
+            images: files, or folders that are searched at any depth. Files of a folder that are
+                hidden or no images are passed over.
 
         Returns:
             A prediction for each image, in order; if it has no label, its `error` says why.
 
         Raises:
-            FileNotFoundError: a file does not exist, or a folder holds no images.
+            FileNotFoundError: a file does not exist, or there is no image among the files.
         """
-        from serving import client
+        from retrain import labelling
 
-        return list(client.predictions(client.images(map(str, images)), self._predict))
+        found = labelling.find(map(str, images))
+        return list(labelling.label(found, self._predict).predictions)
 
 
 def model(config: Config, version: int | None = None) -> Model:
