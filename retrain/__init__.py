@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from retrain import terminal
 from retrain.environment import prepare_tensorflow
 
 if TYPE_CHECKING:
@@ -67,12 +68,10 @@ def run(config: Config, *, runner: str = "beam", progress: TextIO | None = None)
     prepare_tensorflow()
     span = spans.check(config)
     labels = read_labels(config)
-    from rich.console import Console
-
     from pipeline.local import logs
     from pipeline.local import progress as showing
 
-    console = Console(file=progress, quiet=progress is None)
+    console = terminal.console(progress, quiet=progress is None)
     log = logs.new(config.output)
     logs.capture_shutdown(log)
     with logs.captured(log):

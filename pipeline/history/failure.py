@@ -11,12 +11,33 @@ _MODULE = re.compile(r"^(\w+\.)+(?=\w+(:|$))")
 # This project words its own errors for people, so they are shown instead of their causes.
 _OURS = re.compile(r"^(components|kubeflow|pipeline|serving|trainer)\.")
 _LINES = 12
+_CHARACTERS = 400
+_DETAILS = re.compile(r'\s*details = "(.+)"')
+# As Python says it ("[Errno 28] …: '/a/file'"), and as TensorFlow says it ("/a/file; …").
+_FULL = re.compile(
+    r"(?:(?P<before>/[^\s;]+); )?No space left on device(?:: '(?P<after>[^']+)')?"
+    r"|database or disk is full"
+)
 
 
 def cause(traceback: str) -> str:
     """Returns the error as one line, without its class's module; "" if there is no traceback."""
+    full = _FULL.search(traceback)
+    if full:
+        where = full["before"] or full["after"]
+        return f"no space left{f' for {where}' if where else ''}; free some and run again"
     told = _told(traceback)
-    return _MODULE.sub("", told[0]) if told else ""
+    first = _MODULE.sub("", told[0]) if told else ""
+    # Some libraries end the first line with a colon, and say below it what is wrong.
+    return _condensed([first, *told[1:]]) if first.endswith(":") else first
+
+
+def _condensed(lines: list[str]) -> str:
+    """Returns an error of several lines as one; of a gRPC error, the details."""
+    detail = next((found for line in lines if (found := _DETAILS.match(line))), None)
+    if detail is not None:
+        return f"{lines[0].partition(':')[0]}: {detail[1]}"
+    return " ".join(" ".join(lines).split())[:_CHARACTERS]
 
 
 def calls(traceback: str) -> list[str]:

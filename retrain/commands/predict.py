@@ -9,12 +9,11 @@ label; the exit code is then 2.
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrain import arguments, labelling
+from retrain import arguments, labelling, terminal
 from retrain.arguments import DEFAULT_CONFIG
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import BAD_INPUT, DONE, REFUSED
@@ -65,10 +64,10 @@ def act(options: Namespace) -> int:
     except OSError as error:
         raise ConfigError(str(error)) from error
     except client.UnansweredError as error:
-        print(f"retrain: {error}", file=sys.stderr)
+        terminal.say(f"retrain: {error}", error=True)
         return REFUSED
     if options.json:
-        print(_as_json(found, source, version))
+        terminal.say(_as_json(found, source, version))
     else:
         _show(found)
     return BAD_INPUT if any(one.error for one in found.predictions) else DONE
@@ -111,7 +110,6 @@ def _as_json(found: Labelled, source: str, version: int | None) -> str:
 
 def _show(found: Labelled) -> None:
     """Prints a table of labels and scores, and all else on standard error."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -123,7 +121,7 @@ def _show(found: Labelled) -> None:
         if one.error is None:
             table.add_row(escape(one.image), escape(one.label), f"{one.score:.4f}")
     if table.row_count:
-        Console().print(table)
+        terminal.console().print(table)
     lines = [f"{one.image}: {one.error}" for one in found.predictions if one.error is not None]
     lines += [f"{name}: passed over: {reason}" for name, reason in found.passed_over]
     if found.converted:
@@ -131,6 +129,6 @@ def _show(found: Labelled) -> None:
             f"{len(found.converted)} converted, as retrain ingest does it: the model reads JPEG,"
             " PNG, GIF and BMP, and not every kind of these"
         )
-    told = Console(stderr=True)
+    told = terminal.console(stderr=True)
     for line in lines:
         told.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ import json
 import webbrowser
 from argparse import ArgumentParser, Namespace
 
-from retrain import arguments
+from retrain import arguments, terminal
 from retrain.arguments import A_RUN
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
@@ -30,7 +30,7 @@ def act(options: Namespace) -> int:
     history = runs.open_history(settings)
     run = runs.find(history, options.run)
     file = page.write(settings, history, run)
-    print(json.dumps({"run": run, "path": str(file)}) if options.json else file)
+    terminal.say(json.dumps({"run": run, "path": str(file)}) if options.json else file)
     if options.open:
         webbrowser.open(file.resolve().as_uri())
     return DONE

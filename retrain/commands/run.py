@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import ArgumentParser, Namespace
 
 import retrain
-from retrain import arguments
+from retrain import arguments, terminal
 from retrain.exit_codes import DONE, REFUSED
 
 
@@ -22,14 +23,13 @@ def act(options: Namespace) -> int:
     """Runs the command and returns its exit code."""
     config = retrain.load_config(options.config, options.set)
     # A run redirects standard error into its log; this copy of it still leads to the terminal.
-    with os.fdopen(os.dup(2), "w") as terminal:
-        outcome = retrain.run(config, runner=options.runner, progress=terminal)
-    from rich.console import Console
-
+    encoding = sys.stderr.encoding
+    with os.fdopen(os.dup(2), "w", encoding=encoding, errors="backslashreplace") as progress:
+        outcome = retrain.run(config, runner=options.runner, progress=progress)
     from pipeline.local import summary
 
     if options.json:
-        print(summary.as_json(outcome))
+        terminal.say(summary.as_json(outcome))
     else:
-        summary.show(outcome, Console())
+        summary.show(outcome, terminal.console())
     return DONE if outcome.verdict == "pushed" else REFUSED

@@ -20,6 +20,7 @@ class Model:
     """Answers each image with its size, and remembers what it was sent."""
 
     def __init__(self) -> None:
+        """Has been sent nothing yet."""
         self.sent: list[bytes] = []
 
     def __call__(self, contents: Sequence[bytes]) -> list[Prediction]:

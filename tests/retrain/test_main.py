@@ -95,7 +95,7 @@ def test_an_unknown_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_a_data_root_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = _refusal(capsys, "run", "--config", _write(tmp_path))
     assert "data.root" in line
-    assert str(tmp_path / "data") in line
+    assert f"retrain ingest SOURCE --output {tmp_path / 'data'}" in line
     assert not (tmp_path / "output").exists()
 
 
@@ -146,6 +146,32 @@ def test_init_writes_a_config_that_run_understands(
     assert "data.root" in line, "it should get as far as to miss the data"
 
 
+def test_a_mistyped_command_is_answered_with_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["runn"])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert "did you mean run?" in error
+    assert "tensorboard" not in error
+
+
+def test_init_prints_commands_that_can_be_pasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", str(tmp_path / "mein projekt")]) == 0
+    assert f"'{tmp_path}/mein projekt/retrain.yaml'" in capsys.readouterr().out
+
+
+def test_a_config_of_twenty_thousand_levels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text("[" * 20_000)
+    assert str(path) in _refusal(capsys, "run", "--config", str(path))
+
+
 def test_init_leaves_a_config_that_is_there_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,7 +184,7 @@ def test_init_leaves_a_config_that_is_there_alone(
 def test_init_refuses_a_name_that_is_not_allowed_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    _refusal(capsys, "init", str(tmp_path / "new"), "--name", name)
+    assert "--name: found" in _refusal(capsys, "init", str(tmp_path / "new"), "--name", name)
     assert not (tmp_path / "new").exists()
 
 

@@ -97,7 +97,9 @@ def test_what_cannot_be_answered_is_told_in_a_line(
     words: str,
 ) -> None:
     photo = str(tmp_path / "photos" / "a.jpg")
-    assert main(["predict", *(each.format(photo=photo, config=config) for each in arguments)]) == code
+    assert (
+        main(["predict", *(each.format(photo=photo, config=config) for each in arguments)]) == code
+    )
     error = capsys.readouterr().err
     assert words in error
     assert len(error.splitlines()) == 1
