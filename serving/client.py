@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from serving.kernel_message import sentence
+
 _BATCH_IMAGES = 32
 _BATCH_BYTES = 8 * 2**20
 _SECONDS = 60.0
@@ -176,9 +178,8 @@ def _labelled(batch: list[Image], predict: Predict) -> list[Prediction]:
         answered = predict([image.content for image in batch])
     except _BadImageError as error:
         if len(batch) == 1:
-            # TensorFlow lists the graph's nodes on the lines after the first.
-            first = str(error).partition("\n")[0].strip()
-            return [Prediction(batch[0].name, error=first)]
+            # TF Serving's own answer names the graph's nodes, too.
+            return [Prediction(batch[0].name, error=sentence(str(error)))]
         return [one for image in batch for one in _labelled([image], predict)]
     if len(answered) != len(batch):
         raise UnansweredError(f"{len(batch)} images were sent, {len(answered)} answers came")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -170,6 +171,16 @@ def test_a_config_of_twenty_thousand_levels(
     path = tmp_path / "deep.yaml"
     path.write_text("[" * 20_000)
     assert str(path) in _refusal(capsys, "run", "--config", str(path))
+
+
+@pytest.mark.parametrize("flag", ["--port", "--grpc-port"])
+def test_a_port_that_is_taken_is_told_at_once(tmp_path: Path, flag: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        free = {"--port": "0", "--grpc-port": "0", flag: port}
+        ports = [each for pair in free.items() for each in pair]
+        loaded = _loaded("serve", "--config", _write(tmp_path), *ports, code=2)
+    assert not loaded & (HEAVY - {"pydantic", "yaml"})
 
 
 def test_init_leaves_a_config_that_is_there_alone(
