@@ -1,6 +1,7 @@
 """The part of a traceback that a person needs: the cause, and where it happened."""
 
 import re
+from pathlib import PurePath
 
 _SEPARATORS = re.compile(
     "During handling of the above exception, another exception occurred:"
@@ -22,14 +23,23 @@ _FULL = re.compile(
 
 def cause(traceback: str) -> str:
     """Returns the error as one line, without its class's module; "" if there is no traceback."""
-    full = _FULL.search(traceback)
+    full = full_disk(traceback)
     if full:
-        where = full["before"] or full["after"]
-        return f"no space left{f' for {where}' if where else ''}; free some and run again"
+        return full
     told = _told(traceback)
     first = _MODULE.sub("", told[0]) if told else ""
     # Some libraries end the first line with a colon, and say below it what is wrong.
     return _condensed([first, *told[1:]]) if first.endswith(":") else first
+
+
+def full_disk(text: str) -> str:
+    """Returns what to do about an error that is due to a full disk; "" for any other error."""
+    found = _FULL.search(text)
+    if found is None:
+        return ""
+    file = found["before"] or found["after"]
+    where = f" in {PurePath(file).parent}" if file else ""
+    return f"no space left{where}; free some and run again"
 
 
 def _condensed(lines: list[str]) -> str:

@@ -32,6 +32,7 @@ _FOLDERS = {
 _SENTENCES = {
     "refused": "The data or the model was refused on the way, and nothing was pushed.",
     "failed": "The run failed, and nothing was pushed.",
+    "interrupted": "The run was interrupted, and nothing was pushed.",
     "unfinished": "The run has not come to its end.",
 }
 

@@ -240,6 +240,28 @@ def test_before_the_first_run_there_is_nothing_to_look_at(
     assert "there has been no run yet" in line
 
 
+@pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"x" * 9000])
+def test_a_damaged_record_of_runs_is_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    path = _write(tmp_path)
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "metadata.db").write_bytes(content)
+    line = _refusal(capsys, "runs", "--config", path)
+    assert "metadata.db" in line
+    assert "move it away" in line
+
+
+def test_a_record_of_runs_that_is_gone_is_not_taken_for_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _write(tmp_path)
+    (tmp_path / "output" / "logs").mkdir(parents=True)
+    (tmp_path / "output" / "logs" / "20260101-000000.log").write_text("")
+    line = _refusal(capsys, "runs", "--config", path)
+    assert "logs of earlier runs" in line
+
+
 def test_there_is_no_tensorboard_before_a_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,9 +77,9 @@ def test_a_long_traceback_is_cut_to_its_end() -> None:
         ("ValueError: Pipeline has validations errors: \nproject is missing", "project is missing"),
         (
             "OSError: [Errno 28] No space left on device: '/a/b'",
-            "no space left for /a/b; free some",
+            "no space left in /a; free some",
         ),
-        ("tf.ResourceExhaustedError: /a/b; No space left on device", "no space left for /a/b"),
+        ("tf.ResourceExhaustedError: /a/b; No space left on device", "no space left in /a"),
     ],
 )
 def test_the_cause_is_found_behind_the_first_words(lines: str, words: str) -> None:
