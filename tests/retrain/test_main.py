@@ -94,8 +94,9 @@ def test_an_unknown_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_data_root_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = _refusal(capsys, "run", "--config", _write(tmp_path))
-    assert "data.root" in line
+    path = _write(tmp_path)
+    line = _refusal(capsys, "run", "--config", path)
+    assert f"{path}: data.root" in line
     assert f"retrain ingest SOURCE --output {tmp_path / 'data'}" in line
     assert not (tmp_path / "output").exists()
 
