@@ -1,7 +1,8 @@
 """Every format and mode that Pillow writes gets one answer, whoever asks.
 
 The Evaluator's path (ingest, then `serving_examples`) is held against `retrain predict` with the
-model store and with a server, and against REST and gRPC.
+model store and with a server, against REST and gRPC, and against a client that sends the file as it
+is, such as README's curl.
 """
 
 from __future__ import annotations
@@ -191,3 +192,19 @@ def test_rest_and_grpc_answer_as_the_evaluator(world: World) -> None:
         grpc[name] = tf.make_ndarray(answered.outputs["probabilities"])[0]
     _assert_as_expected(world, rest)
     _assert_as_expected(world, grpc)
+
+
+def test_a_file_as_it_is_gets_the_evaluator_s_answer_or_a_refusal(world: World) -> None:
+    wrong, refused = [], []
+    for name, image in world.files.items():
+        status, answer = _rest(world, image)
+        if status != 200:
+            assert status == 400, name
+            assert "node" not in answer["error"], name
+            refused.append(name)
+            continue
+        found = answer["predictions"][0]["probabilities"]
+        if not np.allclose(found, world.expected[name], atol=_TOLERANCE):
+            wrong.append(name)
+    assert not wrong
+    assert not [name for name in refused if name.startswith(("JPEG-RGB.", "JPEG-orientation"))]
