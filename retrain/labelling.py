@@ -86,10 +86,12 @@ def _listed(source: str) -> list[File]:
         raise FileNotFoundError(f"{source}: there is no such file or folder")
     if not Path(source).is_dir():
         return [File(source, named=True)]
-    found = []
-    for at, folders, files in os.walk(source):
+    found: list[str] = []
+    unlisted: list[OSError] = []
+    for at, folders, files in os.walk(source, onerror=unlisted.append):
         folders[:] = sorted(name for name in folders if name[0] != ".")
         found += [str(Path(at, name)) for name in files if name[0] != "."]
+    found += [str(error.filename) for error in unlisted]  # reading one tells why
     if not found:
         raise FileNotFoundError(f"{source}: there are no images in this folder")
     return [File(path, named=False) for path in sorted(found)]
@@ -119,7 +121,7 @@ def label(files: Iterable[File], predict: Predict) -> Labelled:
         for file in files:
             name = "standard input" if file.path == STANDARD_INPUT else file.path
             try:
-                content, changed = _prepared(file.path)
+                content, changed = _prepared(file)
             except RejectedError as error:
                 if file.named or Path(name).suffix.lower() in _IMAGES:
                     refused[count] = client.Prediction(name, error=str(error))
@@ -139,7 +141,7 @@ def label(files: Iterable[File], predict: Predict) -> Labelled:
     return Labelled(predictions, tuple(converted), tuple(passed_over))
 
 
-def _prepared(path: str) -> tuple[bytes, bool]:
+def _prepared(file: File) -> tuple[bytes, bool]:
     """Returns a file's bytes as the model reads them, and whether they had to be changed.
 
     Raises:
@@ -149,7 +151,12 @@ def _prepared(path: str) -> tuple[bytes, bool]:
     from pipeline.data.ingest.sources import read_file
 
     try:
-        encoded = sys.stdin.buffer.read() if path == STANDARD_INPUT else read_file(path)
+        if file.path == STANDARD_INPUT:
+            encoded = sys.stdin.buffer.read()
+        elif file.named:  # it may be a pipe
+            encoded = Path(file.path).read_bytes()
+        else:
+            encoded = read_file(file.path)
     except (OSError, ValueError) as error:  # ValueError: the path has a NUL
         reason = getattr(error, "strerror", None) or error
         raise transcode.RejectedError(f"cannot be read: {reason}") from error

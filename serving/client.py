@@ -100,7 +100,8 @@ def remote(url: str, model: str | None, signature: str = "serving_default") -> P
         except urllib.error.HTTPError as error:
             message = _message(error)
             if error.code == _BAD_REQUEST:
-                raise _BadImageError(message) from None
+                # TF Serving's own answer names the graph's nodes, too.
+                raise _BadImageError(sentence(message)) from None
             raise UnansweredError(f"{address}: {error.code}: {message}") from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
@@ -189,8 +190,7 @@ def _labelled(batch: list[Image], predict: Predict) -> list[Prediction]:
         answered = predict([image.content for image in batch])
     except _BadImageError as error:
         if len(batch) == 1:
-            # TF Serving's own answer names the graph's nodes, too.
-            return [Prediction(batch[0].name, error=sentence(str(error)))]
+            return [Prediction(batch[0].name, error=str(error))]
         return [one for image in batch for one in _labelled([image], predict)]
     if len(answered) != len(batch):
         raise UnansweredError(f"{len(batch)} images were sent, {len(answered)} answers came")

@@ -1,4 +1,4 @@
-"""Opens the server's ports; told before anything heavy loads if one is taken."""
+"""Opens the server's ports, and says before anything heavy loads if one is taken."""
 
 from __future__ import annotations
 

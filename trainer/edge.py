@@ -44,7 +44,7 @@ def save(
         directory: where to write, local or on any file system that TensorFlow knows.
     """
     size = model.input_shape[1]
-    pixels = [images.square(image, size, crop) for image in sample]
+    pixels = [images.square(tf.constant(image), size, crop) for image in sample]
     content = convert(model, temperature, kind, pixels, float_share)
     with tf.io.gfile.GFile(f"{directory}/{FILE}", "wb") as file:
         file.write(content)

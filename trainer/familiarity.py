@@ -30,6 +30,8 @@ _LARGEST_BASIS = 2**20
 # Share of the mean variance that is added to each: a feature that is 0 in nearly all of train would
 # explode otherwise.
 _FLOOR = 1e-2
+# Rows measured at once; each meets all classes.
+_ROWS = 256
 # Points of val's distribution that the model keeps.
 _POINTS = 512
 # Share of val, its farthest, from which the tail beyond val is derived.
@@ -113,7 +115,10 @@ def fit(train: Floats, labels: npt.NDArray[np.int64], val: Floats) -> Familiarit
         val: float32 [rows, dimension], embeddings of images not learnt from.
     """
     space = _space(train, labels)
-    found = space.distances(tf.constant(val)).numpy()
+    starts = range(0, len(val), _ROWS)
+    found = np.concatenate(
+        [space.distances(tf.constant(val[start : start + _ROWS])).numpy() for start in starts]
+    )
     spread = found.std(axis=0)
     units = np.where(spread > 0, spread, 1).astype(np.float32)
     distances, shares, tail = _distribution((found / units).sum(axis=1))

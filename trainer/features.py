@@ -14,7 +14,8 @@ HEIGHT = "image/height"
 WIDTH = "image/width"
 BYTES = "image/bytes"
 
-# Most pixels of an image: unless the config says otherwise, and the most that it may say.
+# Most pixels of an image: the config's default, and the most that it allows. The latter is just
+# below twice Pillow's own limit, where Pillow refuses.
 MAX_PIXELS = 100_000_000
 MOST_PIXELS = 178_000_000
 

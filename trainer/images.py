@@ -67,8 +67,7 @@ def load(encoded: tf.Tensor, size: int, crop: float, max_pixels: int = MOST_PIXE
 def crop_and_resize(image: tf.Tensor, size: int, crop: float) -> tf.Tensor:
     """Cuts the central square of an upright picture and scales it.
 
-    Bicubic, as EfficientNet's own evaluation resizes (tensorflow/tpu,
-    models/official/efficientnet/preprocessing.py).
+    Growing is bicubic. A pixel of a picture that shrinks is the mean of its area.
 
     Args:
         image: uint8 or float [height, width, 3].

@@ -2,8 +2,8 @@
 
 Cameras store a picture as it lies on the sensor and note in EXIF how a viewer must turn it. EXIF is
 the APP1 segment of a JPEG or the eXIf chunk of a PNG. As in web browsers, no other note counts:
-neither XMP nor a "raw profile" in a text chunk. Odd or broken EXIF means that the picture is
-upright as it lies.
+neither XMP nor a "raw profile" in a text chunk. A picture with odd or
+broken EXIF is not turned.
 
 Formats: CIPA DC-008 (EXIF), TIFF 6.0 section 2, ITU-T T.81 annex B (JPEG), W3C PNG.
 """

@@ -140,8 +140,7 @@ def embeddings(
     `examples` are batches as `input.sample_examples` yields them. The rows are sorted by
     fingerprint, as Beam writes examples in no fixed order.
     """
-    specification = tf.TensorSpec([None], tf.string)
-    score = tf.function(scorer.examples, input_signature=[specification], autograph=False)
+    score = graph_function(tf.TensorSpec([None], tf.string))(scorer.examples)
     digests: list[bytes] = []
     rows, labels = [], []
     for found, serialized, classes in examples:

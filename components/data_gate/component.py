@@ -60,7 +60,7 @@ def DataGate(  # noqa: N802, a component's name
         statistics_store: folder of the samples of accepted spans.
         max_quarantined: highest share of records in quarantine, in [0, 1].
         min_class_images: lowest number of train images that each class must have.
-        min_test_images: number of test images below which a class is told, as not to be judged.
+        min_test_images: a class with fewer test images is told, because it cannot be judged.
         drift_action: "stop" refuses a span that drifted; "warn" accepts it.
         code: fingerprint of the code, for the cache key.
 

@@ -51,7 +51,9 @@ class ImageExampleGen(tfx_example_gen.FileBasedExampleGen):
 def _custom_config(rules: Rules) -> example_gen_pb2.CustomConfig:
     """Packs the rules with the fingerprint of the code that applies them, for the cache key."""
     parts = (
-        fingerprint.digest(("image_example_gen", "tfrecord_file.py"), {}, "components"),
+        fingerprint.digest(
+            ("image_example_gen", "image_file.py", "tfrecord_file.py"), {}, "components"
+        ),
         fingerprint.digest(fingerprint.IMAGE_PATH, {}),
     )
     struct = struct_pb2.Struct()

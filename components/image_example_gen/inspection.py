@@ -40,7 +40,8 @@ class Clean:
         content: 16 bytes, a digest of the encoded image.
         sketch: see `similarity.pack`.
         bands: see `similarity.bands`.
-        key: serialised feature of the image or of its group, which is hashed to find the split.
+        key: serialised feature of the image or of its group, which is hashed to find the split;
+            empty where records have no group.
     """
 
     label: int
@@ -82,7 +83,6 @@ def inspect(records: Sequence[bytes], rules: Rules) -> list[Clean | QuarantineEr
     with warnings.catch_warnings():
         # Warnings of protobuf or Pillow are redundant: such a record is quarantined with a reason.
         warnings.simplefilter("ignore", RuntimeWarning)
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return _inspect(records, rules)
 
 
@@ -155,12 +155,13 @@ def _read(position: int, record: bytes, rules: Rules) -> _Decoded:
         )
     label = labels.settle(example, rules)
     picture = decode(values[0], rules.checks)
-    key = features[name]
-    if rules.group is not None and rules.group in features:
-        group = features[rules.group]
+    key = b""
+    if rules.group is not None:
+        group = features[rules.group] if rules.group in features else features[name]
         # A record without a group is its own group.
-        key = group if group.WhichOneof("kind") else key
-    return _Decoded(position, label, values[0], key.SerializeToString(deterministic=True), picture)
+        own = group if group.WhichOneof("kind") else features[name]
+        key = own.SerializeToString(deterministic=True)
+    return _Decoded(position, label, values[0], key, picture)
 
 
 def decode(encoded: bytes, checks: RecordChecks) -> Picture:
@@ -189,7 +190,7 @@ def decode(encoded: bytes, checks: RecordChecks) -> Picture:
     height, width = pixels.shape[:2]
     if header is not None and header.format in ("JPEG", "MPO"):
         # The decoder has turned the picture upright, and the header has not.
-        turned = (height > width) != (header.height > header.width)
+        turned = (height - width) * (header.height - header.width) < 0
         width, height = header.size[::-1] if turned else header.size
     if min(height, width) < checks.min_side:
         raise QuarantineError(quarantine.TOO_SMALL, f"{width} x {height} pixels")

@@ -14,6 +14,7 @@ from components.image_example_gen.options import Features
 from trainer.section import did_you_mean, shown
 
 _NAMES_IN_MESSAGE = 10
+_DIGITS = 19  # of the largest int64
 
 Values = Sequence[bytes] | Sequence[float] | Sequence[int]
 
@@ -78,7 +79,8 @@ def number_of(values: Values) -> int | None:
         return None
     (value,) = values
     if isinstance(value, bytes):
-        return int(value) if value.isdigit() else None
+        # Longer digits are no class id, and Python refuses to read thousands of them.
+        return int(value) if value.isdigit() and len(value) <= _DIGITS else None
     return value if isinstance(value, int) else None
 
 

@@ -27,7 +27,6 @@ GRID = 6
 _PATCH = 2.0
 # Larger images would be scaled down by nearly every model.
 _SIDE = 256
-_BATCH = 37
 _LEAST = 1e-7
 
 Map = npt.NDArray[np.float32]
@@ -61,22 +60,15 @@ def maps(predict: Predict, images: Sequence[bytes], predictions: Sequence[int]) 
         probability falls if a patch there is covered with the image's mean colour, relative to the
         largest fall. None if the image cannot be decoded, or no patch lowers the probability.
     """
-
-    def scores(batch: Sequence[bytes], prediction: int) -> Map:
-        found = [
-            predict(**{IMAGE_BYTES: tf.constant(batch[start : start + _BATCH])})[PROBABILITIES]
-            for start in range(0, len(batch), _BATCH)
-        ]
-        column: Map = np.concatenate(found)[:, prediction]
-        return column
-
     found: list[Map | None] = []
     for encoded, prediction in zip(images, predictions, strict=True):
         image = load(encoded, _SIDE)
         if image is None:
             found.append(None)
             continue
-        logarithms = np.log(np.maximum(scores(_covered(image), prediction), _LEAST))
+        outputs = predict(**{IMAGE_BYTES: tf.constant(_covered(image))})
+        scores = outputs[PROBABILITIES].numpy()[:, prediction]
+        logarithms = np.log(np.maximum(scores, _LEAST))
         falls = np.maximum(0, logarithms[0] - logarithms[1:]).reshape(GRID, GRID)
         most = float(falls.max())
         found.append((falls / most).astype(np.float32) if most > 0 else None)

@@ -28,11 +28,15 @@ def pictures(transformed: str, found: Suspects, labels: Sequence[str]) -> tuple[
     wanted = {(one.image.split, one.image.digest) for one in shown}
     images = {}
     for split in {split for split, _ in wanted}:
+        missing = {name for at, name in wanted if at == split}
         for batch in parsed([f"{transformed}/Split-{split}/*"], {}):
             for image, label in zip(batch[IMAGE].numpy(), batch[LABEL].numpy(), strict=True):
-                key = split, digest(image, label).hex()
-                if key in wanted:
-                    images[key] = thumbnail(image, _SIDE)
+                name = digest(image, label).hex()
+                if name in missing:
+                    missing.remove(name)
+                    images[split, name] = thumbnail(image, _SIDE)
+            if not missing:
+                break
     return tuple(
         Suspect(
             picture=images.get((one.image.split, one.image.digest), NOTHING),

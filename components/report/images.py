@@ -67,19 +67,21 @@ def mistakes(
     worst = np.array([row for row in worst if predictions.digests[row] in images], np.int64)
     if not len(worst):
         return (), 0
-    vectors = [images[predictions.digests[row]].vector for row in worst]
+    shown = [images[predictions.digests[row]] for row in worst]
     near: list[tuple[Neighbour, ...]] = [()] * len(worst)
     compared = 0
     if embedding is not None:
-        near, compared = _neighbours(np.array(vectors), transformed, embedding, labels)
+        near, compared = _neighbours(
+            np.array([one.vector for one in shown]), transformed, embedding, labels
+        )
     seen = _looked_at(
-        [images[predictions.digests[row]].image for row in worst],
+        [one.image for one in shown],
         model,
         [int(predicted.prediction[row]) for row in worst],
     )
     found = tuple(
         Mistake(
-            picture=thumbnail(images[predictions.digests[row]].image, _SIDE),
+            picture=thumbnail(one.image, _SIDE),
             truth=labels[predictions.labels[row]],
             prediction=labels[predicted.prediction[row]],
             score=float(predicted.score[row]),
@@ -89,7 +91,9 @@ def mistakes(
             seen=looked,
             familiarity=familiarity,
         )
-        for row, neighbours, (looked, familiarity) in zip(worst, near, seen, strict=True)
+        for row, one, neighbours, (looked, familiarity) in zip(
+            worst, shown, near, seen, strict=True
+        )
     )
     return found, compared
 

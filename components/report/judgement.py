@@ -60,7 +60,7 @@ def slices(card: Scorecard) -> tuple[SliceScore, ...]:
                 images=images,
                 accuracy=values["accuracy"],
                 macro_f1=values["macro_f1"],
-                interval=_share_interval(hits, images),
+                interval=share_interval(hits, images),
             )
         )
     return tuple(sorted(found, key=lambda one: one.accuracy))
@@ -96,14 +96,14 @@ def bins(predictions: Predictions) -> tuple[Bin, ...]:
             images=int(inside.sum()),
             score=float(score[inside].mean()),
             accuracy=float(right[inside].mean()),
-            interval=_share_interval(int(right[inside].sum()), int(inside.sum())),
+            interval=share_interval(int(right[inside].sum()), int(inside.sum())),
         )
         for inside in (places == place for place in range(calibration.BINS))
         if inside.any()
     )
 
 
-def _share_interval(hits: int, images: int) -> Interval:
+def share_interval(hits: int, images: int) -> Interval:
     """Returns Wilson's 95 % confidence interval of the share hits / images."""
     found = binomtest(hits, images).proportion_ci(method="wilson")
     return Interval(float(found.low), float(found.high))

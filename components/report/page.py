@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from components.evaluator.scorecard import ClassScore
 from components.image_example_gen.intake import Intake
@@ -28,7 +29,7 @@ class Verdict:
     """How the run ended.
 
     Attributes:
-        kind: "pushed", "refused", "failed" or "unfinished".
+        kind: "pushed", "refused", "failed", "interrupted" or "unfinished".
         sentence: the outcome in words.
         reasons: a sentence for each reason why nothing was pushed.
     """
@@ -186,7 +187,8 @@ class Page:
         steps: the components of the run, filled in only from ML Metadata.
         card: statements for the model card, from the config.
         made: provenance of the run; None if not recorded.
-        date: when the page was first made, in seconds of Unix time; None if not recorded.
+        date: when the run's last component started, in seconds of Unix time; when the page was
+            made, where ML Metadata does not tell; None if not recorded.
         served: the version that is served; None if there is none.
         samples: some images of train by class.
         drifted: images of each measure that drifted.
@@ -227,6 +229,9 @@ class Page:
     drifted: tuple[Drifted, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     gone: tuple[str, ...] = ()
+
+    # A metric may be undefined: NaN, which JSON's null would not bring back.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="constants")
 
     def to_json(self) -> str:
         """Returns the page as JSON."""

@@ -34,7 +34,7 @@ def thumbnail(encoded: bytes, side: int) -> Picture:
 
 
 def load(encoded: bytes, side: int) -> Image.Image | None:
-    """Decodes an image upright and about as large as asked for; None if it cannot be decoded.
+    """Decodes an image upright and scales it down to fit; None if it cannot be decoded.
 
     Args:
         encoded: see `thumbnail`.

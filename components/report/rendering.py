@@ -9,16 +9,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import jinja2
 import numpy as np
 import yaml
 from markupsafe import Markup, escape
-from scipy.stats import binomtest
 
 from components.evaluator.catalogue import METRICS
 from components.image_example_gen.intake import Intake
-from components.report import charts, pictures
+from components.report import charts, judgement, pictures
 from components.report.gallery import Picture
 from components.report.options import Card
 from components.report.page import Interval, Metric, Page
@@ -123,18 +123,18 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html.j2")
 
 
-def _is_defined(number: float | None) -> bool:
+def _is_defined(number: float | None) -> TypeGuard[float]:
     return number is not None and math.isfinite(number)
 
 
 def _figure(number: float | None) -> str:
-    if number is None or not math.isfinite(number):
+    if not _is_defined(number):
         return NOTHING
     return f"{number:,.4g}" if abs(number) < 1000 else f"{number:,.0f}"
 
 
 def _percent(share: float | None, digits: int = 2) -> str:
-    if share is None or not math.isfinite(share):
+    if not _is_defined(share):
         return NOTHING
     return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
@@ -156,9 +156,7 @@ def _evidence(page: Page) -> tuple[Interval, bool] | None:
     """Returns Wilson's 95 % interval of the accuracy, and whether it is too wide to rely on."""
     if not page.test_images:
         return None
-    right = page.test_images - page.wrong
-    found = binomtest(right, page.test_images).proportion_ci(method="wilson")
-    interval = Interval(float(found.low), float(found.high))
+    interval = judgement.share_interval(page.test_images - page.wrong, page.test_images)
     return interval, interval.high - interval.low > _WEAK
 
 

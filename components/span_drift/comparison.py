@@ -178,8 +178,12 @@ def _homogeneity_p(table: npt.NDArray[np.int64], draws: int) -> float:
     totals, first = table.sum(axis=0), table[0]
     expected = totals * first.sum() / totals.sum()
     random = np.random.default_rng(_SEED)
-    drawn = random.multivariate_hypergeometric(totals, first.sum(), draws, method="marginals")
     # For fixed sums, both rows deviate alike, so one row and these weights rank the tables.
-    statistic = ((drawn - expected) ** 2 / expected).sum(axis=1)
     observed = ((first - expected) ** 2 / expected).sum()
-    return (int((statistic >= observed - 1e-9).sum()) + 1) / (draws + 1)
+    as_large = 0
+    for start in range(0, draws, _AT_ONCE):
+        number = min(_AT_ONCE, draws - start)
+        drawn = random.multivariate_hypergeometric(totals, first.sum(), number, method="marginals")
+        statistic = ((drawn - expected) ** 2 / expected).sum(axis=1)
+        as_large += int((statistic >= observed - 1e-9).sum())
+    return (as_large + 1) / (draws + 1)

@@ -80,7 +80,7 @@ def SpanDrift(  # noqa: N802, a component's name
 def compare(
     before: sample.Sample, after: sample.Sample, spans: tuple[int, int], options: Drift
 ) -> DriftReport:
-    """Returns the report on two spans with these numbers; too few images make no claim."""
+    """Compares two spans; `spans` are the numbers of the earlier and the later one."""
     images = len(before), len(after)
     found: DriftReport = DriftReport(spans[1], spans[0], images=images)
     if min(images) < LEAST_IMAGES:

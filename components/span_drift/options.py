@@ -22,6 +22,6 @@ class Drift(Section):
     """Change of one class's share of train, from 0 to 1, from which on a significant change is
     drift."""
     min_told_apart: float = Field(0.6, gt=0.5, le=1)
-    """How well the spans are told apart by what their images look like: the share of pairs of an
-    image of each in which the right one is called newer. 0.5 is guessing. From this share on, a
-    significant change is drift."""
+    """How well looks tell the spans apart: of all pairs of an image of each span, the share in
+    which the newer image is recognised. Guessing gets 0.5. From this share on, a significant change
+    is drift."""

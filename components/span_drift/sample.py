@@ -1,7 +1,7 @@
 """What is kept of a span to compare later spans with: a sample of its images, in numbers.
 
-The sample has the images with the smallest hashes. So it is drawn evenly however
-the span is sorted, and the same span always gives the same sample.
+It holds the images with the smallest hashes, so the order of the span does not matter, and the same
+span always gives the same sample.
 """
 
 from __future__ import annotations
@@ -93,15 +93,12 @@ def _drawn(files: Sequence[str]) -> list[bytes]:
         encoded = tf.io.parse_example(batch, image)[IMAGE]
         return tf.strings.to_hash_bucket_fast(encoded, _BUCKETS), batch
 
-    smallest: list[tuple[int, bytes]] = []  # a heap of negated hashes: the largest is first
-    for numbers, batch in dataset.map(hash_images).as_numpy_iterator():
-        for number, record in zip(numbers.tolist(), batch.tolist(), strict=True):
-            entry = (-number, record)
-            if len(smallest) < MOST:
-                heapq.heappush(smallest, entry)
-            elif entry > smallest[0]:
-                heapq.heapreplace(smallest, entry)
-    return [record for _, record in sorted(smallest, reverse=True)]
+    hashed = (
+        pair
+        for numbers, batch in dataset.map(hash_images).as_numpy_iterator()
+        for pair in zip(numbers.tolist(), batch.tolist(), strict=True)
+    )
+    return [record for _, record in heapq.nsmallest(MOST, hashed)]
 
 
 def _number(feature: tf.train.Feature) -> float:

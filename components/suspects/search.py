@@ -28,7 +28,7 @@ _COMPONENTS = 256
 _STRENGTH = 5.0  # of the fit by the penalty, whatever the number of images
 _FOLDS = 5
 _ITERATIONS = 200
-# A fold learns from at most so many images, and the components from as many, so that a large set
+# A fold learns from about so many images, and the components from as many, so that a large set
 # takes minutes and not hours.
 _LEARNT = 20_000
 _SEED = 0
@@ -105,7 +105,9 @@ def _probabilities(rows: Floats, labels: Ints) -> npt.NDArray[np.float64]:
         # A class may have fewer images than there are folds, and the last digits do not matter.
         warnings.simplefilter("ignore")
         for learnt, asked in folds.split(rows, labels):
-            sample = np.sort(random.permutation(learnt)[:_LEARNT])
+            # Each class must be learnt, however rare it is.
+            _, first = np.unique(labels[learnt], return_index=True)
+            sample = np.union1d(random.permutation(learnt)[:_LEARNT], learnt[first])
             model = LogisticRegression(C=_STRENGTH / len(sample), max_iter=_ITERATIONS)
             model.fit(rows[sample], labels[sample])
             found[np.ix_(asked, model.classes_)] = model.predict_proba(rows[asked])

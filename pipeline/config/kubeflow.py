@@ -120,7 +120,7 @@ class Kubeflow(Section):
     push.model_store names another that they see too. If left out, output itself."""
     split_folders: bool = False
     """Whether spans come in train, val and test folders; only asked for where data.root is not on
-    the machine that compiles. data.split_names tells of others, and needs no true here."""
+    the machine that compiles. It has no effect where data.split_names is given."""
     pipeline_root: str | None = Field(
         None,
         pattern=r"^(gs|s3|minio)://[^/]",

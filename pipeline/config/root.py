@@ -96,7 +96,7 @@ class Config(Section):
 
     @property
     def statistics_store(self) -> str:
-        """Folder of the statistics of the spans that passed the data gate."""
+        """Folder of the samples of the spans that passed the data gate."""
         return f"{self.output}/statistics"
 
     @property

@@ -41,7 +41,7 @@ class Span:
 
     @property
     def cut(self) -> tuple[str, ...]:
-        """The splits into which ExampleGen cuts the data, or its train; empty if none is missing.
+        """The splits that a cut makes, of all data or of train; empty if the data has all three.
 
         Data without splits is cut into all; train beside test only is cut into train and val.
         """

@@ -38,8 +38,12 @@ def full_disk(text: str) -> str:
     if found is None:
         return ""
     file = found["before"] or found["after"]
-    where = f" in {PurePath(file).parent}" if file else ""
-    return f"no space left{where}; free some and run again"
+    return no_space(str(PurePath(file).parent) if file else "")
+
+
+def no_space(folder: str = "") -> str:
+    """Returns what to do about a disk that is full; `folder` is on it, "" if that is not known."""
+    return f"no space left{f' in {folder}' if folder else ''}; free some and run again"
 
 
 def _condensed(lines: list[str]) -> str:

@@ -15,6 +15,7 @@ from ml_metadata.proto import metadata_store_pb2
 from components import refusal
 from components.refusal import Refusal
 from pipeline.config import ConfigError
+from pipeline.history import failure
 
 _States = metadata_store_pb2.Execution
 _STATE_NAMES = {
@@ -78,7 +79,7 @@ class History:
             folder = Path(database).parent
             # A database that a full disk cut short is none yet.
             if folder.is_dir() and shutil.disk_usage(folder).free < _LEAST_BYTES:
-                raise ConfigError(f"no space left in {folder}; free some and run again") from error
+                raise ConfigError(failure.no_space(str(folder))) from error
             raise ConfigError(
                 f"{database}: cannot be read as ML Metadata, so it may be damaged; move it"
                 " away, and the next run begins a new record: models, reports and statistics stay"

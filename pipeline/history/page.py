@@ -17,7 +17,7 @@ from components.report import gathering, rendering
 from components.report.component import DATA_FILE, OPTIONS_KEY, REPORT_KEY
 from components.report.gathering import Sources
 from components.report.page import Made, Page, Served, Step, Verdict
-from pipeline.config import Config, read_labels
+from pipeline.config import Config
 from pipeline.graph import nodes
 from pipeline.history import failure, outcome, suspects
 from pipeline.history.metadata import NOT_RUN, ComponentRun, History
@@ -152,21 +152,18 @@ def _found(history: History, run: str) -> Page | None:
 
 def _gathered(config: Config, history: History, run: str) -> Page:
     outputs = {key: history.output(run, node, output) for key, (node, output) in _FOLDERS.items()}
+    ended = outcome.read(history, run, nodes.NODES)
     # The artifact of a component that failed never had files.
-    states = {one.id: one.state for one in history.components(run, nodes.NODES)}
+    states = {one.id: one.state for one in ended.components}
     known = {
         key: artifact.uri
         for key, artifact in outputs.items()
         if artifact is not None and states[_FOLDERS[key][0]] in ("done", "cached")
     }
     folders = {key: uri for key, uri in known.items() if _has_files(Path(uri))}
-    ended = outcome.read(history, run, nodes.NODES)
     made = None
-    # The run's own labels, if it recorded them: the list may have grown since.
-    labels = list(read_labels(config))
     options = history.parameter(run, nodes.REPORT, OPTIONS_KEY)
     if options is not None:
-        labels = options["labels"]
         made = Made(options["config"], options["commit"], packages=gathering.packages())
     found = gathering.gather(
         Sources(
@@ -176,7 +173,7 @@ def _gathered(config: Config, history: History, run: str) -> Page:
         ),
         name=config.name,
         run=run,
-        labels=labels,
+        labels=suspects.labels(config, history, run),
         card=config.card,
         made=made,
         ended=_early_end(ended),

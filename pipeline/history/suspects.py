@@ -130,7 +130,7 @@ def _inert(name: str) -> str:
 def _check(table: Sequence[Row], images: Path) -> None:
     missing = [row.image.name for row in table if not (images / row.image.name).is_file()]
     if missing:
-        shown = ", ".join(missing[:_SHOWN_MISSING]).encode("utf-8", "replace").decode()
+        shown = ", ".join(missing[:_SHOWN_MISSING])
         raise ConfigError(
             f"--images: {images} lacks {len(missing)} of {len(table)} images, such as {shown};"
             " give the folder that was ingested, or that of the table"

@@ -106,6 +106,8 @@ def _mark_interrupted(config: Config, before: set[str]) -> None:
     states = metadata_store_pb2.Execution
     with contextlib.suppress(ConfigError, errors.StatusError, RuntimeError):
         run = max(_runs(config) - before, default="")
+        if not run:  # and a store would make the database
+            return
         store = MetadataStore(metadata.sqlite_metadata_connection_config(config.metadata_file))
         for execution in _unexplained(store, run, states.NEW, states.RUNNING, states.FAILED):
             execution.last_known_state = states.CANCELED

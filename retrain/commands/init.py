@@ -28,7 +28,7 @@ def act(options: Namespace) -> int:
     try:
         text = template.render(options.name)
     except ConfigError as error:
-        raise ConfigError(f"--name: {str(error).rpartition('name: ')[2]}") from error
+        raise ConfigError(f"--name: {str(error).partition('name: ')[2]}") from error
     folder.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
     terminal.say(f"{target} is written. Next, bring in images and run:")

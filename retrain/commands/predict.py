@@ -145,10 +145,7 @@ def _show(found: Labelled) -> None:
     lines = [f"{one.image}: {one.error}" for one in found.predictions if one.error is not None]
     lines += [f"{name}: passed over: {reason}" for name, reason in found.passed_over]
     if found.converted:
-        lines.append(
-            f"{len(found.converted)} converted, as retrain ingest does it: the model reads JPEG,"
-            " PNG, GIF and BMP, and not every kind of these"
-        )
+        lines.append(f"{len(found.converted)} converted, as retrain ingest does it")
     told = terminal.console(stderr=True)
     for line in lines:
         told.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -105,8 +105,7 @@ def _show(found: Suspects, names: Sequence[str], output: Path | None) -> None:
         table.add_column(name)
     table.add_column("confidence", justify="right")
     for one in found.found[:_SHOWN]:
-        path = one.image.name.encode("utf-8", "replace").decode()
-        cells = (path, one.image.split, names[one.image.label], names[one.suggested])
+        cells = (one.image.name, one.image.split, names[one.image.label], names[one.suggested])
         table.add_row(*map(escape, cells), f"{one.confidence:.3f}")
     if table.row_count:
         console.print(table)

@@ -58,7 +58,7 @@ def test_what_is_missing_in_the_config_is_proposed_until_it_runs(records: Worksp
 
     done = records.run("data.features.label_base=1")
     assert done.code == 0, done.output + done.errors
-    assert "val" in done.errors  # which is cut from train, as is told
+    assert "the data brings no val: it is cut from train by class" in done.errors
     clean = done.json["data"]["clean"]
     assert clean["test"] == _TEST
     # Copies of test images may have left train.

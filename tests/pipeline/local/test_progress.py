@@ -39,6 +39,7 @@ class _Looked:
 
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    training.new_notes()  # what other tests left
     monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
 
 
@@ -47,6 +48,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("done", "done in 3.1 s"),
         ("failed", "failed after 3.1 s"),
+        ("interrupted", "interrupted after 3.1 s"),
         ("cached", "cached"),
         ("running", "running"),
     ],
