@@ -1,0 +1,144 @@
+"""How much the test images show: intervals of shares, and classes that were hardly tested.
+
+The module loads no heavy library, because the command line reads scorecards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Strength = Literal["weak", "fair", "strong"]
+
+# Half-widths of the interval of the accuracy, up to which evidence is strong, or else fair.
+_STRONG = 0.025
+_FAIR = 0.075
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+def share(hits: int, images: int) -> Interval:
+    """Returns Wilson's 95 % confidence interval of the share hits / images.
+
+    Without images nothing is known, and the interval is [0, 1]. Wilson, "Probable inference, the
+    law of succession, and statistical inference", 1927.
+    """
+    from scipy.stats import binomtest  # slow to load
+
+    if not images:
+        return Interval(0.0, 1.0)
+    found = binomtest(hits, images).proportion_ci(method="wilson")
+    return Interval(float(found.low), float(found.high))
+
+
+def share_difference(both: int, first: int, second: int, neither: int) -> Interval:
+    """Returns the 95 % confidence interval of the difference of two shares of the same images.
+
+    Newcombe, "Improved confidence intervals for the difference between binomial proportions based
+    on paired data", 1998, method 10: Wilson's intervals of both shares, and their correlation.
+
+    Args:
+        both: number of images that both models hit.
+        first: number that only the first model hits.
+        second: number that only the second model hits.
+        neither: number that neither hits.
+    """
+    images = both + first + second + neither
+    difference = (first - second) / images
+    one, other = (both + first) / images, (both + second) / images
+    of_one, of_other = share(both + first, images), share(both + second, images)
+    product = float(both * neither - first * second)
+    if product > 0:  # the method's correction for continuity
+        product = max(0.0, product - images / 2)
+    margins = (both + first) * (neither + second) * (both + second) * (neither + first)
+    correlation = product / math.sqrt(margins) if margins else 0.0
+
+    def reach(down: float, up: float) -> float:
+        return math.sqrt(max(0.0, down**2 - 2 * correlation * down * up + up**2))
+
+    return Interval(
+        difference - reach(one - of_one.low, of_other.high - other),
+        difference + reach(of_one.high - one, other - of_other.low),
+    )
+
+
+def strength(accuracy: Interval) -> Strength:
+    """Names the strength of the evidence, by the half-width of the interval of the accuracy."""
+    half = (accuracy.high - accuracy.low) / 2
+    if half <= _STRONG:
+        return "strong"
+    return "fair" if half <= _FAIR else "weak"
+
+
+@dataclass(frozen=True)
+class FewImages:
+    """A class with too few test images, and their number."""
+
+    label: str
+    images: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How much the test split shows.
+
+    Attributes:
+        images: number of test images.
+        accuracy: Wilson's 95 % confidence interval of the accuracy.
+        strength: "weak", "fair" or "strong"; see `strength`.
+        classes: number of classes.
+        needed: number of test images that a class needs to count as tested; 0 if all count.
+        untested: the classes with fewer test images, in label order.
+        averaged: metric -> number of classes over which it is a mean, as in the others it is not
+            defined.
+    """
+
+    images: int
+    accuracy: Interval
+    strength: Strength
+    classes: int
+    needed: int = 0
+    untested: tuple[FewImages, ...] = ()
+    averaged: dict[str, int] = field(default_factory=dict)
+
+    def words(self) -> str:
+        """Returns the interval and the strength, such as "75.8 to 100.0 %, weak evidence"."""
+        text = f"{100 * self.accuracy.low:.1f} to {100 * self.accuracy.high:.1f} %"
+        return f"{text}, {self.strength} evidence"
+
+    def warning(self) -> str:
+        """Returns a clause on the classes that were hardly tested; "" if there are none."""
+        if not self.untested:
+            return ""
+        return (
+            f"{_of(len(self.untested), self.classes)} fewer than {_counted(self.needed)}:"
+            f" {listed([f'{few.label} ({few.images})' for few in self.untested])}"
+        )
+
+    def means(self, metric: str) -> str:
+        """Returns over how many classes a metric is a mean; "" if over all, or if it is none."""
+        over = self.averaged.get(metric, self.classes)
+        return "" if over == self.classes else f"over {over} of {self.classes} classes"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Returns some names for a message, and how many more there are."""
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _of(some: int, all_: int) -> str:
+    return f"{some} of {all_} classes {'has' if some == 1 else 'have'}"
+
+
+def _counted(images: int) -> str:
+    return f"{images} test image{'' if images == 1 else 's'}"
