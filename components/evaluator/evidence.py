@@ -16,6 +16,8 @@ Strength = Literal["weak", "fair", "strong"]
 _STRONG = 0.025
 _FAIR = 0.075
 _NAMED = 10
+_Z = 1.959963984540054  # of a normal distribution, 95 % lie within so many deviations
+_NEAR = 1e-9
 
 
 @dataclass(frozen=True)
@@ -43,31 +45,34 @@ def share(hits: int, images: int) -> Interval:
 def share_difference(both: int, first: int, second: int, neither: int) -> Interval:
     """Returns the 95 % confidence interval of the difference of two shares of the same images.
 
-    Newcombe, "Improved confidence intervals for the difference between binomial proportions based
-    on paired data", 1998, method 10: Wilson's intervals of both shares, and their correlation.
+    It holds the differences that a score test does not reject. Tango, "Equivalence test and
+    confidence interval for the difference in proportions for the paired-sample design", 1998.
 
     Args:
-        both: number of images that both models hit.
+        both: number of images that both models hit; at least one of the four is not 0.
         first: number that only the first model hits.
         second: number that only the second model hits.
         neither: number that neither hits.
     """
+    from scipy.optimize import brentq  # slow to load
+
     images = both + first + second + neither
-    difference = (first - second) / images
-    one, other = (both + first) / images, (both + second) / images
-    of_one, of_other = share(both + first, images), share(both + second, images)
-    product = float(both * neither - first * second)
-    if product > 0:  # the method's correction for continuity
-        product = max(0.0, product - images / 2)
-    margins = (both + first) * (neither + second) * (both + second) * (neither + first)
-    correlation = product / math.sqrt(margins) if margins else 0.0
+    found = (first - second) / images
 
-    def reach(down: float, up: float) -> float:
-        return math.sqrt(max(0.0, down**2 - 2 * correlation * down * up + up**2))
+    def excess(difference: float) -> float:
+        """Returns how far the score test is from its bound; negative inside the interval."""
+        b = (2 * images - first + second) * difference - first - second
+        c = second * difference * (1 - difference)
+        # The likeliest share of `second`, if this is the difference.
+        share = (math.sqrt(max(0.0, b * b + 8 * images * c)) - b) / (4 * images)
+        variance = images * (2 * share + difference * (1 - difference))
+        return float((first - second - images * difference) ** 2 - _Z**2 * variance)
 
+    # The excess is 0 at -1 and 1 where the variance is, which is no bound of the interval.
+    inside = (max(-1.0, found - _NEAR), min(1.0, found + _NEAR))
     return Interval(
-        difference - reach(one - of_one.low, of_other.high - other),
-        difference + reach(of_one.high - one, other - of_other.low),
+        brentq(excess, -1.0, inside[0]) if excess(inside[0]) < 0 else -1.0,
+        brentq(excess, inside[1], 1.0) if excess(inside[1]) < 0 else 1.0,
     )
 
 

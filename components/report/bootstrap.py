@@ -1,6 +1,6 @@
 """Computes confidence intervals of the metrics on the test images.
 
-A share of images has Wilson's interval, and a difference of shares Newcombe's for paired data; see
+A share of images has Wilson's interval, and a difference of shares Tango's for paired data; see
 `components.evaluator.evidence`. Both also hold where all images are right, or where there is one.
 
 All other metrics have an interval by percentile bootstrap: Efron and Tibshirani, "An Introduction
