@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from retrain import terminal
 from retrain.environment import prepare_tensorflow
 
 if TYPE_CHECKING:
@@ -67,12 +68,10 @@ def run(config: Config, *, runner: str = "beam", progress: TextIO | None = None)
     prepare_tensorflow()
     span = spans.check(config)
     labels = read_labels(config)
-    from rich.console import Console
-
     from pipeline.local import logs
     from pipeline.local import progress as showing
 
-    console = Console(file=progress, quiet=progress is None)
+    console = terminal.console(progress, quiet=progress is None)
     log = logs.new(config.output)
     logs.capture_shutdown(log)
     with logs.captured(log):
@@ -120,18 +119,23 @@ class Model:
     def predict(self, images: Iterable[str | Path]) -> list[Prediction]:
         """Predicts the labels of images.
 
+        What the model cannot read, such as WebP, TIFF and CMYK JPEGs, is converted as `retrain
+        ingest` does it.
+
         Args:
-            images: files, or folders that are searched at any depth.
+            images: files, or folders that are searched at any depth. Files of a folder that are
+                hidden or no images are passed over.
 
         Returns:
             A prediction for each image, in order; if it has no label, its `error` says why.
 
         Raises:
-            FileNotFoundError: a file does not exist, or a folder holds no images.
+            FileNotFoundError: a file does not exist, or there is no image among the files.
         """
-        from serving import client
+        from retrain import labelling
 
-        return list(client.predictions(client.images(map(str, images)), self._predict))
+        found = labelling.find(map(str, images))
+        return list(labelling.label(found, self._predict).predictions)
 
 
 def model(config: Config, version: int | None = None) -> Model:

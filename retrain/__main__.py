@@ -7,11 +7,13 @@ seconds, but `--help` or the message about a mistyped key should not.
 from __future__ import annotations
 
 import argparse
+import difflib
+import errno
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from retrain import commands
+from retrain import commands, terminal
 from retrain.exit_codes import BAD_INPUT, INTERRUPTED, REFUSED
 
 
@@ -24,12 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         One of `retrain.exit_codes`.
     """
-    options = parser().parse_args(arguments)
+    terminal.prepare()
+    options = _parsed(sys.argv[1:] if arguments is None else arguments)
     action: Callable[[argparse.Namespace], int] = options.command
     try:
         return action(options)
     except KeyboardInterrupt:
-        print("\ninterrupted; run it again to go on from the last finished step", file=sys.stderr)
+        terminal.say("\ninterrupted; run it again to go on from the last finished step", error=True)
         return INTERRUPTED
     except ValueError as error:
         from pipeline.config import ConfigError
@@ -38,14 +41,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.debug or not mistake:
             traceback.print_exc()
         else:
-            print(f"retrain: {error}", file=sys.stderr)
+            terminal.say(f"retrain: {error}", error=True)
         return BAD_INPUT if mistake else REFUSED
     except OSError as error:
         if options.debug:
             traceback.print_exc()
         where = f"{error.filename}: " if error.filename else ""
-        print(f"retrain: {where}{error.strerror or error}", file=sys.stderr)
+        advice = "; free some and run it again" if error.errno == errno.ENOSPC else ""
+        terminal.say(f"retrain: {where}{error.strerror or error}{advice}", error=True)
         return BAD_INPUT
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parses the command line; of a mistyped command it says the nearest one, not all."""
+    whole = parser()
+    name = next(iter(arguments), "-")
+    if not name.startswith("-") and name not in commands.NAMES:
+        close = difflib.get_close_matches(name, commands.NAMES, n=1)
+        hint = f"did you mean {close[0]}?" if close else "retrain --help lists the commands"
+        whole.error(f"{terminal.printable(name)} is no command; {hint}")
+    return whole.parse_args(arguments)
 
 
 def parser() -> argparse.ArgumentParser:

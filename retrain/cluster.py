@@ -11,7 +11,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from retrain import kubeflow_package
+from retrain import kubeflow_package, terminal
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -63,4 +63,4 @@ def refusals() -> Iterator[None]:
 
 def tell(as_json: bool, text: str, **content: object) -> None:
     """Prints the text, or if `as_json` the content as one JSON object."""
-    print(json.dumps(content) if as_json else text, flush=True)
+    terminal.say(json.dumps(content) if as_json else text)

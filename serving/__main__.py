@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from serving import options
+from serving import options, ports
 
 
 def main() -> int:
@@ -19,12 +19,17 @@ def main() -> int:
         parser.error("give one of --model-base-path and --models-config")
     if arguments.model_name and arguments.models_config:
         parser.error("--model-name: give --model-base-path with it")
+    chosen = options.from_arguments(arguments)
+    try:
+        ports.check(chosen)
+    except OSError as error:
+        parser.error(str(error))
     # Heavy, so imported only once the arguments are right.
     from serving import server
     from serving.errors import ServingError
 
     try:
-        server.run(options.from_arguments(arguments), as_json=arguments.json)
+        server.run(chosen, as_json=arguments.json)
     except (ServingError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2

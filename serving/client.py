@@ -10,17 +10,15 @@ import base64
 import http.client
 import json
 import re
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp"})
-STANDARD_INPUT = "-"
+from serving.kernel_message import sentence
+
 _BATCH_IMAGES = 32
 _BATCH_BYTES = 8 * 2**20
 _SECONDS = 60.0
@@ -39,7 +37,7 @@ class _BadImageError(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """An encoded image, and the name by which messages and predictions refer to it."""
+    """An encoded JPEG, PNG, GIF or BMP, and its name in messages and predictions."""
 
     name: str
     content: bytes
@@ -59,29 +57,6 @@ class Prediction:
 
 
 Predict = Callable[[Sequence[bytes]], list[Prediction]]
-
-
-def images(sources: Iterable[str]) -> Iterator[Image]:
-    """Yields the images of `sources`: files, folders, or `-` for one image on standard input.
-
-    A folder stands for its JPEG, PNG, GIF and BMP files at any depth, sorted by path.
-
-    Raises:
-        FileNotFoundError: a source does not exist, or a folder holds no images.
-    """
-    for source in sources:
-        path = Path(source)
-        if source == STANDARD_INPUT:
-            yield Image("standard input", sys.stdin.buffer.read())
-        elif path.is_dir():
-            files = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES)
-            if not files:
-                raise FileNotFoundError(f"{source}: there are no images in this folder")
-            yield from (Image(str(file), file.read_bytes()) for file in files if file.is_file())
-        elif path.exists():
-            yield Image(source, path.read_bytes())
-        else:
-            raise FileNotFoundError(f"{source}: there is no such file or folder")
 
 
 def predictions(found: Iterable[Image], predict: Predict) -> Iterator[Prediction]:
@@ -214,9 +189,8 @@ def _labelled(batch: list[Image], predict: Predict) -> list[Prediction]:
         answered = predict([image.content for image in batch])
     except _BadImageError as error:
         if len(batch) == 1:
-            # TensorFlow lists the graph's nodes on the lines after the first.
-            first = str(error).partition("\n")[0].strip()
-            return [Prediction(batch[0].name, error=first)]
+            # TF Serving's own answer names the graph's nodes, too.
+            return [Prediction(batch[0].name, error=sentence(str(error)))]
         return [one for image in batch for one in _labelled([image], predict)]
     if len(answered) != len(batch):
         raise UnansweredError(f"{len(batch)} images were sent, {len(answered)} answers came")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from grpc import StatusCode
 
+from serving.kernel_message import sentence
+
 NO_REGRESSION = "This server does not answer Regress, because its models are classifiers"
 TIMED_OUT = "Timed out waiting for notification"
 
@@ -52,8 +54,8 @@ def invalid(message: str) -> ServingError:
 def serving_error(error: BaseException) -> ServingError:
     """Converts any error to one that a client may see.
 
-    TensorFlow's errors keep their code. A ValueError, TypeError or OverflowError becomes
-    INVALID_ARGUMENT, and an error of unknown kind INTERNAL.
+    TensorFlow's errors keep their code, and lose the names of graph nodes. A ValueError, TypeError
+    or OverflowError becomes INVALID_ARGUMENT, and an error of unknown kind INTERNAL.
     """
     if isinstance(error, ServingError):
         return error
@@ -62,7 +64,7 @@ def serving_error(error: BaseException) -> ServingError:
         # TensorFlow's Python layer wraps the kernel's message into a trace of this process's
         # files, which do not concern the caller. The first error has the bare message.
         first = error.__context__ if type(error.__context__) is type(error) else error
-        return ServingError(_BY_NUMBER[code], str(getattr(first, "message", first)))
+        return ServingError(_BY_NUMBER[code], sentence(str(getattr(first, "message", first))))
     if isinstance(error, (ValueError, TypeError, OverflowError)):
         return invalid(str(error))
     if isinstance(error, MemoryError):

@@ -15,6 +15,7 @@ import grpc
 from grpc import StatusCode
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
+from serving import ports
 from serving.errors import NO_REGRESSION, TIMED_OUT, ServingError, serving_error
 from serving.inference import Inference, Pending
 
@@ -61,7 +62,7 @@ def server(inference: Inference, host: str, port: int, max_bytes: int) -> tuple[
     except RuntimeError:
         bound = 0
     if bound == 0:
-        raise OSError(f"gRPC port {port} on {host} is not free; another server may listen there")
+        raise ports.taken(host, port, "--grpc-port")
     return made, bound
 
 

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from dataclasses import replace
@@ -15,7 +14,7 @@ from functools import partial
 import tensorflow as tf
 import uvicorn
 
-from serving import batching, grpc_service, loading, model_config, rest, slow_clients
+from serving import batching, grpc_service, loading, model_config, ports, rest, slow_clients
 from serving.batching import Batcher, Parameters
 from serving.errors import ServingError, invalid
 from serving.inference import Inference
@@ -26,7 +25,6 @@ from serving.options import Options
 
 _log = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS = 30
-_BACKLOG = 1024
 
 
 class Server:
@@ -45,7 +43,7 @@ class Server:
         self._config = "" if path is None else model_config.read(path)
         configured = _configured(options, self._config)
         parameters = _parameters(options)
-        listening = _listen(options.host, options.port)
+        listening = ports.listen(options.host, options.port, "--port")
         self.port: int = listening.getsockname()[1]
         metrics = Metrics()
         self._batcher = Batcher(parameters, metrics)
@@ -174,24 +172,6 @@ def _parameters(options: Options) -> Parameters:
         return batching.parse_parameters(text, defaults)
     except ServingError as error:
         raise invalid(f"{path}: {error.message}") from None
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio recognises TCP by this protocol number, and then sends small answers at once. They
-    # would otherwise wait some 40 ms for the client's acknowledgement.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError:
-        listening.close()
-        raise OSError(
-            f"REST port {port} on {host} is not free; another server may listen there"
-        ) from None
-    # Clients that connect while models load wait instead of being turned away.
-    listening.listen(_BACKLOG)
-    return listening
 
 
 def _uvicorn(inference: Inference, options: Options) -> uvicorn.Config:

@@ -69,8 +69,17 @@ def _message(detail: Mapping[str, Any], found_at: keys.Schema) -> str:
         return f"missing; needed: {keys.allowed(found_at)}"
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
-    message = f"found {shown(detail['input'])}; allowed: {keys.allowed(found_at)}"
-    if detail["type"] == "string_type" and isinstance(detail["input"], _LIKE_TEXT):
+    found, allowed = detail["input"], keys.allowed(found_at)
+    # If a mapping is allowed, its keys are at fault: YAML reads digits as a number.
+    inside = found if isinstance(found, dict) and "mapping" in allowed else ()
+    other = next((key for key in inside if not isinstance(key, str)), None)
+    if other is not None:
+        return (
+            f"found the key {shown(other)}, which is no text; allowed: {allowed};"
+            ' a name of digits needs quotes, as in {"0": 2}'
+        )
+    message = f"found {shown(found)}; allowed: {allowed}"
+    if detail["type"] == "string_type" and isinstance(found, _LIKE_TEXT):
         message += "; put it in quotes if it is meant as text"
     return message
 

@@ -47,6 +47,8 @@ def parse(text: str, origin: str) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{origin}: not YAML{line}: {error.problem}") from error
+    except RecursionError:
+        raise ConfigError(f"{origin}: found too many levels; allowed: those of a config") from None
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{origin}: not YAML: {reason}") from error

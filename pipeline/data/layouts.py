@@ -109,7 +109,10 @@ def listing(folder: str, glob: str = FILES) -> tuple[list[str], list[str]]:
     try:
         entries = _remote_entries(folder) if is_remote(folder) else _local_entries(folder)
     except FileNotFoundError:
-        raise ConfigError(f"data.root: {folder} does not exist; allowed: a folder") from None
+        raise ConfigError(
+            f"data.root: {folder} does not exist; bring images in by retrain ingest SOURCE"
+            f" --output {folder}, or set data.root to the folder that holds them"
+        ) from None
     except NotADirectoryError:
         raise ConfigError(f"data.root: {folder} is a file; allowed: a folder") from None
     except OSError as error:

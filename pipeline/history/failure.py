@@ -1,6 +1,7 @@
 """The part of a traceback that a person needs: the cause, and where it happened."""
 
 import re
+from pathlib import PurePath
 
 _SEPARATORS = re.compile(
     "During handling of the above exception, another exception occurred:"
@@ -11,12 +12,42 @@ _MODULE = re.compile(r"^(\w+\.)+(?=\w+(:|$))")
 # This project words its own errors for people, so they are shown instead of their causes.
 _OURS = re.compile(r"^(components|kubeflow|pipeline|serving|trainer)\.")
 _LINES = 12
+_CHARACTERS = 400
+_DETAILS = re.compile(r'\s*details = "(.+)"')
+# As Python says it ("[Errno 28] …: '/a/file'"), and as TensorFlow says it ("/a/file; …").
+_FULL = re.compile(
+    r"(?:(?P<before>/[^\s;]+); )?No space left on device(?:: '(?P<after>[^']+)')?"
+    r"|database or disk is full"
+)
 
 
 def cause(traceback: str) -> str:
     """Returns the error as one line, without its class's module; "" if there is no traceback."""
+    full = full_disk(traceback)
+    if full:
+        return full
     told = _told(traceback)
-    return _MODULE.sub("", told[0]) if told else ""
+    first = _MODULE.sub("", told[0]) if told else ""
+    # Some libraries end the first line with a colon, and say below it what is wrong.
+    return _condensed([first, *told[1:]]) if first.endswith(":") else first
+
+
+def full_disk(text: str) -> str:
+    """Returns what to do about an error that is due to a full disk; "" for any other error."""
+    found = _FULL.search(text)
+    if found is None:
+        return ""
+    file = found["before"] or found["after"]
+    where = f" in {PurePath(file).parent}" if file else ""
+    return f"no space left{where}; free some and run again"
+
+
+def _condensed(lines: list[str]) -> str:
+    """Returns an error of several lines as one; of a gRPC error, the details."""
+    detail = next((found for line in lines if (found := _DETAILS.match(line))), None)
+    if detail is not None:
+        return f"{lines[0].partition(':')[0]}: {detail[1]}"
+    return " ".join(" ".join(lines).split())[:_CHARACTERS]
 
 
 def calls(traceback: str) -> list[str]:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ml_metadata import errors
@@ -21,9 +23,11 @@ _STATE_NAMES = {
     _States.COMPLETE: "done",
     _States.CACHED: "cached",
     _States.FAILED: "failed",
-    _States.CANCELED: "failed",
+    _States.CANCELED: "interrupted",
 }
 NOT_RUN = "not run"
+# Half of what an empty database takes.
+_LEAST_BYTES = 2**18
 # Property in which TFX's launcher stores the ExecutionResult of a failed execution, as JSON.
 RESULT = "__execution_result__"
 
@@ -34,7 +38,7 @@ class ComponentRun:
 
     Attributes:
         id: node id in the graph.
-        state: "running", "done", "cached", "failed" or "not run".
+        state: "running", "done", "cached", "failed", "interrupted" or "not run".
         started: Unix time in seconds; 0 if it did not run.
         seconds: duration, up to now if it is running.
         error: the traceback if it raised an error, else "".
@@ -71,7 +75,14 @@ class History:
         try:
             self._store = MetadataStore(config)
         except (RuntimeError, errors.StatusError) as error:
-            raise ConfigError(f"{database}: cannot be read as ML Metadata: {error}") from error
+            folder = Path(database).parent
+            # A database that a full disk cut short is none yet.
+            if folder.is_dir() and shutil.disk_usage(folder).free < _LEAST_BYTES:
+                raise ConfigError(f"no space left in {folder}; free some and run again") from error
+            raise ConfigError(
+                f"{database}: cannot be read as ML Metadata, so it may be damaged; move it"
+                " away, and the next run begins a new record: models, reports and statistics stay"
+            ) from error
         self._pipeline = pipeline
 
     def runs(self) -> list[str]:

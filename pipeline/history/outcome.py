@@ -1,6 +1,8 @@
 """How a run ended, read from ML Metadata and the files of the components."""
 
+import dataclasses
 import json
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +29,8 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        verdict: "pushed", "refused" (by data or bounds), "failed" or "unfinished".
+        verdict: "pushed", "refused" (by data or bounds), "failed", "interrupted" or
+            "unfinished".
         run: the run's id.
         components: state and time of each component, in the order of the graph.
         scorecard: what the Evaluator found; None if the run did not reach the Evaluator.
@@ -70,7 +73,7 @@ def read(
         file = _file(history, run, node, key, name)
         return parse(file.read_text("utf-8")) if file else None
 
-    components = tuple(history.components(run, nodes))
+    components = tuple(_ended(one, error) for one in history.components(run, nodes))
     unreported: tuple[str, ...] = ()
     if error is not None and _is_decided(components):
         # A push stands, even if the report failed.
@@ -104,6 +107,15 @@ def read(
     )
 
 
+def _ended(component: ComponentRun, error: Exception | None) -> ComponentRun:
+    """Returns a component as failed if the runner's error ended it unrecorded."""
+    # A full disk takes no record of what failed.
+    if error is None or component.state != "running":
+        return component
+    told = "".join(traceback.format_exception(error))
+    return dataclasses.replace(component, state="failed", error=told)
+
+
 def _is_decided(components: Sequence[ComponentRun]) -> bool:
     """Returns whether the model was pushed or refused before the report failed."""
     before = [one for one in components if one.id != graph.REPORT]
@@ -111,6 +123,9 @@ def _is_decided(components: Sequence[ComponentRun]) -> bool:
 
 
 def _message(error: Exception) -> str:
+    full = failure.full_disk(str(error))
+    if full:
+        return full
     # Beam appends the name of its step; the list of components shows it better.
     return str(error).partition(" [while running ")[0]
 
@@ -124,6 +139,8 @@ def _unsuccessful(
     refusals = [one.refusal for one in failed if one.refusal is not None]
     if refusals:
         return "refused", tuple(reason for refusal in refusals for reason in refusal.reasons)
+    if any(one.state == "interrupted" for one in components):
+        return "interrupted", ()
     if failed:
         return "failed", tuple(failure.cause(one.error) or f"in {one.id}" for one in failed)
     if error is not None:  # raised outside the components

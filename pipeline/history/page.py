@@ -50,6 +50,7 @@ _PICTURE = '<img src="data:image/'
 _SENTENCES = {
     "refused": "The data or the model was refused on the way, and nothing was pushed.",
     "failed": "The run failed, and nothing was pushed.",
+    "interrupted": "The run was interrupted, and nothing was pushed.",
     "unfinished": "The run has not come to its end.",
 }
 

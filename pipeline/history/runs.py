@@ -36,6 +36,12 @@ def open_history(config: Config) -> History:
         raise ConfigError(f"output: found {config.output}; allowed here: a local path")
     database = config.metadata_file
     if not Path(database).exists():
+        left = [name for name in ("reports", "logs") if any(Path(config.output, name).glob("*"))]
+        if left:
+            raise ConfigError(
+                f"{database} does not exist, but {config.output} has the {' and '.join(left)} of"
+                " earlier runs; bring the file back, or retrain run begins a new record"
+            )
         raise ConfigError(f"{database} does not exist: there has been no run yet; retrain run")
     return History(database, config.name)
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 
 def new(output: str) -> Path:
@@ -42,8 +43,20 @@ def captured(log: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for descriptor, original in zip((1, 2), saved, strict=True):
+            for stream, descriptor, original in zip(
+                (sys.stdout, sys.stderr), (1, 2), saved, strict=True
+            ):
+                _flush(stream, descriptor)
                 os.dup2(original, descriptor)
                 os.close(original)
+
+
+def _flush(stream: TextIO, descriptor: int) -> None:
+    """Writes what a stream holds back; on a full disk, drops it, so that no terminal gets it."""
+    try:
+        stream.flush()
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), descriptor)
+        with contextlib.suppress(OSError):
+            stream.flush()

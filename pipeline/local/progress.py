@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.history.metadata import ComponentRun
 
 _POLL_SECONDS = 1.0
-_FINISHED = ("done", "cached", "failed")
+_FINISHED = ("done", "cached", "failed", "interrupted")
 
 
 def spinning(console: Console, text: str) -> Live:
@@ -161,6 +161,6 @@ def line(component: ComponentRun) -> str:
     """Returns a component's state and time as text, such as "done in 3.1 s"."""
     if component.state == "done":
         return f"done in {component.seconds:.1f} s"
-    if component.state == "failed":
-        return f"failed after {component.seconds:.1f} s"
+    if component.state in ("failed", "interrupted"):
+        return f"{component.state} after {component.seconds:.1f} s"
     return component.state

@@ -73,16 +73,19 @@ def run(
         with watch(_progress(config, nodes, before, usual)):
             try:
                 RUNNERS[runner]().run(graph)
-            except Exception as raised:
-                if _interrupted(raised):
+            except (Exception, KeyboardInterrupt) as raised:
+                if not isinstance(raised, Exception) or _interrupted(raised):
+                    _mark_interrupted(config, before)
                     raise KeyboardInterrupt from raised
                 # Any error in a component is the run's result; the log gets the whole traceback.
                 error = raised
-                traceback.print_exception(raised)
+                _log(raised)
         history = History(config.metadata_file, config.name)
         run_id = max(set(history.runs()) - before, default="")
         if error is not None:
-            _record(config.metadata_file, run_id, error)
+            # A full disk can fail the record, too.
+            with contextlib.suppress(errors.StatusError, RuntimeError):
+                _record(config.metadata_file, run_id, error)
         ended = outcome.read(history, run_id, nodes, error, log)
         pinned = model_config.pinned(config.model_store) if ended.verdict == "pushed" else None
         return dataclasses.replace(ended, page=_page(config, history, ended), pinned=pinned)
@@ -91,14 +94,40 @@ def run(
 def _record(database: str, run: str, error: Exception) -> None:
     """Stores a traceback with a run's failed executions; TFX itself stores only drivers'."""
     store = MetadataStore(metadata.sqlite_metadata_connection_config(database))
-    context = store.get_context_by_type_and_name("pipeline_run", run)
     told = "".join(traceback.format_exception(error))
-    for execution in store.get_executions_by_context(context.id) if context else ():
-        failed = execution.last_known_state == metadata_store_pb2.Execution.FAILED
-        if failed and RESULT not in execution.custom_properties:
-            result = execution_result_pb2.ExecutionResult(result_message=told)
-            execution_lib.set_execution_result(result, execution)
+    for execution in _unexplained(store, run, metadata_store_pb2.Execution.FAILED):
+        result = execution_result_pb2.ExecutionResult(result_message=told)
+        execution_lib.set_execution_result(result, execution)
+        store.put_executions([execution])
+
+
+def _mark_interrupted(config: Config, before: set[str]) -> None:
+    """Stores that the run whose id is not in `before` was interrupted in what ran just then."""
+    states = metadata_store_pb2.Execution
+    with contextlib.suppress(ConfigError, errors.StatusError, RuntimeError):
+        run = max(_runs(config) - before, default="")
+        store = MetadataStore(metadata.sqlite_metadata_connection_config(config.metadata_file))
+        for execution in _unexplained(store, run, states.NEW, states.RUNNING, states.FAILED):
+            execution.last_known_state = states.CANCELED
             store.put_executions([execution])
+
+
+def _unexplained(
+    store: MetadataStore, run: str, *states: int
+) -> list[metadata_store_pb2.Execution]:
+    """Returns a run's executions in one of the states that have no result that explains it."""
+    context = store.get_context_by_type_and_name("pipeline_run", run)
+    return [
+        execution
+        for execution in (store.get_executions_by_context(context.id) if context else ())
+        if execution.last_known_state in states and RESULT not in execution.custom_properties
+    ]
+
+
+def _log(error: BaseException) -> None:
+    """Writes a traceback into the run's log, unless the disk is full."""
+    with contextlib.suppress(OSError):
+        traceback.print_exception(error)
 
 
 def _interrupted(error: BaseException | None) -> bool:
@@ -119,8 +148,8 @@ def _page(config: Config, history: History, ended: outcome.Outcome) -> str | Non
     """Writes the page of a run; returns its path, or if that fails the Report component's page."""
     try:
         return str(page.write(config, history, ended.run).path) if ended.run else None
-    except Exception:  # a page that fails does not change how the run ended
-        traceback.print_exc()
+    except Exception as error:  # a page that fails does not change how the run ended
+        _log(error)
         return ended.page
 
 

@@ -43,14 +43,16 @@ _ALL = (
     watch,
 )
 
+NAMES = tuple(module.__name__.rpartition(".")[2] for module in _ALL)
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds every command to the command line; a command's docstring is its help."""
-    for module in _ALL:
+    for name, module in zip(NAMES, _ALL, strict=True):
         text = (module.__doc__ or "").strip()
         first = text.partition("\n")[0].rstrip(".")
         parser = commands.add_parser(
-            module.__name__.rpartition(".")[2],
+            name,
             help=f"{first[:1].lower()}{first[1:]}",
             description=text,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from retrain import arguments
+from retrain import arguments, terminal
 from retrain.arguments import A_RUN
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
@@ -23,15 +23,13 @@ def act(options: Namespace) -> int:
 
     settings = load(options.config)
     prepare_tensorflow()
-    from rich.console import Console
-
     from pipeline.history import comparison, runs
 
     history = runs.open_history(settings)
     first, second = (runs.find(history, name) for name in (options.first, options.second))
     found = comparison.compare(history, first, second)
     if options.json:
-        print(comparison.as_json(found))
+        terminal.say(comparison.as_json(found))
     else:
-        comparison.show(found, Console())
+        comparison.show(found, terminal.console())
     return DONE

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from retrain import arguments, cluster
+from retrain import arguments, cluster, terminal
 from retrain.exit_codes import DONE, REFUSED
 
 
@@ -68,7 +67,8 @@ def _dry_run(text: str, folder: Path, values: dict[str, Any], as_json: bool) -> 
 
     def show(task: TaskRun) -> None:
         reason = f": {task.reason}" if task.reason else ""
-        print(f"  {task.task:32} {task.state:10} {task.seconds:7.1f} s{reason}", file=sys.stderr)
+        line = f"  {task.task:32} {task.state:10} {task.seconds:7.1f} s{reason}"
+        terminal.say(line, error=True)
 
     try:
         tasks = run(text, folder.absolute(), values, show)
@@ -78,10 +78,10 @@ def _dry_run(text: str, folder: Path, values: dict[str, Any], as_json: bool) -> 
         raise ConfigError(f"--parameter: {error}") from error
     failed = [task for task in tasks if task.state == FAILED]
     if as_json:
-        print(json.dumps({"succeeded": not failed, "tasks": [vars(task) for task in tasks]}))
+        terminal.say(json.dumps({"succeeded": not failed, "tasks": [vars(task) for task in tasks]}))
     else:
         for task in failed:
-            print(f"{task.task} failed; its log is {task.log}")
+            terminal.say(f"{task.task} failed; its log is {task.log}")
         if not failed:
-            print(f"all {len(tasks)} tasks succeeded; their artifacts are in {folder}/store")
+            terminal.say(f"all {len(tasks)} tasks succeeded; their artifacts are in {folder}/store")
     return REFUSED if failed else DONE

@@ -6,6 +6,7 @@ import warnings
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from retrain import terminal
 from retrain.arguments import natural, positive, share
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE, REFUSED
@@ -58,7 +59,9 @@ def act(options: Namespace) -> int:
     there = spans_there(root)
     number = options.span if options.span is not None else max(there, default=-1) + 1
     if options.if_missing and (options.span in there if options.span is not None else there):
-        print(f"{root} holds span {', '.join(str(span) for span in sorted(there))}: nothing to do")
+        terminal.say(
+            f"{root} holds span {', '.join(str(span) for span in sorted(there))}: nothing to do"
+        )
         return DONE
     if number in there and not options.overwrite:
         raise ConfigError(
@@ -73,12 +76,10 @@ def act(options: Namespace) -> int:
     prepare_tensorflow()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of Google's libraries about others
-        from rich.console import Console
-
         from pipeline.data.ingest import span_writer
         from pipeline.local import progress
 
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     written = span_writer.write(
         source,
         root,
@@ -87,8 +88,7 @@ def act(options: Namespace) -> int:
         watch=lambda seen: progress.counted(console, "Writing images", source.count, seen),
     )
     for name, reason in written.rejects:
-        shown = f"{name}: {reason}".encode("utf-8", "replace").decode()
-        console.print(f"  {shown}", markup=False, highlight=False, soft_wrap=True)
-    print(f"{written.path}: {written.images} images, {written.rejected} rejected", end="")
-    print(f" (see {written.path / span_writer.REJECTS})" if written.rejected else "")
+        console.print(f"  {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    where = f" (see {written.path / span_writer.REJECTS})" if written.rejected else ""
+    terminal.say(f"{written.path}: {written.images} images, {written.rejected} rejected{where}")
     return REFUSED if written.rejected else DONE

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from retrain import terminal
 from retrain.arguments import DEFAULT_CONFIG
 from retrain.exit_codes import DONE
 
@@ -23,10 +25,13 @@ def act(options: Namespace) -> int:
     target = folder / DEFAULT_CONFIG
     if target.exists():
         raise ConfigError(f"{target} exists; it is left as it is")
-    text = template.render(options.name)
+    try:
+        text = template.render(options.name)
+    except ConfigError as error:
+        raise ConfigError(f"--name: {str(error).rpartition('name: ')[2]}") from error
     folder.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
-    print(f"{target} is written. Next, bring in images and run:")
-    print(f"  retrain ingest FOLDER --output data/{options.name}")
-    print(f"  retrain run --config {target}")
+    terminal.say(f"{target} is written. Next, bring in images and run:")
+    terminal.say(f"  retrain ingest FOLDER --output data/{options.name}")
+    terminal.say(f"  retrain run --config {shlex.quote(str(target))}")
     return DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from retrain import arguments
+from retrain import arguments, terminal
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
 
@@ -23,21 +23,19 @@ def act(options: Namespace) -> int:
 
     settings = load(options.config)
     prepare_tensorflow()
-    from rich.console import Console
-
     from pipeline.history import lineage, runs
 
     history = runs.open_history(settings)
     if options.span is None:
         origin = lineage.of_version(settings, history, options.version)
         if options.json:
-            print(lineage.as_json(origin))
+            terminal.say(lineage.as_json(origin))
         else:
-            lineage.show(origin, Console())
+            lineage.show(origin, terminal.console())
         return DONE
     found = lineage.of_span(settings, history, options.span)
     if options.json:
-        print(lineage.as_json(found))
+        terminal.say(lineage.as_json(found))
     else:
-        lineage.show_span(options.span, found, Console())
+        lineage.show_span(options.span, found, terminal.console())
     return DONE

@@ -1,23 +1,26 @@
 """Label images.
 
-The labels come from the model in production, or from a server's.
+The labels come from the model in production, or from a server's. What the model cannot read, such
+as WebP and TIFF, is converted as `retrain ingest` does it. In a folder, hidden files are passed
+over, and files that are no images are told. A broken image has an error and costs no other its
+label; the exit code is then 2.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrain import arguments
+from retrain import arguments, labelling, terminal
 from retrain.arguments import DEFAULT_CONFIG
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import BAD_INPUT, DONE, REFUSED
 from trainer.features import UNFAMILIAR_BELOW
 
 if TYPE_CHECKING:
+    from retrain.labelling import Labelled
     from serving.client import Prediction
 
 
@@ -49,28 +52,39 @@ def act(options: Namespace) -> int:
     try:
         if options.url is None:
             source = load(options.config or DEFAULT_CONFIG).model_store
+            files = labelling.find(options.images)
             prepare_tensorflow()
             from components import model_config
 
             predict, version = client.local(source, model_config.pinned(source))
         else:
-            if options.config is not None:
-                name = name or load(options.config).model_name
+            files = labelling.find(options.images)
+            if name is None and "/v1/models/" not in options.url:
+                name = _model_name(options.config)
             predict = client.remote(options.url, name)
-        found = list(client.predictions(client.images(options.images), predict))
+        found = labelling.label(files, predict)
     except OSError as error:
         raise ConfigError(str(error)) from error
     except client.UnansweredError as error:
-        print(f"retrain: {error}", file=sys.stderr)
+        terminal.say(f"retrain: {error}", error=True)
         return REFUSED
     if options.json:
-        print(_as_json(found, source, version))
+        terminal.say(_as_json(found, source, version))
     else:
         _show(found)
-    return BAD_INPUT if any(one.error for one in found) else DONE
+    return BAD_INPUT if any(one.error for one in found.predictions) else DONE
 
 
-def _as_json(predictions: Sequence[Prediction], source: str, version: int | None) -> str:
+def _model_name(config: str | None) -> str | None:
+    """Returns the model's name in a config, by default the one in this folder, if it is there."""
+    from pipeline.config import load
+
+    if config is None and not Path(DEFAULT_CONFIG).exists():
+        return None
+    return load(config or DEFAULT_CONFIG).model_name
+
+
+def _as_json(found: Labelled, source: str, version: int | None) -> str:
     """Returns the output of `--json`; `source` is the server's URL or the model store."""
     return json.dumps(
         {
@@ -85,11 +99,15 @@ def _as_json(predictions: Sequence[Prediction], source: str, version: int | None
                     "familiarity": one.familiarity,
                     "unfamiliar": _unfamiliar(one),
                 }
-                for one in predictions
+                for one in found.predictions
                 if one.error is None
             ],
             "errors": [
-                {"image": one.image, "error": one.error} for one in predictions if one.error
+                {"image": one.image, "error": one.error} for one in found.predictions if one.error
+            ],
+            "converted": list(found.converted),
+            "passed_over": [
+                {"image": name, "reason": reason} for name, reason in found.passed_over
             ],
         }
     )
@@ -104,9 +122,8 @@ def _unfamiliar(prediction: Prediction) -> bool | None:
     return None if near is None else near < UNFAMILIAR_BELOW
 
 
-def _show(predictions: Sequence[Prediction]) -> None:
-    """Prints a table of labels and scores, and the errors of other images on standard error."""
-    from rich.console import Console
+def _show(found: Labelled) -> None:
+    """Prints a table of labels and scores, and all else on standard error."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -114,18 +131,24 @@ def _show(predictions: Sequence[Prediction]) -> None:
     table.add_column("image", overflow="fold")
     table.add_column("label")
     table.add_column("score", justify="right")
-    if any(one.familiarity is not None for one in predictions):
+    if any(one.familiarity is not None for one in found.predictions):
         table.add_column("familiarity", justify="right")
         table.add_column("")
-    for one in predictions:
+    for one in found.predictions:
         if one.error is None:
             row = [escape(one.image), escape(one.label), f"{one.score:.4f}"]
             if one.familiarity is not None:
                 row += [f"{one.familiarity:.3f}", "unfamiliar" if _unfamiliar(one) else ""]
             table.add_row(*row)
     if table.row_count:
-        Console().print(table)
-    errors = Console(stderr=True)
-    for one in predictions:
-        if one.error is not None:
-            errors.print(f"{one.image}: {one.error}", markup=False, highlight=False, soft_wrap=True)
+        terminal.console().print(table)
+    lines = [f"{one.image}: {one.error}" for one in found.predictions if one.error is not None]
+    lines += [f"{name}: passed over: {reason}" for name, reason in found.passed_over]
+    if found.converted:
+        lines.append(
+            f"{len(found.converted)} converted, as retrain ingest does it: the model reads JPEG,"
+            " PNG, GIF and BMP, and not every kind of these"
+        )
+    told = terminal.console(stderr=True)
+    for line in lines:
+        told.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import webbrowser
 from argparse import ArgumentParser, Namespace
 
-from retrain import arguments
+from retrain import arguments, terminal
 from retrain.arguments import A_RUN
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
@@ -33,11 +32,11 @@ def act(options: Namespace) -> int:
     written = page.write(settings, history, run)
     if options.json:
         told = {"path": str(written.path), "kept": written.kept, "gone": written.gone}
-        print(json.dumps({"run": run, **told}))
+        terminal.say(json.dumps({"run": run, **told}))
     else:
-        print(written.path)
+        terminal.say(written.path)
         if written.gone:
-            print(written.sentence(), file=sys.stderr)
+            terminal.say(written.sentence(), error=True)
     if options.open:
         webbrowser.open(written.path.resolve().as_uri())
     return DONE

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser, Namespace
 
-from retrain import arguments
+from retrain import arguments, terminal
 from retrain.arguments import natural
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
@@ -42,11 +42,11 @@ def act(options: Namespace) -> int:
     else:
         version = _pinned(store, options.to)
     if options.json:
-        print(json.dumps({"version": version, "pinned": not options.clear, "store": store}))
+        terminal.say(json.dumps({"version": version, "pinned": not options.clear, "store": store}))
     elif options.clear:
-        print(f"The newest version is served again: {version or 'there is none yet'}")
+        terminal.say(f"The newest version is served again: {version or 'there is none yet'}")
     else:
-        print(f"Version {version} is served from now on, until: retrain rollback --clear")
+        terminal.say(f"Version {version} is served from now on, until: retrain rollback --clear")
     return DONE
 
 

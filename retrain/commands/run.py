@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from argparse import ArgumentParser, Namespace
 
 import retrain
-from retrain import arguments
+from retrain import arguments, terminal
 from retrain.exit_codes import DONE, REFUSED
 
 
@@ -20,16 +22,23 @@ def add(parser: ArgumentParser) -> None:
 
 def act(options: Namespace) -> int:
     """Runs the command and returns its exit code."""
+    from pipeline.config import ConfigError
+
     config = retrain.load_config(options.config, options.set)
     # A run redirects standard error into its log; this copy of it still leads to the terminal.
-    with os.fdopen(os.dup(2), "w") as terminal:
-        outcome = retrain.run(config, runner=options.runner, progress=terminal)
-    from rich.console import Console
-
+    encoding = sys.stderr.encoding
+    with os.fdopen(os.dup(2), "w", encoding=encoding, errors="backslashreplace") as progress:
+        try:
+            outcome = retrain.run(config, runner=options.runner, progress=progress)
+        except ConfigError as error:
+            # A message about a key says in which file it stands, like those of `load_config`.
+            if re.match(r"data\.|backbone\.|output:", str(error)):
+                raise ConfigError(f"{options.config}: {error}") from error
+            raise
     from pipeline.local import summary
 
     if options.json:
-        print(summary.as_json(outcome))
+        terminal.say(summary.as_json(outcome))
     else:
-        summary.show(outcome, Console())
+        summary.show(outcome, terminal.console())
     return DONE if outcome.verdict == "pushed" else REFUSED

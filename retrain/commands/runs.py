@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from retrain import arguments
+from retrain import arguments, terminal
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
 
@@ -20,13 +20,11 @@ def act(options: Namespace) -> int:
 
     settings = load(options.config)
     prepare_tensorflow()
-    from rich.console import Console
-
     from pipeline.history import runs
 
     found = runs.read(settings)
     if options.json:
-        print(runs.as_json(found))
+        terminal.say(runs.as_json(found))
     else:
-        runs.show(found, Console())
+        runs.show(found, terminal.console())
     return DONE

@@ -13,6 +13,7 @@ from retrain.arguments import DEFAULT_CONFIG
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
 from serving import options as serving_options
+from serving import ports
 
 
 def add(parser: ArgumentParser) -> None:
@@ -38,6 +39,10 @@ def act(options: Namespace) -> int:
     store = None
     if not options.models_config and not options.model_base_path:
         store = load(options.config or DEFAULT_CONFIG).model_store
+    try:
+        ports.check(serving_options.from_arguments(options))
+    except OSError as error:
+        raise ConfigError(str(error)) from error
     prepare_tensorflow()
     from components import model_config
     from serving import errors, server

@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrain import arguments
+from retrain import arguments, terminal
 from retrain.arguments import A_RUN
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE
@@ -67,7 +67,7 @@ def act(options: Namespace) -> int:
         )
         suspects.write(table, options.output, names, options.images, whole=options.all)
     if options.json:
-        print(_as_json(run, found, names, options.output))
+        terminal.say(_as_json(run, found, names, options.output))
     else:
         _show(found, names, options.output)
     return DONE
@@ -95,11 +95,10 @@ def _as_json(run: str, found: Suspects, names: Sequence[str], output: Path | Non
 
 def _show(found: Suspects, names: Sequence[str], output: Path | None) -> None:
     """Prints the first suspects, and where the rest is."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    console = terminal.console()
     table = Table(box=None, pad_edge=False)
     table.add_column("image", overflow="fold")
     for name in ("split", "given", "suggested"):
@@ -114,4 +113,4 @@ def _show(found: Suspects, names: Sequence[str], output: Path | None) -> None:
     count = f"{len(found.found)} of {found.searched} labels are suspect"
     where = f"; {output} lists them" if output else ""
     more = "; --output FILE.csv lists all" if not output and len(found.found) > _SHOWN else ""
-    print(f"{count}{where}{more}")
+    terminal.say(f"{count}{where}{more}")

@@ -8,7 +8,7 @@ import webbrowser
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from retrain import arguments
+from retrain import arguments, terminal
 from retrain.exit_codes import DONE
 
 
@@ -36,7 +36,7 @@ def act(options: Namespace) -> int:
     except program.TensorBoardServerException as error:
         raise ConfigError(f"--port: {error}") from error
     with contextlib.suppress(KeyboardInterrupt):
-        print(f"TensorBoard shows all trainings at {url} until Ctrl-C", flush=True)
+        terminal.say(f"TensorBoard shows all trainings at {url} until Ctrl-C")
         if options.open:
             webbrowser.open(url)
         threading.Event().wait()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 
-from retrain import arguments, cluster
+from retrain import arguments, cluster, terminal
 from retrain.arguments import positive
 from retrain.exit_codes import DONE
 
@@ -40,4 +39,4 @@ def act(options: Namespace) -> int:
 
 
 def _warn(text: str) -> None:
-    print(f"retrain: {text}", file=sys.stderr, flush=True)
+    terminal.say(f"retrain: {text}", error=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -93,9 +94,10 @@ def test_an_unknown_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_data_root_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = _refusal(capsys, "run", "--config", _write(tmp_path))
-    assert "data.root" in line
-    assert str(tmp_path / "data") in line
+    path = _write(tmp_path)
+    line = _refusal(capsys, "run", "--config", path)
+    assert f"{path}: data.root" in line
+    assert f"retrain ingest SOURCE --output {tmp_path / 'data'}" in line
     assert not (tmp_path / "output").exists()
 
 
@@ -146,6 +148,42 @@ def test_init_writes_a_config_that_run_understands(
     assert "data.root" in line, "it should get as far as to miss the data"
 
 
+def test_a_mistyped_command_is_answered_with_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["runn"])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert "did you mean run?" in error
+    assert "tensorboard" not in error
+
+
+def test_init_prints_commands_that_can_be_pasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", str(tmp_path / "mein projekt")]) == 0
+    assert f"'{tmp_path}/mein projekt/retrain.yaml'" in capsys.readouterr().out
+
+
+def test_a_config_of_twenty_thousand_levels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text("[" * 20_000)
+    assert str(path) in _refusal(capsys, "run", "--config", str(path))
+
+
+@pytest.mark.parametrize("flag", ["--port", "--grpc-port"])
+def test_a_port_that_is_taken_is_told_at_once(tmp_path: Path, flag: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        free = {"--port": "0", "--grpc-port": "0", flag: port}
+        ports = [each for pair in free.items() for each in pair]
+        loaded = _loaded("serve", "--config", _write(tmp_path), *ports, code=2)
+    assert not loaded & (HEAVY - {"pydantic", "yaml"})
+
+
 def test_init_leaves_a_config_that_is_there_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,7 +196,7 @@ def test_init_leaves_a_config_that_is_there_alone(
 def test_init_refuses_a_name_that_is_not_allowed_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    _refusal(capsys, "init", str(tmp_path / "new"), "--name", name)
+    assert "--name: found" in _refusal(capsys, "init", str(tmp_path / "new"), "--name", name)
     assert not (tmp_path / "new").exists()
 
 
@@ -203,6 +241,28 @@ def test_before_the_first_run_there_is_nothing_to_look_at(
 ) -> None:
     line = _refusal(capsys, *command, "--config", _write(tmp_path))
     assert "there has been no run yet" in line
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"x" * 9000])
+def test_a_damaged_record_of_runs_is_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    path = _write(tmp_path)
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "metadata.db").write_bytes(content)
+    line = _refusal(capsys, "runs", "--config", path)
+    assert "metadata.db" in line
+    assert "move it away" in line
+
+
+def test_a_record_of_runs_that_is_gone_is_not_taken_for_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _write(tmp_path)
+    (tmp_path / "output" / "logs").mkdir(parents=True)
+    (tmp_path / "output" / "logs" / "20260101-000000.log").write_text("")
+    line = _refusal(capsys, "runs", "--config", path)
+    assert "logs of earlier runs" in line
 
 
 def test_there_is_no_tensorboard_before_a_training(

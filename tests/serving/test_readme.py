@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -10,9 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from serving.options import Options
-from tests.conftest import LABELS, Exported
+from tests.conftest import LABELS, Exported, Picture
 from tests.serving.conftest import Client, Serve
 
 pytestmark = pytest.mark.slow
@@ -45,6 +48,23 @@ def test_the_curl_line(pets: Client, tmp_path: Path, exported: Exported) -> None
     assert prediction["probabilities"] == pytest.approx(
         exported.probabilities["JPEG"].tolist(), abs=1e-4
     )
+
+
+def test_the_curl_line_on_a_photo_that_a_phone_stored_sideways(
+    pets: Client, tmp_path: Path, picture: Picture
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = picture(64, 48, kind="JPEG", seed=11, quality=95, exif=exif)
+    # A quarter turn to the right, as a viewer shows it.
+    upright = tf.io.encode_png(tf.image.rot90(tf.io.decode_jpeg(photo), k=3)).numpy()
+    (tmp_path / "PHOTO.jpg").write_bytes(photo)
+    line = _pasted("sh", "curl", pets)
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, check=True)
+    (prediction,) = json.loads(done.stdout)["predictions"]
+    body = {"instances": [{"b64": base64.b64encode(upright).decode()}]}
+    (expected,) = pets.post("/v1/models/pets:predict", body).json["predictions"]
+    assert prediction["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
 
 
 def test_the_six_lines_of_python(pets: Client, tmp_path: Path, exported: Exported) -> None:

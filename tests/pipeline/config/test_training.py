@@ -39,6 +39,9 @@ def test_class_weights_are_a_word_or_a_mapping(weights: Any) -> None:
 def test_other_class_weights_are_refused() -> None:
     message = _error(trainer={"class_weights": "even"})
     assert 'trainer.class_weights: found "even"; allowed: balanced, a mapping' in message
+    message = _error(trainer={"class_weights": {0: 2, 1: 1.0}})
+    assert "trainer.class_weights: found the key 0, which is no text" in message
+    assert "quotes" in message
 
 
 @pytest.mark.parametrize("unfreeze", [0.0, 0.5, 1.0, "block5"])

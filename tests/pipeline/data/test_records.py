@@ -57,21 +57,21 @@ def test_forms_of_a_label(tmp_path, label):
 @pytest.mark.parametrize(
     ("record", "proposal"),
     [
-        (_example(image=PNG, label=1), "{image: image, label: label}"),
-        (_example(image=PNG, label=1, id=b"train_07"), "{image: image, label: label}"),
-        (_example(image=PNG, label=1, height=2, width=2), "{image: image, label: label}"),
-        (_example(image_raw=PNG, label=[0, 1, 0]), "{image: image_raw, label: label}"),
-        (_example(picture=PNG, animal=b"dog"), "{image: picture, label: animal}"),
+        ({"image": PNG, "label": 1}, "{image: image, label: label}"),
+        ({"image": PNG, "label": 1, "id": b"train_07"}, "{image: image, label: label}"),
+        ({"image": PNG, "label": 1, "height": 2, "width": 2}, "{image: image, label: label}"),
+        ({"image_raw": PNG, "label": [0, 1, 0]}, "{image: image_raw, label: label}"),
+        ({"picture": PNG, "animal": b"dog"}, "{image: picture, label: animal}"),
         (
-            _example(image=PNG, label=1, label_name=b"dog"),
+            {"image": PNG, "label": 1, "label_name": b"dog"},
             "{image: image, label: label, text: label_name}",
         ),
-        (_example(image__encoded=PNG, label=1), "{label: label}"),
-        (_example(image=PNG, image__class__label=1), "{image: image}"),
+        ({"image__encoded": PNG, "label": 1}, "{label: label}"),
+        ({"image": PNG, "image__class__label": 1}, "{image: image}"),
     ],
 )
 def test_names_are_looked_up_and_proposed(tmp_path, record, proposal):
-    told = _refusal(tmp_path, [record], Features())
+    told = _refusal(tmp_path, [_example(**record)], Features())
     assert told.endswith(f"; did you mean data.features: {proposal}?")
     assert "\n" not in told
 

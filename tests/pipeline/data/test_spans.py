@@ -131,7 +131,7 @@ def test_unpublished_and_unrelated_folders_do_not_count(tmp_path):
 
 
 def test_layouts_that_are_no_data(tmp_path):
-    assert _refusal(tmp_path / "no").startswith("data.root: ROOT does not exist; allowed: a folder")
+    assert _refusal(tmp_path / "no").startswith("data.root: ROOT does not exist; bring images in")
     assert _refusal(tmp_path).startswith("data.root: ROOT holds no data; allowed: a folder with")
     (tmp_path / "file").touch()
     assert _refusal(tmp_path / "file").startswith("data.root: ROOT is a file; allowed: a folder")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import traceback
 
+import pytest
+
 from pipeline.history import failure
 
 
@@ -62,3 +64,25 @@ def test_a_long_traceback_is_cut_to_its_end() -> None:
     assert lines[0] == "KeyError: 1"
     assert len(lines) == 12
     assert "f49" in lines[-2]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (
+            "grpc.RpcError: <_InactiveRpcError of RPC that terminated with:\n"
+            '\tstatus = StatusCode.UNAVAILABLE\n\tdetails = "no route to host"\n>',
+            "no route to host",
+        ),
+        ("ValueError: Pipeline has validations errors: \nproject is missing", "project is missing"),
+        (
+            "OSError: [Errno 28] No space left on device: '/a/b'",
+            "no space left in /a; free some",
+        ),
+        ("tf.ResourceExhaustedError: /a/b; No space left on device", "no space left in /a"),
+    ],
+)
+def test_the_cause_is_found_behind_the_first_words(lines: str, words: str) -> None:
+    told = failure.cause(f"Traceback (most recent call last):\n  File a, line 1\n{lines}\n")
+    assert words in told
+    assert "\n" not in told

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline import config
 from pipeline.config import Config
+from pipeline.history import outcome
 from pipeline.history.metadata import History
 from pipeline.local import run as local_run
 from tests.pipeline.history.test_metadata import Recorder
@@ -38,6 +40,31 @@ def test_progress_outlasts_a_database_that_cannot_be_read(tmp_path: Path) -> Non
     assert seen() == [("transform", "running", 0.0), ("trainer", "not run", 9.0)]
     database.rename(tmp_path / "elsewhere.db")
     assert seen() == [("transform", "running", 0.0), ("trainer", "not run", 9.0)]
+
+
+def test_what_ran_when_the_user_interrupted_is_interrupted_and_not_failed(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "metadata.db")
+    recorder.record("before", "trainer", State.FAILED)
+    recorder.record("run", "transform", State.COMPLETE)
+    recorder.record("run", "trainer", State.FAILED)
+    local_run._mark_interrupted(_settings(tmp_path), {"before"})
+    history = History(str(tmp_path / "metadata.db"), "test")
+    assert [one.state for one in history.components("run", NODES)] == ["done", "interrupted"]
+    assert history.components("before", NODES)[1].state == "failed"
+    assert outcome.read(history, "run", NODES).verdict == "interrupted"
+
+
+def test_a_component_whose_end_a_full_disk_left_unrecorded_failed(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "metadata.db")
+    recorder.record("run", "transform", State.COMPLETE)
+    recorder.record("run", "trainer", State.RUNNING)
+    history = History(str(tmp_path / "metadata.db"), "test")
+    error = OSError(errno.ENOSPC, "No space left on device", "/out/model/file")
+    ended = outcome.read(history, "run", NODES, error)
+    assert ended.verdict == "failed"
+    assert ended.components[1].state == "failed"
+    (reason,) = ended.reasons
+    assert "no space left in /out/model" in reason
 
 
 def test_the_traceback_of_what_failed_is_kept_for_later_commands(tmp_path: Path) -> None:

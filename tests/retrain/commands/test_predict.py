@@ -87,6 +87,8 @@ def test_a_server_answers_and_a_broken_image_costs_no_other_its_label(
         (["--url", "http://127.0.0.1:9/v1/models/pets", "{photo}"], 1, "no answer"),
         (["--url", "ftp://x", "{photo}"], 1, "not a server"),
         (["nothing-here.jpg", "--url", "http://127.0.0.1:9/v1/models/pets"], 2, "no such file"),
+        (["nothing-here.jpg", "--config", "{config}"], 2, "no such file"),
+        (["{photo}", "--config", "{config}", "--url", "http://127.0.0.1:9"], 1, "/v1/models/pets:"),
     ],
 )
 def test_what_cannot_be_answered_is_told_in_a_line(
@@ -98,7 +100,9 @@ def test_what_cannot_be_answered_is_told_in_a_line(
     words: str,
 ) -> None:
     photo = str(tmp_path / "photos" / "a.jpg")
-    assert main(["predict", *(each.format(photo=photo) for each in arguments)]) == code
+    assert (
+        main(["predict", *(each.format(photo=photo, config=config) for each in arguments)]) == code
+    )
     error = capsys.readouterr().err
     assert words in error
     assert len(error.splitlines()) == 1
