@@ -6,16 +6,16 @@ The module loads no heavy library, because the command line reads scorecards.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from components.image_example_gen.label_forms import listed
 
 Strength = Literal["weak", "fair", "strong"]
 
 # Half-widths of the interval of the accuracy, up to which evidence is strong, or else fair.
 _STRONG = 0.025
 _FAIR = 0.075
-_NAMED = 10
 _Z = 1.959963984540054  # of a normal distribution, 95 % lie within so many deviations
 _NEAR = 1e-9
 
@@ -133,12 +133,6 @@ class Evidence:
         """Returns over how many classes a metric is a mean; "" if over all, or if it is none."""
         over = self.averaged.get(metric, self.classes)
         return "" if over == self.classes else f"over {over} of {self.classes} classes"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Returns some names for a message, and how many more there are."""
-    rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _of(some: int, all_: int) -> str:

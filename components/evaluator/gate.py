@@ -12,9 +12,10 @@ import numpy as np
 from scipy.stats import binom
 
 from components.evaluator.class_scores import SCORES, ClassCounts, Floats
-from components.evaluator.evidence import Evidence, FewImages, listed, share, strength
+from components.evaluator.evidence import Evidence, FewImages, share, strength
 from components.evaluator.options import Evaluation
 from components.evaluator.scorecard import EVERYWHERE, FailedThreshold
+from components.image_example_gen.label_forms import listed
 
 _CONFIDENCE = 0.95
 
