@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from components.evaluator.sample import Sample
+    import numpy as np
+    import numpy.typing as npt
+
+    from components.evaluator.sample import Sample, Scored
 
 OWN = "components.evaluator.metrics"
 
@@ -43,6 +46,7 @@ class Metric:
         description: explanation in the config's documentation.
         tfma: the TFMA metric that computes it.
         measure: computes the metric from a bootstrap sample of per-example predictions.
+        hits: for a share of images, bool [images], whether each image counts; else None.
         lower_is_better: whether a lower value means a better model.
         leads: whether the metric comes first on the page and appears on the model card.
         headline: name in the last lines of `retrain run`; "" if they omit the metric.
@@ -55,6 +59,7 @@ class Metric:
     description: str
     tfma: Tfma
     measure: Callable[[Sample], float]
+    hits: Callable[[Scored], npt.NDArray[np.bool_]] | None = None
     lower_is_better: bool = False
     leads: bool = False
     headline: str = ""
@@ -69,6 +74,7 @@ CATALOGUE = (
         description="Share of images whose most probable class is the true one.",
         tfma=Tfma("SparseCategoricalAccuracy"),
         measure=lambda sample: sample.share(sample.scored.correct),
+        hits=lambda scored: scored.correct,
         leads=True,
         headline="accuracy",
     ),
@@ -79,6 +85,7 @@ CATALOGUE = (
         description="Share of images whose true class is among the 3 most probable ones.",
         tfma=Tfma("SparseTopKCategoricalAccuracy", {"k": 3}),
         measure=lambda sample: sample.share(sample.scored.rank < 3),
+        hits=lambda scored: scored.rank < 3,
         leads=True,
         headline="top-3",
     ),
@@ -86,7 +93,8 @@ CATALOGUE = (
         name="macro_precision",
         title="Macro precision",
         note="share right among images given a class, averaged",
-        description="Mean over classes of: share right among images given that class.",
+        description="Mean over classes of: share right among images given that class. Classes that"
+        " are never predicted do not count.",
         tfma=Tfma("MacroAverage", module=OWN),
         measure=lambda sample: sample.classes.macro("precision"),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,24 +37,26 @@ class ClassCounts:
     def scores(self) -> Mapping[str, Floats]:
         """Returns each score as float64 [classes].
 
-        A ratio of 0/0 counts as 0, as in scikit-learn's
-        `precision_recall_fscore_support(zero_division=0)`.
+        NaN stands for what is not defined: every score of a class without images, and the
+        precision of a class that is never predicted. F1 is 2 hits / (actual + predicted), so it is
+        0 for a class with images that is never predicted.
         """
+        there = self.actual > 0
         return {
-            PRECISION: _ratio(self.hits, self.predicted),
-            RECALL: _ratio(self.hits, self.actual),
-            F1: _ratio(2 * self.hits, self.actual + self.predicted),
+            PRECISION: _ratio(self.hits, self.predicted, there),
+            RECALL: _ratio(self.hits, self.actual, there),
+            F1: _ratio(2 * self.hits, self.actual + self.predicted, there),
         }
 
-    @property
-    def occurring(self) -> npt.NDArray[np.int64]:
-        """Returns the ids of the classes that are true or predicted for at least one image."""
-        return np.flatnonzero(self.actual + self.predicted)
-
     def macro(self, score: str) -> float:
-        """Returns the mean of a score over the occurring classes; `score` is one of `SCORES`."""
-        return float(self.scores[score][self.occurring].mean())
+        """Returns the mean of a score over the classes for which it is defined; NaN without any.
+
+        `score` is one of `SCORES`. The macro recall is scikit-learn's `balanced_accuracy_score`.
+        """
+        values = self.scores[score]
+        defined = np.isfinite(values)
+        return float(values[defined].mean()) if defined.any() else math.nan
 
 
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+def _ratio(part: Floats, whole: Floats, there: npt.NDArray[np.bool_]) -> Floats:
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=(whole > 0) & there)

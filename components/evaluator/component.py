@@ -1,8 +1,9 @@
-"""TFX's Evaluator with four additions.
+"""TFX's Evaluator with five additions.
 
 The baseline may be an empty model, because the first run has no production model. Slices with
-enough examples must meet bounds of their own. The component also writes a scorecard, and the
-predictions of both models for each image.
+enough examples must meet bounds of their own. A model must be better than a constant answer and be
+tested on each class, also without any threshold in the config. The component also writes a
+scorecard, and the predictions of both models for each image.
 """
 
 from __future__ import annotations
@@ -64,24 +65,23 @@ class Executor(tfx_executor.Executor):
             super().Do(inputs, output_dict, exec_properties)
         options = json_utils.loads(exec_properties[_SCORECARD_KEY])
         evaluation = Evaluation.model_validate(options["evaluation"])
-        card = results.read(folder, options["labels"], evaluation.thresholds.each_slice)
+        card = results.read(folder, options["labels"], evaluation)
         io_utils.write_string_file(os.path.join(folder, scorecard.FILE_NAME), card.to_json())
-        if not card.blessed:
-            blessing = artifact_utils.get_single_instance(
-                output_dict[standard_component_specs.BLESSING_KEY]
-            )
-            _withdraw(blessing)
+        blessing = artifact_utils.get_single_instance(
+            output_dict[standard_component_specs.BLESSING_KEY]
+        )
+        _bless(blessing, card.blessed)
 
 
-def _withdraw(blessing: types.Artifact) -> None:
-    """Marks a blessing as not blessed, even if TFX has blessed it."""
-    blessed = os.path.join(blessing.uri, constants.BLESSED_FILE_NAME)
-    if fileio.exists(blessed):
-        fileio.remove(blessed)
-    io_utils.write_string_file(os.path.join(blessing.uri, constants.NOT_BLESSED_FILE_NAME), "")
-    blessing.set_int_custom_property(
-        constants.ARTIFACT_PROPERTY_BLESSED_KEY, constants.NOT_BLESSED_VALUE
-    )
+def _bless(blessing: types.Artifact, blessed: bool) -> None:
+    """Sets a blessing, whether TFX set it to the same, to the other, or, without bounds, not."""
+    names = (constants.NOT_BLESSED_FILE_NAME, constants.BLESSED_FILE_NAME)
+    other = os.path.join(blessing.uri, names[not blessed])
+    if fileio.exists(other):
+        fileio.remove(other)
+    io_utils.write_string_file(os.path.join(blessing.uri, names[blessed]), "")
+    value = constants.BLESSED_VALUE if blessed else constants.NOT_BLESSED_VALUE
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)
 
 
 class Evaluator(tfx_evaluator.Evaluator):

@@ -23,7 +23,7 @@ from trainer import calibration
 
 
 class ClassScores(metric_types.Metric):
-    """Precision, recall and F1 of each class that occurs; the class id is the sub key."""
+    """Precision, recall and F1 of each class, where defined; the class id is the sub key."""
 
     def __init__(self, name: str = "class_scores") -> None:
         """Sets the name of the group; its values are named `precision`, `recall` and `f1`."""
@@ -31,7 +31,7 @@ class ClassScores(metric_types.Metric):
 
 
 class MacroAverage(metric_types.Metric):
-    """The mean of a score over the classes that occur."""
+    """The mean of a score over the classes for which it is defined."""
 
     def __init__(self, name: str) -> None:
         """`name` selects the score: "macro_precision", "macro_recall" or "macro_f1"."""
@@ -46,7 +46,7 @@ def _by_class(name: str, counts: ClassCounts) -> _Values:
     return {
         (score, int(class_id)): float(values[class_id])
         for score, values in counts.scores.items()
-        for class_id in counts.occurring
+        for class_id in np.flatnonzero(np.isfinite(values))
     }
 
 

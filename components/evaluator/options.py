@@ -1,6 +1,6 @@
 """The config's section `evaluation`: slices, bounds and the comparison with production."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, create_model, model_validator
 
@@ -109,8 +109,8 @@ class Thresholds(_Bounds):
 
     accuracy: Bound | None = Field(
         Bound(min=0.5),
-        description=f"{METRICS['accuracy'].description} Set to null to drop this bound; another"
-        " metric must then have one, as the Evaluator blesses no model without any.",
+        description=f"{METRICS['accuracy'].description} Set to null to drop this bound;"
+        " evaluation.beat_majority still holds.",
     )
     regression: Regression = Regression.model_validate({"accuracy": {"max_drop": 0.01}})
     """How much worse than the model in production a new one may be, for any of the metrics above;
@@ -119,15 +119,6 @@ class Thresholds(_Bounds):
         None, examples=[{"min_examples": 30, "accuracy": {"min": 0.5}}]
     )
     """Bounds that every slice must meet by itself, for any of the metrics above."""
-
-    @model_validator(mode="after")
-    def _bounds_something(self) -> "Thresholds":
-        if not self.limits():
-            raise ValueError(
-                "found no metric with min or max, and without one no model is ever blessed;"
-                f" allowed: one or more of {', '.join(METRICS)}"
-            )
-        return self
 
 
 class Evaluation(Section):
@@ -138,5 +129,24 @@ class Evaluation(Section):
         description=f"Features by whose values metrics are also given, such as {SOURCE}."
         " Metrics by class always are, AUC among them up to 200 classes.",
     )
+    min_class_images: int = Field(5, ge=0)
+    """Fewest test images that a class needs to count as tested. 0 turns this off, and with it the
+    second part of beat_majority."""
+    untested: Literal["refuse", "tell"] = "refuse"
+    """What happens if a class has fewer test images than min_class_images: refuse does not push the
+    model; tell pushes it and says so first, in the verdict, summary, JSON and page."""
+    beat_majority: bool = True
+    """A model must be better than a constant answer: its accuracy must exceed the share of the most
+    frequent class by a margin that the test images can show (one-sided exact binomial test, 95 %),
+    and it must get at least one image right of each tested class. false turns this off."""
     thresholds: Thresholds = Thresholds()
-    """What the new model must reach, or it is not pushed."""
+    """What the new model must reach besides, or it is not pushed."""
+
+    @model_validator(mode="after")
+    def _judges_something(self) -> "Evaluation":
+        if not self.beat_majority and not self.thresholds.limits():
+            raise ValueError(
+                "found beat_majority false and no metric with min or max in thresholds, so that any"
+                f" model would pass; allowed: beat_majority true, or one of {', '.join(METRICS)}"
+            )
+        return self

@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow_model_analysis as tfma
 
+from components.evaluator import gate
 from components.evaluator.class_scores import F1, PRECISION, RECALL
-from components.evaluator.options import EachSlice
+from components.evaluator.options import Evaluation
 from components.evaluator.scorecard import (
     EVERYWHERE,
     ClassScore,
@@ -25,16 +27,17 @@ _DIFFERENCE = "_diff"
 _VALUE = "metric_value"
 
 
-def read(folder: str, labels: Sequence[str], each_slice: EachSlice | None) -> Scorecard:
+def read(folder: str, labels: Sequence[str], evaluation: Evaluation) -> Scorecard:
     """Reads metrics and failed thresholds from TFMA's output.
 
     Args:
         folder: folder of TFMA's output.
         labels: class names; the index in this list is the class id.
-        each_slice: bounds for every slice, which TFMA does not check; None for no bounds.
+        evaluation: the config's section `evaluation`.
 
     Returns:
-        The scorecard; blessed only if TFMA's thresholds and the bounds of the slices are all met.
+        The scorecard; blessed only if TFMA's thresholds, the bounds of the slices and those of
+        `gate` are all met.
     """
     names = [spec.name for spec in tfma.load_eval_result(folder).config.model_specs]
     candidate = _by_slice(folder, tfma.CANDIDATE_KEY if len(names) > 1 else names[0])
@@ -44,15 +47,23 @@ def read(folder: str, labels: Sequence[str], each_slice: EachSlice | None) -> Sc
     validation = tfma.load_validation_result(folder)
     matrix = _confusion(candidate[()], len(labels))
     slices = {_slice_name(key): _scalars(value) for key, value in candidate.items() if key}
-    failed = (*_failed(validation, production), *failed_slices(slices, each_slice))
+    counts = np.array(matrix, float)
+    failed = (
+        *gate.failed(counts, labels, evaluation),
+        *_failed(validation, production),
+        *failed_slices(slices, evaluation.thresholds.each_slice),
+    )
+    # TFMA does not validate a model without any threshold of its own.
+    passes = validation.validation_ok or validation.missing_thresholds
     return Scorecard(
-        blessed=validation.validation_ok and not failed,
+        blessed=passes and not failed,
         failed=failed,
         metrics=_scalars(candidate[()]),
         production=production,
         classes=_classes(candidate[()], labels, matrix),
         slices=slices,
         confusion=tuple(tuple(row) for row in matrix),
+        evidence=gate.evidence(counts, labels, evaluation.min_class_images),
     )
 
 
@@ -68,10 +79,16 @@ def _slice_name(key: Sequence[tuple[str, object]]) -> str:
 
 def _scalars(by_sub_key: Mapping[str, Any]) -> Metrics:
     return {
-        name: float(value["doubleValue"])
+        name: _defined(value["doubleValue"])
         for name, value in by_sub_key[""].items()
         if "doubleValue" in value and not name.endswith(_DIFFERENCE)
     }
+
+
+def _defined(value: str | float) -> float | None:
+    """Returns TFMA's number, which may be the text "NaN" in JSON; None if it is not finite."""
+    number = float(value)
+    return number if math.isfinite(number) else None
 
 
 def _confusion(by_sub_key: Mapping[str, Any], classes: int) -> list[list[int]]:
@@ -88,21 +105,23 @@ def _classes(
     by_sub_key: Mapping[str, Any], labels: Sequence[str], matrix: Sequence[Sequence[int]]
 ) -> tuple[ClassScore, ...]:
     scores = []
+    total = sum(map(sum, matrix))
     for class_id, label in enumerate(labels):
         values = by_sub_key.get(f"classId:{class_id}", {})
 
         def value(name: str, values: Mapping[str, Any] = values) -> float | None:
-            number = float(values.get(name, {}).get("doubleValue", math.nan))
-            return None if math.isnan(number) else number
+            return _defined(values.get(name, {}).get("doubleValue", math.nan))
 
+        examples = sum(matrix[class_id])
         scores.append(
             ClassScore(
                 label=label,
-                examples=sum(matrix[class_id]),
+                examples=examples,
                 precision=value(PRECISION),
                 recall=value(RECALL),
                 f1=value(F1),
-                auc=value("auc"),
+                # TFMA gives 0 where there are no positives, or no negatives.
+                auc=value("auc") if 0 < examples < total else None,
             )
         )
     return tuple(scores)
@@ -118,12 +137,12 @@ def _failed(validation: Any, production: Metrics | None) -> Iterator[FailedThres
             threshold = failure.metric_threshold
             if threshold.HasField("change_threshold"):
                 allowed = threshold.change_threshold.absolute.value
-                before = production[name] if production else 0.0
+                before = (production or {}).get(name)
                 yield FailedThreshold(
                     metric=name,
                     where=EVERYWHERE,
-                    value=None if value is None else before + value,
-                    bound=before + allowed,
+                    value=None if value is None or before is None else before + value,
+                    bound=(before or 0.0) + allowed,
                     kind="regression",
                     production=before,
                 )

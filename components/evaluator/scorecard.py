@@ -10,13 +10,15 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from components.evaluator.evidence import Evidence
 from components.evaluator.options import EachSlice
 
 FILE_NAME = "scorecard.json"
 EXAMPLE_COUNT = "example_count"
 EVERYWHERE = "all"
 
-Metrics = dict[str, float]
+# Metric -> value; None if it is not defined.
+Metrics = dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,24 @@ class FailedThreshold:
         value: the candidate's value; None if the metric is missing or undefined there.
         bound: lowest value that passes, or the highest one for an upper limit.
         kind: "min" or "max" of the config; "regression" if `bound` is production's value minus
-            the allowed drop (or plus it, for a metric where lower is better).
+            the allowed drop (or plus it, for a metric where lower is better); "untested",
+            "majority" or "missed" for the bounds of `gate`.
         production: production's value for a regression, else None.
+        words: the whole sentence, where metric and bound alone do not say it.
     """
 
     metric: str
     where: str
     value: float | None
     bound: float
-    kind: Literal["min", "max", "regression"]
+    kind: Literal["min", "max", "regression", "untested", "majority", "missed"]
     production: float | None = None
+    words: str = ""
 
     def sentence(self) -> str:
         """Returns which bound failed, on which slice and by how much, as a sentence."""
+        if self.words:
+            return self.words
         if self.value is None:
             return (
                 f"{self.metric} on {self.where}: there is no value; it must pass {self.bound:.4f}"
@@ -54,6 +61,11 @@ class FailedThreshold:
         if self.production is not None:
             text += f" (production has {self.production:.4f})"
         return text
+
+
+def examples(metrics: Mapping[str, float | None]) -> int:
+    """Returns how many examples metrics are of."""
+    return round(metrics.get(EXAMPLE_COUNT) or 0)
 
 
 def beyond(
@@ -77,7 +89,7 @@ def failed_slices(
     return tuple(
         failed
         for where, metrics in sorted(slices.items())
-        if metrics[EXAMPLE_COUNT] >= bounds.min_examples
+        if examples(metrics) >= bounds.min_examples
         for metric, bound in bounds.limits().items()
         for failed in beyond(metric, where, metrics.get(metric), bound.min, bound.max)
     )
@@ -107,6 +119,7 @@ class Scorecard:
         classes: metrics by class, in label order.
         slices: slice as `feature=value` -> metrics.
         confusion: examples by true class (row) and predicted class, in label order.
+        evidence: how much the test split shows; None before version 0.3.
     """
 
     blessed: bool
@@ -116,6 +129,7 @@ class Scorecard:
     classes: tuple[ClassScore, ...]
     slices: dict[str, Metrics]
     confusion: tuple[tuple[int, ...], ...]
+    evidence: Evidence | None = None
 
     @property
     def sentences(self) -> tuple[str, ...]:

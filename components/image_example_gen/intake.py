@@ -158,7 +158,8 @@ def warning(intake: Intake, min_test_images: int) -> str:
     listed = label_forms.listed([f"{name} ({count})" for name, count in few.items()])
     return (
         f"Fewer than {min_test_images} test images, too few to judge: {listed}. More images of"
-        " them, or a larger data.splits.test, help."
+        " them, or a larger data.splits.test, help; evaluation.untested decides whether the model"
+        " is refused for it."
     )
 
 

@@ -1,21 +1,26 @@
-"""Computes confidence intervals of the metrics by percentile bootstrap over the test images.
+"""Computes confidence intervals of the metrics on the test images.
 
-Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. Images are drawn with
-replacement, a thousand times. Each time all metrics of both models are computed on the same drawn
-images, which also gives an interval of the difference between both models (a paired bootstrap).
+A share of images has Wilson's interval, and a difference of shares Tango's for paired data; see
+`components.evaluator.evidence`. Both also hold where all images are right, or where there is one.
+
+All other metrics have an interval by percentile bootstrap: Efron and Tibshirani, "An Introduction
+to the Bootstrap", 1993, chapter 13. Images are drawn with replacement, a thousand times. Each time
+the metrics of both models are computed on the same drawn images, which also gives an interval of
+the difference between both models (a paired bootstrap).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from components.evaluator.catalogue import CATALOGUE
+from components.evaluator import evidence
+from components.evaluator.catalogue import CATALOGUE, Metric
+from components.evaluator.evidence import Interval
 from components.evaluator.predictions import Ints, Predicted
 from components.evaluator.sample import Sample, Scored
-from components.report.page import Interval
 
 _SAMPLES = 1000
 _PERCENTILES = (2.5, 97.5)
@@ -33,25 +38,61 @@ def intervals(
 
     Returns:
         A list with each model's intervals by metric; and by metric the intervals of the difference
-        first model - second model, empty if there is only one model.
+        first model - second model, empty if there is only one model. A metric that is the same in
+        all samples has no interval, as these images do not show how much it varies.
     """
-    random = np.random.default_rng(_SEED)
-    images = len(labels)
     scored = [Scored(labels, model) for model in models]
-    drawn: list[list[Mapping[str, float]]] = [[] for _ in models]
-    for _ in range(_SAMPLES):
-        counts = np.bincount(random.integers(0, images, images), minlength=images)
-        for rows, one in zip(drawn, scored, strict=True):
-            sample = Sample(one, counts)
-            rows.append({metric.name: metric.measure(sample) for metric in CATALOGUE})
-    values = [{name: np.array([row[name] for row in rows]) for name in rows[0]} for rows in drawn]
-    each = [{name: _interval(found) for name, found in one.items()} for one in values]
-    if len(values) < 2:
+    resampled = [metric for metric in CATALOGUE if metric.hits is None]
+    drawn = _resampled(scored, resampled)
+    each = [{**_shares(one), **_varying(found)} for one, found in zip(scored, drawn, strict=True)]
+    if len(drawn) < 2:
         return each, {}
-    first, second = values
-    return each, {name: _interval(first[name] - second[name]) for name in first}
+    first, second = drawn
+    differences = {name: first[name] - second[name] for name in first}
+    return each, {**_share_differences(*scored), **_varying(differences)}
 
 
-def _interval(values: npt.NDArray[np.float64]) -> Interval:
-    low, high = np.percentile(values, _PERCENTILES)
-    return Interval(float(low), float(high))
+def _resampled(
+    scored: Sequence[Scored], metrics: Sequence[Metric]
+) -> list[dict[str, npt.NDArray[np.float64]]]:
+    """Returns each model's values of the metrics, [samples]; all models have the same samples."""
+    random = np.random.default_rng(_SEED)
+    images = len(scored[0].labels)
+    values = [{metric.name: np.empty(_SAMPLES) for metric in metrics} for _ in scored]
+    for row in range(_SAMPLES):
+        counts = np.bincount(random.integers(0, images, images), minlength=images)
+        for one, found in zip(scored, values, strict=True):
+            sample = Sample(one, counts)
+            for metric in metrics:
+                found[metric.name][row] = metric.measure(sample)
+    return values
+
+
+def _shares(scored: Scored) -> dict[str, Interval]:
+    return {
+        metric.name: evidence.share(int(metric.hits(scored).sum()), len(scored.labels))
+        for metric in CATALOGUE
+        if metric.hits is not None
+    }
+
+
+def _share_differences(first: Scored, second: Scored) -> dict[str, Interval]:
+    found = {}
+    for metric in CATALOGUE:
+        if metric.hits is not None:
+            one, other = metric.hits(first), metric.hits(second)
+            cells = (one & other, one & ~other, ~one & other, ~one & ~other)
+            found[metric.name] = evidence.share_difference(*(int(cell.sum()) for cell in cells))
+    return found
+
+
+def _varying(values: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, Interval]:
+    """Returns percentile intervals, without those whose ends meet."""
+    found = {}
+    for name, drawn in values.items():
+        # A sample may leave a metric undefined, as it may lack all images of each predicted class.
+        defined = drawn[np.isfinite(drawn)]
+        low, high = np.percentile(defined, _PERCENTILES) if len(defined) else (0.0, 0.0)
+        if low < high:
+            found[name] = Interval(float(low), float(high))
+    return found

@@ -124,7 +124,8 @@ def _scores(card: scorecard.Scorecard) -> dict[str, Any]:
     shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     small = len(matrix) <= _LARGEST_MATRIX
     return {
-        "test_images": round(card.metrics[scorecard.EXAMPLE_COUNT]),
+        "test_images": scorecard.examples(card.metrics),
+        "evidence": card.evidence,
         "classes": judgement.classes(card),
         "slices": judgement.slices(card),
         "matrix": card.confusion if small else (),

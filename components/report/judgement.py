@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import binomtest
 
+from components.evaluator import evidence
 from components.evaluator.catalogue import ON_THE_PAGE
+from components.evaluator.evidence import Interval
 from components.evaluator.predictions import Predictions
-from components.evaluator.scorecard import EXAMPLE_COUNT, ClassScore, Scorecard
+from components.evaluator.scorecard import ClassScore, Scorecard, examples
 from components.report import bootstrap
-from components.report.page import Bin, Confusion, Interval, Metric, SliceScore, Verdict
+from components.report.page import Bin, Confusion, Metric, SliceScore, Verdict
 from components.serving_validator.check import ServingCheck
 from trainer import calibration
 from trainer.features import TEXT
@@ -35,6 +36,7 @@ def metrics(card: Scorecard, predictions: Predictions | None) -> tuple[Metric, .
             interval=own.get(metric.name),
             production=card.production.get(metric.name) if card.production else None,
             difference=differences.get(metric.name),
+            over=card.evidence.means(metric.name) if card.evidence else "",
         )
         for metric in ON_THE_PAGE
         if metric.name in card.metrics
@@ -52,15 +54,14 @@ def slices(card: Scorecard) -> tuple[SliceScore, ...]:
     for name, values in card.slices.items():
         if name.startswith(_BY_CLASS):
             continue
-        images = round(values[EXAMPLE_COUNT])
-        hits = round(values["accuracy"] * images)
+        images, accuracy = examples(values), values["accuracy"] or 0.0
         found.append(
             SliceScore(
                 name=name,
                 images=images,
-                accuracy=values["accuracy"],
+                accuracy=accuracy,
                 macro_f1=values["macro_f1"],
-                interval=share_interval(hits, images),
+                interval=evidence.share(round(accuracy * images), images),
             )
         )
     return tuple(sorted(found, key=lambda one: one.accuracy))
@@ -96,17 +97,11 @@ def bins(predictions: Predictions) -> tuple[Bin, ...]:
             images=int(inside.sum()),
             score=float(score[inside].mean()),
             accuracy=float(right[inside].mean()),
-            interval=share_interval(int(right[inside].sum()), int(inside.sum())),
+            interval=evidence.share(int(right[inside].sum()), int(inside.sum())),
         )
         for inside in (places == place for place in range(calibration.BINS))
         if inside.any()
     )
-
-
-def share_interval(hits: int, images: int) -> Interval:
-    """Returns Wilson's 95 % confidence interval of the share hits / images."""
-    found = binomtest(hits, images).proportion_ci(method="wilson")
-    return Interval(float(found.low), float(found.high))
 
 
 def verdict(
@@ -125,18 +120,23 @@ def verdict(
     """
     judged = f": {_judged(card, found)}" if card else ""
     if version is not None:
-        return Verdict("pushed", f"Version {version} was pushed{judged}.")
+        warning = card.evidence.warning() if card and card.evidence else ""
+        first = f"{warning}. " if warning else ""
+        return Verdict("pushed", f"{first}Version {version} was pushed{judged}.")
     reasons = (card.sentences if card else ()) + (serving.sentences if serving else ())
     return Verdict("refused", f"The model was refused{judged}.", reasons)
 
 
 def _judged(card: Scorecard, found: Sequence[Metric]) -> str:
     (accuracy,) = (metric for metric in found if metric.name == "accuracy")
-    images = round(card.metrics[EXAMPLE_COUNT])
-    text = f"it gets {100 * accuracy.value:.1f}\N{NO-BREAK SPACE}% of {images:,} test images right"
+    images = examples(card.metrics)
+    share = accuracy.value or 0.0
+    text = f"it gets {100 * share:.1f}\N{NO-BREAK SPACE}% of {images:,} test images right"
+    if card.evidence is not None and card.evidence.strength == "weak":
+        text += f", weak evidence ({card.evidence.words().partition(',')[0]} of all such images)"
     if accuracy.production is None:
         return f"{text}, and there is no model in production yet"
-    points = 100 * (accuracy.value - accuracy.production)
+    points = 100 * (share - accuracy.production)
     if accuracy.difference is not None and accuracy.difference.low <= 0 <= accuracy.difference.high:
         return f"{text}, which is no clear difference from production ({points:+.1f} points)"
     return f"{text}, {abs(points):.1f} points {'more' if points > 0 else 'less'} than production"

@@ -8,20 +8,13 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, TypeAdapter
 
+from components.evaluator.evidence import Evidence, Interval
 from components.evaluator.scorecard import ClassScore
 from components.image_example_gen.intake import Intake
 from components.report.gallery import ClassPictures, Drifted, Held, Mistake, Picture, Suspect
 from components.report.options import Card
 from components.serving_validator.check import ServingCheck
 from components.span_drift.report import DriftReport
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A 95 % confidence interval."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -45,18 +38,21 @@ class Metric:
 
     Attributes:
         name: name in the catalogue of metrics.
-        value: the candidate's value, from TFMA.
-        interval: confidence interval of `value`; None if there are no per-example predictions.
+        value: the candidate's value, from TFMA; None if it is not defined.
+        interval: confidence interval of `value`; None if there are no per-example predictions, or
+            if they do not show how much it varies.
         production: the value of the model in production; None if there is none.
-        difference: confidence interval of `value` - `production`, from the same bootstrap samples;
-            None if either has no per-example predictions.
+        difference: confidence interval of `value` - `production`, on the same images; None as for
+            `interval`.
+        over: over how many classes it is a mean, if not over all; "" if over all.
     """
 
     name: str
-    value: float
+    value: float | None
     interval: Interval | None = None
     production: float | None = None
     difference: Interval | None = None
+    over: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class SliceScore:
     name: str
     images: int
     accuracy: float
-    macro_f1: float
+    macro_f1: float | None
     interval: Interval
 
 
@@ -193,6 +189,7 @@ class Page:
         samples: some images of train by class.
         drifted: images of each measure that drifted.
         suspects: images whose labels may be wrong, the most suspect first.
+        evidence: how much the test split shows; None before version 0.3.
         gone: the artifacts that the page should show and that are gone, in words.
     """
 
@@ -228,6 +225,7 @@ class Page:
     samples: tuple[ClassPictures, ...] = ()
     drifted: tuple[Drifted, ...] = ()
     suspects: tuple[Suspect, ...] = ()
+    evidence: Evidence | None = None
     gone: tuple[str, ...] = ()
 
     # A metric may be undefined: NaN, which JSON's null would not bring back.

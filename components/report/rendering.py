@@ -16,20 +16,20 @@ import numpy as np
 import yaml
 from markupsafe import Markup, escape
 
+from components.evaluator import evidence
 from components.evaluator.catalogue import METRICS
+from components.evaluator.evidence import Interval, Strength
 from components.image_example_gen.intake import Intake
-from components.report import charts, judgement, pictures
+from components.report import charts, pictures
 from components.report.gallery import Picture
 from components.report.options import Card
-from components.report.page import Interval, Metric, Page
+from components.report.page import Metric, Page
 from components.span_drift.report import DriftReport
 from trainer.features import UNFAMILIAR_BELOW
 
 _FOLDER = Path(__file__).parent
 _STYLES = ("base.css", "tables.css", "pictures.css", "narrow.css")
 _BADGES = {"pushed": "✓ pushed", "refused": "✕ refused", "failed": "! failed"}
-# Width of the interval of the accuracy from which on evidence is called weak.
-_WEAK = 0.15
 # What stands where a number is not defined.
 NOTHING = "\N{EN DASH}"
 # The opacity of the darkest cell; numbers in a darker cell would be hard to read.
@@ -152,12 +152,14 @@ def _utc(seconds: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
 
 
-def _evidence(page: Page) -> tuple[Interval, bool] | None:
-    """Returns Wilson's 95 % interval of the accuracy, and whether it is too wide to rely on."""
+def _evidence(page: Page) -> tuple[Interval, Strength] | None:
+    """Returns the 95 % interval of the accuracy, and how strong this evidence is."""
+    if page.evidence is not None:
+        return page.evidence.accuracy, page.evidence.strength
     if not page.test_images:
         return None
-    interval = judgement.share_interval(page.test_images - page.wrong, page.test_images)
-    return interval, interval.high - interval.low > _WEAK
+    interval = evidence.share(page.test_images - page.wrong, page.test_images)
+    return interval, evidence.strength(interval)
 
 
 def _drift(report: DriftReport | None) -> tuple[str, str]:

@@ -20,8 +20,6 @@ from pipeline.config import Config
 from pipeline.data.spans import Span
 from pipeline.graph import nodes, parts
 
-# Below this, the quality of a class cannot be told.
-_MIN_TEST_IMAGES = 5
 _Component = TypeVar("_Component", bound=BaseComponent)
 
 
@@ -99,7 +97,7 @@ class _Story:
             drift_action=data.drift.action,
             max_quarantined=data.checks.max_quarantined,
             min_class_images=data.checks.min_class_images,
-            min_test_images=_MIN_TEST_IMAGES,
+            min_test_images=self.config.evaluation.min_class_images,
         )
         self._add(nodes.DATA_GATE, self.data_gate)
 

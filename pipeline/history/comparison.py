@@ -15,10 +15,10 @@ from rich.table import Table
 
 from components.evaluator import predictions
 from components.evaluator.catalogue import METRICS, ON_THE_PAGE
+from components.evaluator.evidence import Interval
 from components.evaluator.predictions import Ints, Predicted, Predictions
 from components.report import bootstrap
 from components.report.component import OPTIONS_KEY
-from components.report.page import Interval
 from pipeline.config import ConfigError
 from pipeline.graph import nodes
 from pipeline.history import outcome
@@ -86,7 +86,7 @@ class Comparison:
         runs: ids of the first and the second run.
         settings: the config keys that differ; None if a run's config is not recorded.
         commits: git commit of each run's code; "" if not recorded.
-        metrics: the metrics that both runs have.
+        metrics: the metrics that both runs have, and that are defined in both.
         images: numbers of test images: in the first run, in the second run, and in both.
         broken: images that only the first run predicts right, by the second's score, highest first.
         mended: images that only the second run predicts right, in the same order.
@@ -170,7 +170,7 @@ class _Judged:
             raise ConfigError(f"run {run}: there are no predictions to compare")
         options = history.parameter(run, nodes.REPORT, OPTIONS_KEY) or {}
         return cls(
-            card.metrics,
+            {name: value for name, value in card.metrics.items() if value is not None},
             tuple(score.label for score in card.classes),
             found,
             options.get("config"),

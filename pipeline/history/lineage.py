@@ -49,7 +49,7 @@ class Origin:
     run: str | None = None
     model: str | None = None
     transform_graph: str | None = None
-    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    metrics: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     blessed: bool | None = None
     span: int | None = None
     spans: tuple[int, ...] = ()
@@ -183,7 +183,7 @@ def show(origin: Origin, console: Console) -> None:
             metrics = model.add(f"evaluated on test: {told}")
             for name, value in origin.metrics.items():
                 if name != "example_count":
-                    metrics.add(f"{name} {value:.4f}")
+                    metrics.add(f"{name} {'not defined' if value is None else f'{value:.4f}'}")
         graph = model.add(f"transform graph {escape(origin.transform_graph or 'not recorded')}")
         numbers = ", ".join(map(str, origin.spans)) or "not recorded"
         span = graph.add(f"span{'s' if len(origin.spans) > 1 else ''} {numbers}")

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -15,8 +16,12 @@ from pipeline.graph import nodes
 from pipeline.history import failure
 
 if TYPE_CHECKING:
+    from components.evaluator.catalogue import Metric
+    from components.evaluator.scorecard import Scorecard
     from pipeline.history.outcome import Outcome
 
+# What stands where a number is not defined.
+NOTHING = "\N{EN DASH}"
 _COLOURS = {"pushed": "green", "refused": "yellow", "failed": "red"}
 
 
@@ -25,6 +30,7 @@ def as_json(outcome: Outcome) -> str:
     return json.dumps(
         {
             "verdict": outcome.verdict,
+            "evidence": _evidence(outcome),
             "run": outcome.run,
             "version": outcome.version,
             "path": outcome.path,
@@ -57,7 +63,10 @@ def show(outcome: Outcome, console: Console) -> None:
     if outcome.edge is not None:
         console.print(outcome.edge.sentence(), highlight=False)
     colour = _COLOURS[outcome.verdict]
-    console.print(f"[bold {colour}]{outcome.verdict}[/]  {_headline(outcome)}", highlight=False)
+    first, *more = _headline(outcome)
+    console.print(f"[bold {colour}]{outcome.verdict}[/]  {escape(first)}", highlight=False)
+    for text in more:
+        console.print(f"  {text}", highlight=False, markup=False)
     for reason in outcome.reasons:
         console.print(f"  {reason}", highlight=False, markup=False)
     for text in _traces(outcome):
@@ -134,23 +143,48 @@ def _classes(outcome: Outcome) -> Table:
         table.add_column(name, justify="right")
     for score in outcome.scorecard.classes:
         values = (score.precision, score.recall, score.f1, score.auc)
-        cells = ["-" if value is None else f"{value:.3f}" for value in values]
+        cells = [NOTHING if value is None else f"{value:.3f}" for value in values]
         table.add_row(Text(score.label), str(score.examples), *cells)
     return table
 
 
-def _headline(outcome: Outcome) -> str:
+def _evidence(outcome: Outcome) -> dict[str, Any] | None:
+    card = outcome.scorecard
+    return dataclasses.asdict(card.evidence) if card and card.evidence else None
+
+
+def _headline(outcome: Outcome) -> list[str]:
+    """Returns what stands first in the verdict: untested classes, then metrics, then evidence."""
     card = outcome.scorecard
     if card is None:
-        return ""
+        return [""]
     text = ", ".join(
-        f"{metric.headline} {card.metrics[metric.name]:.4f}"
+        _metric(card, metric)
         for metric in CATALOGUE
         if metric.headline and metric.name in card.metrics
     )
     if card.production is not None:
-        text += f"; production has accuracy {card.production['accuracy']:.4f}"
-    return text
+        text += f"; production has accuracy {_figure(card.production['accuracy'])}"
+    lines = [text]
+    if card.evidence is not None:
+        if outcome.verdict == "pushed" and card.evidence.untested:
+            lines.insert(0, card.evidence.warning())
+        lines.append(f"accuracy on {_images(card.evidence.images)}: {card.evidence.words()}")
+    return lines
+
+
+def _metric(card: Scorecard, metric: Metric) -> str:
+    over = card.evidence.means(metric.name) if card.evidence else ""
+    text = f"{metric.headline} {_figure(card.metrics[metric.name])}"
+    return f"{text} {over}" if over else text
+
+
+def _figure(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.4f}"
+
+
+def _images(count: int) -> str:
+    return f"{count} test image{'' if count == 1 else 's'}"
 
 
 def _traces(outcome: Outcome) -> list[str]:

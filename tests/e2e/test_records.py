@@ -56,7 +56,8 @@ def test_what_is_missing_in_the_config_is_proposed_until_it_runs(records: Worksp
     assert from_one.code == 2
     assert "did you mean data.features.label_base: 1?" in from_one.errors
 
-    done = records.run("data.features.label_base=1")
+    # So few images at this size teach it nothing of some digits, which is not what is tested here.
+    done = records.run("data.features.label_base=1", "evaluation.beat_majority=false")
     assert done.code == 0, done.output + done.errors
     assert "the data brings no val: it is cut from train by class" in done.errors
     clean = done.json["data"]["clean"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
 
 from components.evaluator.class_scores import SCORES, ClassCounts
 
@@ -28,19 +31,34 @@ def test_scores_are_scikit_learn_s(rows: list[list[int]]) -> None:
     )
     found = ClassCounts.of_matrix(matrix).scores
     if not len(actual):
-        assert all((score == 0).all() for score in found.values())
+        assert all(np.isnan(score).all() for score in found.values())
         return
-    expected = precision_recall_fscore_support(
-        actual, predicted, labels=range(classes), zero_division=0
+    *expected, _ = precision_recall_fscore_support(
+        actual, predicted, labels=range(classes), zero_division=np.nan
     )
-    for name, values in zip(SCORES, expected, strict=False):
-        np.testing.assert_allclose(found[name], values)
+    there, given_to = matrix.sum(axis=1) > 0, matrix.sum(axis=0) > 0
+    defined = {"precision": there & given_to, "recall": there, "f1": there}
+    for name, values in zip(SCORES, expected, strict=True):
+        np.testing.assert_array_equal(np.isfinite(found[name]), defined[name])
+        np.testing.assert_allclose(found[name][defined[name]], values[defined[name]])
+    counts = ClassCounts.of_matrix(matrix)
+    assert counts.macro("recall") == pytest.approx(balanced_accuracy_score(actual, predicted))
 
 
-def test_a_class_that_is_never_there_nor_predicted_scores_0() -> None:
-    found = ClassCounts.of_matrix(np.array([[2.0, 0], [0, 0]])).scores
-    assert {name: list(values) for name, values in found.items()} == {
-        "precision": [1.0, 0.0],
-        "recall": [1.0, 0.0],
-        "f1": [1.0, 0.0],
-    }
+def test_what_is_not_defined_does_not_enter_a_mean() -> None:
+    # The first class is mostly right, the second never predicted, the third never there.
+    counts = ClassCounts.of_matrix(np.array([[3.0, 0, 1], [2, 0, 0], [0, 0, 0]]))
+    found = {name: list(values) for name, values in counts.scores.items()}
+    nan = math.nan
+    assert found["precision"] == pytest.approx([0.6, nan, nan], nan_ok=True)
+    assert found["recall"] == pytest.approx([0.75, 0, nan], nan_ok=True)
+    assert found["f1"] == pytest.approx([2 / 3, 0, nan], nan_ok=True)
+    means = [counts.macro(name) for name in SCORES]
+    assert means == pytest.approx([0.6, 0.375, 1 / 3])
+
+
+def test_a_mean_over_nothing_is_not_defined() -> None:
+    # All images get a class that has none.
+    counts = ClassCounts.of_matrix(np.array([[0.0, 2], [0, 0]]))
+    assert math.isnan(counts.macro("precision"))
+    assert counts.macro("recall") == 0

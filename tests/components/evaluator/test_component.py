@@ -107,8 +107,10 @@ def judge(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Judge:
         production: str | None,
         section: dict[str, Any],
         production_classes: int = CLASSES,
+        **options: Any,
     ) -> Judged:
-        config = Evaluation.model_validate({"slices": ["image/source"], "thresholds": section})
+        given = {"slices": ["image/source"], "thresholds": section, "untested": "tell", **options}
+        config = Evaluation.model_validate(given)
         model, baseline = _model(folder, candidate), _model(folder, production, production_classes)
         node = Evaluator(
             examples=channel_utils.as_channel([examples]),
@@ -154,6 +156,8 @@ def _example(data: Data, row: int) -> bytes:
         "image/source": text(data.sources[row]),
         "candidate": floats(data.candidate[row]),
         "better": floats(data.better[row]),
+        "constant": floats(np.eye(CLASSES)[0]),
+        "absent": floats(np.eye(CLASSES)[-1]),
     }
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
@@ -263,7 +267,7 @@ def test_every_class_has_its_scores_in_label_order(first: Judged, data: Data) ->
     assert tuple(score.label for score in first.card.classes) == LABELS
     predicted = data.candidate.argmax(axis=1)
     precision, recall, f1, support = precision_recall_fscore_support(
-        data.labels, predicted, labels=range(CLASSES), zero_division=0
+        data.labels, predicted, labels=range(CLASSES), zero_division=np.nan
     )
     for number, score in enumerate(first.card.classes[:-1]):
         assert score.examples == support[number]
@@ -276,6 +280,39 @@ def test_every_class_has_its_scores_in_label_order(first: Judged, data: Data) ->
 def test_of_a_class_that_is_not_there_nothing_is_said(first: Judged) -> None:
     last = first.card.classes[-1]
     assert (last.examples, last.precision, last.recall, last.f1) == (0, None, None, None)
+    assert last.auc is None
+    assert first.card.evidence is not None
+    assert [one.label for one in first.card.evidence.untested] == ["never there"]
+    of_one_class = first.card.slices[f"image/class/text={KNOWN[0]}"]
+    assert of_one_class["macro_recall"] == pytest.approx(of_one_class["accuracy"])
+
+
+def test_without_any_threshold_a_model_must_beat_a_constant(judge: Judge) -> None:
+    none = {"accuracy": None, "regression": {}}
+    good = judge("better", None, none)
+    assert good.blessed
+    assert good.files == {"BLESSED"}
+    constant = judge("constant", None, none)
+    assert {one.kind for one in constant.card.failed} == {"majority", "missed"}
+    assert constant.files == {"NOT_BLESSED"}
+    # The mean precision is of the class that is answered alone, and says so.
+    assert constant.card.evidence is not None
+    assert constant.card.evidence.means("macro_precision") == f"over 1 of {CLASSES} classes"
+    assert [one.precision is None for one in constant.card.classes] == [False, True, True, True]
+
+
+def test_a_class_without_test_images_refuses_by_default(judge: Judge) -> None:
+    judged = judge("better", None, {}, untested="refuse")
+    assert [one.kind for one in judged.card.failed] == ["untested"]
+    assert "never there (0)" in judged.card.sentences[0]
+    assert judged.files == {"NOT_BLESSED"}
+
+
+def test_a_metric_that_is_not_defined_fails_its_bound(judge: Judge) -> None:
+    judged = judge("absent", None, {"accuracy": None, "macro_precision": {"min": 0.0}})
+    assert judged.card.metrics["macro_precision"] is None
+    assert ("macro_precision", None) in {(one.metric, one.value) for one in judged.card.failed}
+    assert not judged.blessed
 
 
 def test_slices_have_metrics_of_their_own(first: Judged, data: Data) -> None:

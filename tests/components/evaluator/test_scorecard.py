@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import subprocess
 import sys
 
 import pytest
 
+from components.evaluator.evidence import Evidence, FewImages, Interval
 from components.evaluator.options import EachSlice
 from components.evaluator.scorecard import (
     ClassScore,
@@ -26,13 +29,20 @@ CARD = Scorecard(
     classes=(ClassScore("größe", 4, 0.5, 1.0, 2 / 3, None), ClassScore("b", 0, *[None] * 4)),
     slices={"a=1": {"accuracy": 1.0, "example_count": 2.0}},
     confusion=((1, 2), (0, 1)),
+    evidence=Evidence(
+        images=4,
+        accuracy=Interval(0.15, 0.85),
+        strength="weak",
+        classes=2,
+        needed=5,
+        untested=(FewImages("b", 0),),
+        averaged={"macro_f1": 1},
+    ),
 )
 
 
-@pytest.mark.parametrize("production", [None, {"accuracy": 0.25}])
+@pytest.mark.parametrize("production", [None, {"accuracy": 0.25, "macro_f1": None}])
 def test_json_and_back_is_the_same_scorecard(production: dict[str, float] | None) -> None:
-    import dataclasses
-
     card = dataclasses.replace(CARD, production=production)
     assert Scorecard.from_json(card.to_json()) == card
 
@@ -51,8 +61,10 @@ def _bounds(**limits: dict[str, float]) -> EachSlice:
 
 
 def test_scorecards_of_before_version_0_2_are_read() -> None:
-    text = CARD.to_json().replace('"failed":', '"misses":')
-    assert Scorecard.from_json(text) == CARD
+    content = json.loads(CARD.to_json())
+    content["misses"] = content.pop("failed")
+    del content["evidence"]
+    assert Scorecard.from_json(json.dumps(content)) == dataclasses.replace(CARD, evidence=None)
 
 
 def test_slices_are_held_to_both_bounds() -> None:

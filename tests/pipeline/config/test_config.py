@@ -220,8 +220,8 @@ WRONG = [
         "evaluation.thresholds.macro_f1.min: found 75; allowed: a number from 0 up to 1",
     ),
     (
-        {"evaluation": {"thresholds": {"accuracy": None}}},
-        "evaluation.thresholds: found no metric with min or max, and without one no model is ever",
+        {"evaluation": {"beat_majority": False, "thresholds": {"accuracy": None}}},
+        "evaluation: found beat_majority false and no metric with min or max in thresholds",
     ),
     (
         {"evaluation": {"thresholds": {"regression": {"accuracy": {"max_drop": 2}}}}},

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from components.edge_gate.component import Parity
+from components.evaluator.evidence import Evidence, FewImages, Interval
 from components.evaluator.scorecard import ClassScore, FailedThreshold, Scorecard
 from components.image_example_gen.intake import Copies, Damage, Intake
 from components.refusal import Refusal
@@ -32,6 +33,15 @@ CARD = Scorecard(
     classes=(ClassScore("größe [x]", 8, 0.5, 0.5, 0.5, None),),
     slices={},
     confusion=((8,),),
+)
+EVIDENCE = Evidence(
+    images=12,
+    accuracy=Interval(0.7575, 1.0),
+    strength="weak",
+    classes=2,
+    needed=5,
+    untested=(FewImages("größe [x]", 0),),
+    averaged={"macro_f1": 1},
 )
 PUSHED = Outcome(
     verdict="pushed",
@@ -82,6 +92,7 @@ def test_json_is_one_object_with_the_keys_of_the_design(outcome: Outcome) -> Non
     found = json.loads(text)
     assert list(found) == [
         "verdict",
+        "evidence",
         "run",
         "version",
         "path",
@@ -144,6 +155,26 @@ def test_a_refusal_is_shown_with_its_reasons() -> None:
     assert "refused" in text
     assert FAILED_THRESHOLD.sentence() in text
     assert "Nothing was pushed" in text
+
+
+def test_the_verdict_has_its_weight() -> None:
+    card = dataclasses.replace(CARD, evidence=EVIDENCE)
+    found = json.loads(summary.as_json(dataclasses.replace(PUSHED, scorecard=card)))["evidence"]
+    assert (found["images"], found["strength"]) == (12, "weak")
+    assert found["untested"] == [{"label": "größe [x]", "images": 0}]
+    assert json.loads(summary.as_json(PUSHED))["evidence"] is None
+    text = _shown(dataclasses.replace(PUSHED, scorecard=card))
+    assert "12 test images: 75.8 to 100.0 %, weak evidence" in text
+    # What was not tested comes before every number.
+    assert text.index("größe [x] (0)") < text.index("accuracy 0.8750")
+    assert "macro F1 0.5000 over 1 of 2 classes" in text
+
+
+def test_what_is_not_defined_is_a_dash_and_null() -> None:
+    card = dataclasses.replace(CARD, metrics={**METRICS, "macro_f1": None}, production=None)
+    outcome = dataclasses.replace(PUSHED, scorecard=card)
+    assert "macro F1 \N{EN DASH}" in _shown(outcome)
+    assert json.loads(summary.as_json(outcome))["metrics"]["macro_f1"] is None
 
 
 def test_data_that_was_refused_is_not_said_to_have_been_judged() -> None:
