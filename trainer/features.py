@@ -31,6 +31,8 @@ MEASURED = (
     "image/entropy",
     BYTES,
 )
+# Those of them that are whole numbers.
+WHOLE = (HEIGHT, WIDTH, BYTES)
 
 # The name of the feature that holds embeddings: this prefix, then the recipe's fingerprint.
 EMBEDDING_PREFIX = "embedding/"

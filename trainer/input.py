@@ -16,10 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from trainer.features import IMAGE, LABEL
+from trainer.features import EMBEDDING_PREFIX, IMAGE, LABEL
 
 _READ_BATCH = 256
 _MEMORY = 256 * 2**20
+_CONTRACT = {
+    IMAGE: tf.io.FixedLenFeature([], tf.string),
+    LABEL: tf.io.FixedLenFeature([], tf.int64),
+}
 
 
 class EmbeddingTable:
@@ -94,14 +98,24 @@ def parsed(patterns: Sequence[str], features: Mapping[str, Any]) -> Iterator[dic
     Yields:
         One batch at a time: tensors by the features' names.
     """
+    for serialized in _records(patterns).batch(_READ_BATCH):
+        yield tf.io.parse_example(serialized, {**_CONTRACT, **features})
+
+
+def embedding_name(patterns: Sequence[str]) -> str | None:
+    """Returns the name of the feature that holds embeddings; None without one or any example.
+
+    `patterns` are globs; see `parsed`.
+    """
+    for record in _records(patterns).take(1):
+        names = tf.train.Example.FromString(record.numpy()).features.feature
+        return next((name for name in names if name.startswith(EMBEDDING_PREFIX)), None)
+    return None
+
+
+def _records(patterns: Sequence[str]) -> tf.data.TFRecordDataset:
     files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    given = {
-        IMAGE: tf.io.FixedLenFeature([], tf.string),
-        LABEL: tf.io.FixedLenFeature([], tf.int64),
-    }
-    for serialized in records.batch(_READ_BATCH):
-        yield tf.io.parse_example(serialized, {**given, **features})
+    return tf.data.TFRecordDataset(tf.constant(files, tf.string), compression_type="GZIP")
 
 
 class Batches(keras.utils.PyDataset):
@@ -186,12 +200,7 @@ def _digested(
     patterns: Sequence[str],
 ) -> Iterator[tuple[list[bytes], list[bytes], npt.NDArray[np.int64]]]:
     """Yields batches of serialized examples, their fingerprints and their class ids."""
-    files = [name for pattern in patterns for name in sorted(tf.io.gfile.glob(pattern))]
-    given = {
-        IMAGE: tf.io.FixedLenFeature([], tf.string),
-        LABEL: tf.io.FixedLenFeature([], tf.int64),
-    }
-    for batch in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_READ_BATCH):
-        one = tf.io.parse_example(batch, given)
+    for batch in _records(patterns).batch(_READ_BATCH):
+        one = tf.io.parse_example(batch, _CONTRACT)
         labels = one[LABEL].numpy()
         yield list(batch.numpy()), list(map(digest, one[IMAGE].numpy(), labels)), labels

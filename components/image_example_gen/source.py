@@ -11,7 +11,7 @@ from tfx.dsl.io import fileio
 
 from components import tfrecord_file
 
-_SPAN = re.compile(r"/span-(\d+)/")
+_SPAN = re.compile(r"(?:^|/)span-(\d+)(?=/)")
 _BATCH_RECORDS = 64
 _BATCH_BYTES = 1 << 24
 

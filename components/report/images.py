@@ -18,8 +18,8 @@ from components.image_example_gen.quarantine import Quarantined
 from components.report import attention
 from components.report.gallery import Held, Mistake, Neighbour, Picture
 from components.report.pictures import looked_at, thumbnail
-from trainer.features import EMBEDDING_PREFIX, FILENAME, IMAGE, LABEL
-from trainer.input import digest, parsed
+from trainer.features import FILENAME, IMAGE, LABEL
+from trainer.input import digest, embedding_name, parsed
 
 _MISTAKES = 24
 _NEIGHBOURS = 3
@@ -61,7 +61,7 @@ def mistakes(
     worst = wrong[np.argsort(-predicted.score[wrong], kind="stable")][:_MISTAKES]
     if not len(worst):
         return (), 0
-    embedding = _embedding_name(transformed)
+    embedding = embedding_name([f"{transformed}/Split-test/*"])
     images = _find({predictions.digests[row] for row in worst}, transformed, embedding)
     # The files of some images may have been deleted since the evaluation.
     worst = np.array([row for row in worst if predictions.digests[row] in images], np.int64)
@@ -116,21 +116,10 @@ def _looked_at(
     return list(zip(found, attention.familiarity(predict, images), strict=True))
 
 
-def _embedding_name(transformed: str) -> str | None:
-    for record in tf.data.TFRecordDataset(_files(transformed, "test"), "GZIP").take(1):
-        names = tf.train.Example.FromString(record.numpy()).features.feature
-        return next((name for name in names if name.startswith(EMBEDDING_PREFIX)), None)
-    return None
-
-
-def _files(folder: str, split: str) -> list[str]:
-    return sorted(tf.io.gfile.glob(f"{folder}/Split-{split}/*"))
-
-
 def _batches(folder: str, split: str, embedding: str | None) -> Iterator[dict[str, Any]]:
     features = {} if embedding is None else {embedding: tf.io.RaggedFeature(tf.float32)}
     features[FILENAME] = tf.io.RaggedFeature(tf.string)
-    yield from parsed(_files(folder, split), features)
+    yield from parsed([f"{folder}/Split-{split}/*"], features)
 
 
 def _unit(rows: Any) -> Vectors:

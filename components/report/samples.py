@@ -13,7 +13,7 @@ from components.image_example_gen import naming
 from components.report.gallery import ClassPictures, Drifted, Shown
 from components.report.pictures import thumbnail
 from components.span_drift.report import DriftReport
-from trainer.features import BYTES, FILENAME, HEIGHT, IMAGE, LABEL, MEASURED, WIDTH
+from trainer.features import FILENAME, IMAGE, LABEL, MEASURED, WHOLE
 from trainer.input import parsed
 
 _SPLIT = "train"
@@ -23,7 +23,6 @@ _OF_A_FEATURE = 6
 # Shards are shuffled, so the first ones are a random sample; reading more takes over a minute.
 _LOOKED_AT = 20_000
 _SIDE = 112
-_WHOLE = (HEIGHT, WIDTH, BYTES)
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def _rising(drift: DriftReport | None) -> dict[str, bool]:
 
 
 def _read(examples: str, measures: Sequence[str]) -> Iterator[_Candidate]:
-    kinds = {name: tf.int64 if name in _WHOLE else tf.float32 for name in measures}
+    kinds = {name: tf.int64 if name in WHOLE else tf.float32 for name in measures}
     features: dict[str, Any] = {name: tf.io.RaggedFeature(kind) for name, kind in kinds.items()}
     features[FILENAME] = tf.io.RaggedFeature(tf.string)
     for batch in parsed([f"{examples}/Split-{_SPLIT}/*"], features):

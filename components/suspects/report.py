@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 from tfx.dsl.io import fileio
 
 from components.suspects import search
-from trainer.features import EMBEDDING_PREFIX, FILENAME, IMAGE, LABEL
-from trainer.input import digest, parsed
+from trainer.features import FILENAME, IMAGE, LABEL
+from trainer.input import digest, embedding_name, parsed
 
 FILE_NAME = "suspects.json"
 SPLITS = ("train", "val", "test")
@@ -88,7 +88,7 @@ def find(transformed: str) -> Suspects | None:
 
     Up to 50,000 images of each split are searched.
     """
-    embedding = _embedding(transformed)
+    embedding = embedding_name([f"{transformed}/Split-train/*"])
     if embedding is None:
         return None
     found: list[Image] = []
@@ -127,26 +127,13 @@ def read(folder: str) -> Suspects | None:
         return Suspects.from_json(file.read().decode("utf-8"))
 
 
-def _files(folder: str, split: str) -> list[str]:
-    return sorted(tf.io.gfile.glob(f"{folder}/Split-{split}/*")) if folder else []
-
-
-def _embedding(folder: str) -> str | None:
-    files = _files(folder, "train")
-    for record in tf.data.TFRecordDataset(files, "GZIP").take(1) if files else ():
-        names = tf.train.Example.FromString(record.numpy()).features.feature
-        return next((name for name in names if name.startswith(EMBEDDING_PREFIX)), None)
-    return None
-
-
 def _read(
     folder: str, split: str, embedding: str | None
 ) -> Iterator[tuple[npt.NDArray[np.float32], list[Image]]]:
     features = {FILENAME: tf.io.RaggedFeature(tf.string)}
     if embedding is not None:
         features[embedding] = tf.io.RaggedFeature(tf.float32)
-    files = _files(folder, split)
-    for batch in parsed(files, features) if files else ():
+    for batch in parsed([f"{folder}/Split-{split}/*"], features):
         labels = batch[LABEL].numpy()
         names = [os.fsdecode(one[0]) if one else "" for one in batch[FILENAME].to_list()]
         digests = [

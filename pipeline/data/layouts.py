@@ -128,7 +128,7 @@ def hint(folder: str) -> str:
     That is the folder above a set of TensorFlow Datasets, or TF-Slim's files without an ending.
     """
     folders, shards = listing(folder, _SHARDS)
-    told = {split: [n for n in _USUAL[split] if _of(n, shards)] for split in SPLITS}
+    told = {split: list(_told(_SHARDS_OF, _USUAL[split], shards)) for split in SPLITS}
     names = {split: f"'{_SHARDS_OF.format(found[0])}'" for split, found in told.items() if found}
     if "train" not in names:
         return _inner_set(folder, folders)
@@ -136,10 +136,6 @@ def hint(folder: str) -> str:
         names["test"] = names.pop("val")
     proposed = ", ".join(f"{split}: {name}" for split, name in names.items())
     return f"; did you mean data.split_names: {{{proposed}}}?"
-
-
-def _of(name: str, shards: Sequence[str]) -> bool:
-    return any(fnmatchcase(shard, _SHARDS_OF.format(name)) for shard in shards)
 
 
 def _inner_set(path: str, folders: Sequence[str]) -> str:

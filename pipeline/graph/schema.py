@@ -8,23 +8,20 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from trainer.features import (
-    BYTES,
     FILENAME,
     FORMAT,
-    HEIGHT,
     IMAGE,
     LABEL,
     MEASURED,
     SOURCE,
     TEXT,
-    WIDTH,
+    WHOLE,
 )
 
 # The data contract's optional features (TF-Slim's names for ImageNet records).
 _OPTIONAL = dict.fromkeys((FILENAME, FORMAT, SOURCE), schema_pb2.BYTES)
-# The features that ImageExampleGen measures; those in _WHOLE are whole numbers.
-_WHOLE = (HEIGHT, WIDTH, BYTES)
-_MEASURED = {name: schema_pb2.INT if name in _WHOLE else schema_pb2.FLOAT for name in MEASURED}
+# The features that ImageExampleGen measures.
+_MEASURED = {name: schema_pb2.INT if name in WHOLE else schema_pb2.FLOAT for name in MEASURED}
 
 
 def curated(labels: Sequence[str], slices: Sequence[str]) -> schema_pb2.Schema:
