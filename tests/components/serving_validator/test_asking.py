@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from components.serving_validator import asking
+from components.serving_validator.effort import Meter
 from components.serving_validator.server_process import RunningServer
 
 MIB = 2**20
@@ -37,7 +39,7 @@ class _Asked(prediction_service_pb2_grpc.PredictionServiceServicer):
             response.outputs[name].CopyFrom(tf.make_tensor_proto(column))
         return response
 
-    def post(self, address: str, body: Any, seconds: float) -> Any:
+    def post(self, address: str, body: Any) -> Any:
         self.by_rest.append(len(body["instances"]))
         return {"predictions": [ANSWER for _ in body["instances"]]}
 
@@ -56,7 +58,7 @@ def server(asked: _Asked) -> Iterator[RunningServer]:
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(asked, started)
     port = started.add_insecure_port("127.0.0.1:0")
     started.start()
-    yield RunningServer("", f"127.0.0.1:{port}", process=None, log=Path())
+    yield RunningServer("", f"127.0.0.1:{port}", process=None, log=Path(), meter=Meter(os.getpid()))
     started.stop(None)
 
 
