@@ -61,7 +61,7 @@ def late(effort: Effort, still: float, bound: float) -> str:
 
 
 def story(what: str, effort: Effort, code: int | None, log: Path) -> str:
-    """Returns an outage's story as one line: what happened, how far the server came, its last words.
+    """Returns as one line what happened, how far the server came, and its last words.
 
     Args:
         what: what happened.
