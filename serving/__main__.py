@@ -24,6 +24,7 @@ def main() -> int:
         ports.check(chosen)
     except OSError as error:
         parser.error(str(error))
+    print(f"{parser.prog}: importing TensorFlow", file=sys.stderr, flush=True)
     # Heavy, so imported only once the arguments are right.
     from serving import server
     from serving.errors import ServingError

@@ -5,6 +5,8 @@ Source: tensorflow/serving, model_servers/http_server.cc, ToHTTPStatusCode.
 
 from __future__ import annotations
 
+import errno
+
 from grpc import StatusCode
 
 from serving.kernel_message import sentence
@@ -14,6 +16,8 @@ TIMED_OUT = "Timed out waiting for notification"
 
 # The numbers are the same in TensorFlow, Abseil and gRPC.
 _BY_NUMBER = {code.value[0]: code for code in StatusCode}
+# What the machine ran out of: disk, memory, files.
+_EXHAUSTED = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _HTTP = {
     StatusCode.CANCELLED: 499,
     StatusCode.INVALID_ARGUMENT: 400,
@@ -70,5 +74,7 @@ def serving_error(error: BaseException) -> ServingError:
     if isinstance(error, MemoryError):
         return ServingError(StatusCode.RESOURCE_EXHAUSTED, "The request needs too much memory")
     if isinstance(error, OSError):
-        return ServingError(StatusCode.NOT_FOUND, str(error))
+        exhausted = error.errno in _EXHAUSTED
+        code = StatusCode.RESOURCE_EXHAUSTED if exhausted else StatusCode.NOT_FOUND
+        return ServingError(code, str(error))
     return ServingError(StatusCode.INTERNAL, f"{type(error).__name__}: {error}")

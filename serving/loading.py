@@ -100,12 +100,14 @@ def load(model: str, version: int, path: str, metrics: Metrics, seconds: float) 
         Exception: TensorFlow cannot load or run the model, or its warm-up file is wrong.
     """
     start = time.perf_counter()
+    _log.info("%s version %d: loading %s", model, version, path)
     try:
         servable = Servable(model, version, path)
     except Exception:
         metrics.loads.labels(path, "fail").inc()
         raise
     metrics.loads.labels(path, "success").inc()
+    _log.info("%s version %d: warming up", model, version)
     try:
         records = _warm_up(servable, path, metrics, seconds)
     except Exception:

@@ -131,6 +131,7 @@ def run(options: Options, *, as_json: bool) -> None:
     }
     try:
         server = Server(options)
+        _log.info("listening on port %d (REST) and %d (gRPC)", server.port, server.grpc_port)
         print(_ready(server, options, as_json), flush=True)
         asked.wait()
         print("stopping once the requests under way have their answers", file=sys.stderr)

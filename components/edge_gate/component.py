@@ -6,14 +6,16 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
+from components import outage
 from components.function_component import component
-from components.refusal import refuse
+from components.refusal import Refusal, RefusedError, refuse
 from trainer import edge, images
 from trainer.features import EVALUATION, IMAGE, LABEL, PROBABILITIES
 
@@ -33,6 +35,7 @@ class Parity:
         edge_accuracy: accuracy of the TensorFlow Lite model.
         bytes: size of the SavedModel.
         edge_bytes: size of the TensorFlow Lite model.
+        unanswered: number of images to which the TensorFlow Lite model gives no finite numbers.
     """
 
     images: int
@@ -41,6 +44,7 @@ class Parity:
     edge_accuracy: float
     bytes: int
     edge_bytes: int
+    unanswered: int = 0
 
     def sentence(self) -> str:
         """Returns accuracy, agreement and sizes as one sentence."""
@@ -53,6 +57,11 @@ class Parity:
     def failed(self, min_agreement: float, max_accuracy_drop: float) -> list[str]:
         """Returns a sentence for each bound that the converted model does not meet."""
         found = []
+        if self.unanswered:
+            found.append(
+                f"{edge.FILE} gives {self.unanswered} of the {self.images} test images no finite"
+                " probabilities"
+            )
         if self.agreement < min_agreement:
             found.append(
                 f"{edge.FILE} gives {self.agreement:.4f} of the {self.images} test images the"
@@ -71,6 +80,9 @@ def measure(model: str, examples: str) -> Parity:
     """Compares a SavedModel with the TensorFlow Lite model in the same folder.
 
     `model` is that folder; `examples` is a folder of transformed examples as gzipped TFRecords.
+
+    Raises:
+        RefusedError: the TensorFlow Lite model does not run.
     """
     evaluate = tf.saved_model.load(model).signatures[EVALUATION]
     with fileio.open(os.path.join(model, edge.FILE), "rb") as file:
@@ -82,13 +94,15 @@ def measure(model: str, examples: str) -> Parity:
         LABEL: tf.io.FixedLenFeature([], tf.int64),
     }
     files = sorted(tf.io.gfile.glob(os.path.join(examples, "*")))
-    labels, served, converted = [], [], []
+    labels, served, converted, unanswered = [], [], [], 0
     for batch in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH):
         parsed = tf.io.parse_example(batch, features)
         labels.append(parsed[LABEL].numpy())
         served.append(evaluate(examples=batch)[PROBABILITIES].numpy().argmax(axis=1))
         pixels = images.load(parsed[IMAGE], size, crop).numpy()
-        converted.append(edge.predict(content, pixels).argmax(axis=1))
+        answers = _converted(content, pixels)
+        unanswered += int((~np.isfinite(answers)).any(axis=1).sum())
+        converted.append(answers.argmax(axis=1))
     truth, ours, theirs = map(np.concatenate, (labels, served, converted))
     return Parity(
         images=len(truth),
@@ -97,7 +111,17 @@ def measure(model: str, examples: str) -> Parity:
         edge_accuracy=float((theirs == truth).mean()),
         bytes=_size(model) - len(content),
         edge_bytes=len(content),
+        unanswered=unanswered,
     )
+
+
+def _converted(content: bytes, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Returns the TensorFlow Lite model's probabilities; refuses a model that does not run."""
+    try:
+        return edge.predict(content, pixels)
+    except (ValueError, RuntimeError) as error:  # as the interpreter refuses a model
+        first = str(error).partition("\n")[0]
+        raise RefusedError(Refusal((f"{edge.FILE} does not run: {first}",))) from error
 
 
 def _size(folder: str) -> int:
@@ -108,7 +132,7 @@ def _size(folder: str) -> int:
     )
 
 
-@component("edge_gate", "refusal.py")
+@component("edge_gate", "refusal.py", "outage.py")
 def EdgeGate(  # noqa: N802, a component's name
     examples: InputArtifact[standard_artifacts.Examples],
     model: InputArtifact[standard_artifacts.Model],
@@ -128,11 +152,12 @@ def EdgeGate(  # noqa: N802, a component's name
         code: fingerprint of the code, for the cache key.
 
     Raises:
-        RefusedError: a bound is not met.
+        RefusedError: a bound is not met, or the TensorFlow Lite model does not run.
+        OutageError: memory runs out, so nothing is judged.
     """
-    found = measure(
-        path_utils.serving_model_path(model.uri), artifact_utils.get_split_uri([examples], _SPLIT)
-    )
+    folder = path_utils.serving_model_path(model.uri)
+    with outage.memory_is_the_machine_s(f"{edge.FILE} is compared with the SavedModel"):
+        found = measure(folder, artifact_utils.get_split_uri([examples], _SPLIT))
     io_utils.write_string_file(
         os.path.join(parity.uri, PARITY_FILE), json.dumps(dataclasses.asdict(found), indent=1)
     )

@@ -27,7 +27,7 @@ class Answers:
 class Measured:
     """The milliseconds of each request of one image, and the server's peak memory in MiB."""
 
-    milliseconds: tuple[float, ...]
+    milliseconds: Sequence[float] | Floats
     memory_mb: float
 
     def percentile(self, percent: float) -> float:

@@ -8,7 +8,9 @@ _SEPARATORS = re.compile(
     "|The above exception was the direct cause of the following exception:"
 )
 _HEAD = "Traceback (most recent call last):"
-_MODULE = re.compile(r"^(\w+\.)+(?=\w+(:|$))")
+# An outage is worded for people alone, so its class goes too.
+_OUTAGE = re.compile(r"^components\.outage\.OutageError: ")
+_MODULE = re.compile(rf"{_OUTAGE.pattern}|^(\w+\.)+(?=\w+(:|$))")
 # This project words its own errors for people, so they are shown instead of their causes.
 _OURS = re.compile(r"^(components|kubeflow|pipeline|serving|trainer)\.")
 _LINES = 12
@@ -55,8 +57,14 @@ def _condensed(lines: list[str]) -> str:
 
 
 def calls(traceback: str) -> list[str]:
-    """Returns a traceback's last lines about calls, the innermost last, at most a dozen."""
-    return [line for line in _meant(traceback) if line.startswith(" ")][-_LINES:]
+    """Returns a traceback's last lines about calls, the innermost last, at most a dozen.
+
+    There are none of an outage, which is not the code's doing.
+    """
+    meant = _meant(traceback)
+    if any(map(_OUTAGE.match, meant)):
+        return []
+    return [line for line in meant if line.startswith(" ")][-_LINES:]
 
 
 def excerpt(traceback: str) -> list[str]:

@@ -16,6 +16,7 @@ from components.edge_gate.component import EdgeGate, Parity
 from components.refusal import RefusedError
 from tests.conftest import Transformed
 from tests.training import run
+from trainer import edge
 
 PARITY = Parity(
     images=200, agreement=0.95, accuracy=0.9, edge_accuracy=0.87, bytes=400, edge_bytes=100
@@ -35,6 +36,11 @@ def test_each_missed_bound_has_a_sentence() -> None:
 
 def test_a_better_conversion_is_no_drop() -> None:
     assert dataclasses.replace(PARITY, edge_accuracy=0.95).failed(0.9, 0.0) == []
+
+
+def test_answers_that_are_no_numbers_are_refused_even_if_the_models_agree() -> None:
+    (told,) = dataclasses.replace(PARITY, agreement=1.0, unanswered=3).failed(0.9, 0.1)
+    assert "3 of the 200 test images" in told
 
 
 @pytest.mark.slow
@@ -59,3 +65,6 @@ def test_a_trained_model_is_measured_on_test(transformed: Transformed, tmp_path:
     assert 0 < found.edge_bytes < found.bytes
     with pytest.raises(RefusedError, match=r"min_agreement is 1\.1000"):
         execute(inputs, {"parity": [parity]}, {**bounds, "min_agreement": 1.1})
+    (tmp_path / "artifact" / "Format-Serving" / edge.FILE).write_bytes(b"no model")
+    with pytest.raises(RefusedError, match="does not run"):
+        execute(inputs, {"parity": [parity]}, bounds)

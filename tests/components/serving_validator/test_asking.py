@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from components.serving_validator import asking
+from components.serving_validator.effort import Effort, Meter
 from components.serving_validator.server_process import RunningServer
 
 MIB = 2**20
@@ -37,7 +40,7 @@ class _Asked(prediction_service_pb2_grpc.PredictionServiceServicer):
             response.outputs[name].CopyFrom(tf.make_tensor_proto(column))
         return response
 
-    def post(self, address: str, body: Any, seconds: float) -> Any:
+    def post(self, address: str, body: Any) -> Any:
         self.by_rest.append(len(body["instances"]))
         return {"predictions": [ANSWER for _ in body["instances"]]}
 
@@ -56,7 +59,7 @@ def server(asked: _Asked) -> Iterator[RunningServer]:
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(asked, started)
     port = started.add_insecure_port("127.0.0.1:0")
     started.start()
-    yield RunningServer("", f"127.0.0.1:{port}", process=None, log=Path())
+    yield RunningServer("", f"127.0.0.1:{port}", process=None, log=Path(), meter=Meter(os.getpid()))
     started.stop(None)
 
 
@@ -94,3 +97,26 @@ def test_no_proxy_is_asked_for_the_server(
         monkeypatch.delenv(name, raising=False)
     list(asking.answers(server, [b"image"], [b"example"]))
     assert asked.by_grpc == [1, 1]
+
+
+class _Starved(Meter):
+    """Says that the process waits for a processor all the time."""
+
+    def read(self) -> Effort:
+        seconds = 1000.0 * next(self._readings)
+        return Effort(seconds, waited=seconds)
+
+    _readings = itertools.count()
+
+
+def test_time_without_a_processor_is_not_the_model_s(asked: _Asked, server: RunningServer) -> None:
+    server.meter = _Starved(os.getpid())
+    taken, own = asking.milliseconds(server, [b"a", b"b"], lambda times: False, 3)
+    assert asked.by_rest == [1] * 6
+    assert (taken > 0).all()
+    assert (own == 0).all()
+
+
+def test_times_that_will_do_are_not_measured_again(asked: _Asked, server: RunningServer) -> None:
+    asking.milliseconds(server, [b"a", b"b"], lambda times: True, 3)
+    assert asked.by_rest == [1] * 2

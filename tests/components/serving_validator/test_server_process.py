@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -18,19 +18,20 @@ def _told(folder: Path, monkeypatch: pytest.MonkeyPatch, image_bytes: int) -> Op
     """Returns what the server is told; none is started."""
     commands = []
 
-    def noted(command: list[str], **_: object) -> SimpleNamespace:
+    def noted(command: list[str], log: Path) -> subprocess.Popen[bytes]:
         commands.append(command)
-        return SimpleNamespace(terminate=lambda: None, wait=lambda seconds: None)
+        return subprocess.Popen(["true"])
 
     monkeypatch.setattr(server_process.shutil, "which", lambda name: None)
-    monkeypatch.setattr(server_process.subprocess, "Popen", noted)
+    monkeypatch.setattr(server_process, "_started", noted)
     with server_process.serving("/models", folder / "log", image_bytes):
         pass
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     (command,) = commands
-    assert command[1:3] == ["-m", "serving"]
-    return from_arguments(parser.parse_args(command[3:]))
+    module = command.index("serving")
+    assert command[module - 1] == "-m"
+    return from_arguments(parser.parse_args(command[module + 1 :]))
 
 
 @pytest.mark.parametrize("mib", [1, 40, 47, 48, 200])

@@ -86,3 +86,13 @@ def test_the_cause_is_found_behind_the_first_words(lines: str, words: str) -> No
     told = failure.cause(f"Traceback (most recent call last):\n  File a, line 1\n{lines}\n")
     assert words in told
     assert "\n" not in told
+
+
+def test_an_outage_is_told_in_its_own_words_alone() -> None:
+    told = (
+        "Traceback (most recent call last):\n  File a, line 1\n"
+        "components.outage.OutageError: the server was killed; run again\n"
+    )
+    assert failure.cause(told) == "the server was killed; run again"
+    assert failure.excerpt(told) == ["the server was killed; run again"]
+    assert failure.calls(told) == []

@@ -66,6 +66,7 @@ def test_an_error_before_the_push_is_the_runs(tmp_path: Path) -> None:
         (refusal.CODE, Refusal(("a: b", "c\nd")).to_json(), "refused", ("a: b", "c\nd")),
         (1, "KeyError: 'a'", "failed", ("KeyError: 'a'",)),
         (1, "components.refusal.RefusedError: a", "failed", ("RefusedError: a",)),
+        (1, "components.outage.OutageError: a: run again", "failed", ("a: run again",)),
         (1, "", "failed", ("in trainer",)),
     ],
 )
