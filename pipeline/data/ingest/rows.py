@@ -60,7 +60,11 @@ def _text(file: Path) -> io.TextIOWrapper:
 
 
 def _columns(names: Sequence[str], where: str) -> list[str]:
-    """Returns the columns with path, label and split by these names; all others as they are."""
+    """Returns the columns with path, label and split by these names; all others as they are.
+
+    Raises:
+        ConfigError: path or label is missing, or a column is there twice.
+    """
     stripped = [name.strip() for name in names]
     found = list(stripped)
     for column, synonyms in _SYNONYMS.items():
@@ -75,16 +79,13 @@ def _columns(names: Sequence[str], where: str) -> list[str]:
             if called:
                 found[called[0]] = column
                 break
-    return found
-
-
-def _check_columns(columns: Sequence[str], where: str) -> None:
     for column in (PATH, LABEL):
-        if column not in columns:
+        if column not in found:
             raise ConfigError(
-                f"{where}: found no {column} among {listed(list(columns))}; allowed: the columns"
-                " path and label, and others to slice by"
+                f"{where}: found no {column} among {listed(stripped)}; allowed: the columns path"
+                " and label, and others to slice by"
             )
+    return found
 
 
 def _csv(
@@ -103,7 +104,6 @@ def _csv(
     separator = separator or _separator(first)
     reader = csv.reader(_after(first, lines), delimiter=separator)
     header = _columns(next(reader), where)
-    _check_columns(header, where)
     for row in reader:
         if not any(cell.strip() for cell in row):
             continue
@@ -142,7 +142,6 @@ def _json(content: Iterator[str], file: Path) -> Iterator[tuple[str, dict[str, A
         if not isinstance(row, dict):
             raise ConfigError(f"{where}: allowed: an object with path and label")
         columns = _columns(list(row), where)
-        _check_columns(columns, where)
         yield where, dict(zip(columns, row.values(), strict=True))
 
 
@@ -153,7 +152,6 @@ def _parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         with file.open("rb") as stream:
             table = parquet.ParquetFile(stream)
             columns = _columns(table.schema_arrow.names, str(file))
-            _check_columns(columns, str(file))
             number = 0
             for batch in table.iter_batches():
                 for row in batch.to_pylist():

@@ -26,8 +26,8 @@ def test_csv_with_splits_and_slices(tmp_path: Path, picture: Picture) -> None:
         tmp_path,
         "path,label,split,source,site/name",
         "a.png, größe ,train,phone,north",
-        "a.png,cat,test,,south",
-        "a.png,cat,val,phone,",
+        "b.png,cat,test,,south",
+        "c.png,cat,val,phone,",
     )
     found = tables.table(file)
     assert found.labels == ("cat", "größe")
@@ -56,12 +56,15 @@ def test_jsonl_is_read_alike(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         (("path,label",), "found no row"),
-        (("path,kind", "a,b"), "line 2: found no label"),
-        (("path,label", ",b"), "line 2: found no path"),
-        (("path,label", "a, "), "line 2: found no label"),
-        (("path,label,split", "a,b,train"), "split: found train"),
-        (("path,label,split", "a,b,train", "a,b,"), "split: found none, train"),
-        (("path,label,split", "a,b,exam", "a,b,train"), "split: found exam, train"),
+        (("path,kind", "a,b"), "line 1: found no label among path, kind"),
+        (("", "image_id,class", "a,b"), "line 2: found no path among image_id, class"),
+        (("file,image,class", "a,b,c"), "line 1: found columns file, image"),
+        (("path,label", ",b"), "line 2: path"),
+        (("path,label", "a, "), "line 2: label"),
+        (("path,label,split", "a,b,test"), "split: found splits test"),
+        (("path,label,split", "a,b,train", "a,b,"), "rows without a split"),
+        (("path,label,split", "a,b,exam", "c,b,train"), "split: found split exam"),
+        (("path,label,split", "a,b,valid", "c,b,train"), "valid becomes test"),
     ],
 )
 def test_a_table_that_lacks_something_is_refused(
@@ -118,7 +121,8 @@ def test_blank_rows_are_passed_over(tmp_path: Path) -> None:
 
 def _jsonl(folder: Path, *labels: str) -> Path:
     file = folder / "labels.jsonl"
-    file.write_text("".join(f'{{"path": "a.png", "label": {label}}}\n' for label in labels))
+    rows = (f'{{"path": "{n}.png", "label": {label}}}\n' for n, label in enumerate(labels))
+    file.write_text("".join(rows))
     return file
 
 
@@ -142,5 +146,69 @@ def test_other_tables_are_read(tmp_path: Path, name: str, separator: str) -> Non
 
 def test_names_that_look_alike_are_one_class(tmp_path: Path) -> None:
     names = ("caf\u00e9", "cafe\u0301", "\u00a0caf\u00e9\u2003", "tea")
-    found = tables.table(_csv(tmp_path, "path,label", *(f"a.png,{name}" for name in names)))
+    rows = (f"{number}.png,{name}" for number, name in enumerate(names))
+    found = tables.table(_csv(tmp_path, "path,label", *rows))
     assert found.labels == ("caf\u00e9", "tea")
+
+
+def test_splits_have_their_usual_names(tmp_path: Path) -> None:
+    file = _csv(tmp_path, "path,label,split", "a.png,x,Train", "b.png,y, valid ", "c.png,y,testing")
+    found = tables.table(file)
+    assert [image.split for image in found.images] == ["train", "val", "test"]
+    (line,) = found.told
+    assert "valid is val" in line
+    file = _csv(tmp_path, "path,label,split", "a.png,x,train", "b.png,y,train")
+    assert {image.split for image in tables.table(file).images} == {None}
+
+
+def test_a_path_with_two_labels_is_refused_with_both_lines(tmp_path: Path) -> None:
+    file = _csv(tmp_path, "path,label", "a.png,x", "b.png,x", "./a.png,y")
+    with pytest.raises(ConfigError, match=r"line 4: .*line 2"):
+        tables.table(file)
+    file = _csv(tmp_path, "path,label", "a.png,x", "b.png,y", "./a.png,x ")
+    assert len(tables.table(file).images) == 3
+
+
+@pytest.mark.parametrize(
+    "path", ["../out.png", "in/../../out.png", "..", "{absolute}", "link/out.png", "link.png"]
+)
+def test_paths_outside_the_tables_folder_need_leave(
+    tmp_path: Path, picture: Picture, path: str
+) -> None:
+    folder = tmp_path / "set"
+    (folder / "in").mkdir(parents=True)
+    (tmp_path / "out.png").write_bytes(picture())
+    (folder / "link").symlink_to(tmp_path)
+    (folder / "link.png").symlink_to(tmp_path / "out.png")
+    row = path.format(absolute=tmp_path / "out.png")
+    file = _csv(folder, "path,label", "in/a.png,a", f"{row},b")
+    with pytest.raises(ConfigError, match=r"line 3: .*--allow-outside"):
+        tables.table(file)
+    assert tables.table(file, allow_outside=True).images[1].name == row
+    assert main(["ingest", str(file), "--output", str(tmp_path / "data")]) == 2
+    assert main(["ingest", str(file), "--output", str(tmp_path / "data"), "--allow-outside"]) == (
+        2 if path == ".." else 1
+    )
+
+
+def test_paths_and_links_within_the_tables_folder_need_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "set"
+    (folder / "in").mkdir(parents=True)
+    (folder / "link").symlink_to(folder / "in")
+    (tmp_path / "alias").symlink_to(folder)
+    rows = ("in/../a.png,a", f"{folder}/b.png,b", "link/c.png,b", "..d.png,a")
+    assert len(tables.table(_csv(folder, "path,label", *rows)).images) == 4
+    assert len(tables.table(tmp_path / "alias" / "labels.csv").images) == 4
+    monkeypatch.chdir(folder)
+    assert len(tables.table(Path("labels.csv")).images) == 4
+
+
+def test_blanks_around_a_path_do_not_count_unless_the_file_has_them(
+    tmp_path: Path, picture: Picture
+) -> None:
+    for number, name in enumerate(("a.png", "b.png", " b.png")):
+        (tmp_path / name).write_bytes(picture(seed=number))
+    found = tables.table(_csv(tmp_path, "path,label", "a.png ,x", " b.png,y"))
+    assert [image.read() for image in found.images] == [picture(seed=0), picture(seed=2)]
