@@ -26,15 +26,26 @@ _DROPPINGS = frozenset(
         "thumbs.db",
     }
 )
+# What lies beside folders to explain them; in a class folder it is rejected.
+_NOTES = frozenset(
+    {"", ".csv", ".html", ".json", ".md", ".pdf", ".tsv", ".txt", ".xml", ".yaml", ".yml"}
+)
 _blank = functools.partial(refuse, "the name of its class folder is blank")
 
 
 @dataclass
 class _Found:
-    """What is found while a folder is listed: images, and class folders without any file."""
+    """What is found while a folder is listed.
+
+    Attributes:
+        images: files that may be images.
+        empty: class folders without any file.
+        notes: files in no class folder that are no images by their names.
+    """
 
     images: list[Source] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def hidden(name: str) -> bool:
@@ -63,7 +74,7 @@ def folder(root: Path) -> SourceSet:
     if splits:
         for name, split in splits.items():
             _classes(found, root / name, root, split)
-        found.images += _refused(_loose(root, folders), root)
+        _refuse_loose(found, _loose(root, folders), root)
     else:
         _classes(found, root, root, None)
     if not found.images:
@@ -73,7 +84,7 @@ def folder(root: Path) -> SourceSet:
         labels,
         tuple(found.images),
         str(root),
-        tuple(_told(root, folders, splits, labels, found.empty)),
+        tuple(_told(root, folders, splits, labels, found)),
     )
 
 
@@ -82,7 +93,7 @@ def _told(
     folders: Sequence[Path],
     splits: dict[str, str | None],
     labels: Sequence[str],
-    empty: Sequence[str],
+    found: _Found,
 ) -> Iterator[str]:
     yield from split_names.renamed(splits)
     named = [folder.name for folder in folders if split_names.role(folder.name)]
@@ -90,8 +101,10 @@ def _told(
         yield f"{root}: {listed(named)} beside other folders of images: taken for a class, no split"
     if len(labels) == 1 and len(folders) == 1 and len(_folders(folders[0])) > 1:
         yield f"{root}: found one folder, with folders in it; did you mean {folders[0]}?"
-    if empty:
-        yield f"{root}: class folders without a file are passed over: {listed(empty)}"
+    if found.empty:
+        yield f"{root}: class folders without a file are passed over: {listed(found.empty)}"
+    if found.notes:
+        yield f"{root}: files in no class folder are passed over: {listed(found.notes)}"
 
 
 def _splits(root: Path, folders: Sequence[Path]) -> dict[str, str | None]:
@@ -158,12 +171,17 @@ def _classes(found: _Found, parent: Path, root: Path, split: str | None) -> None
         found.images += images
         if not images:
             found.empty.append(str(class_folder.relative_to(root)))
-    found.images += _refused(_loose(parent, folders), root)
+    _refuse_loose(found, _loose(parent, folders), root)
 
 
-def _refused(files: Iterable[Path], root: Path) -> Iterator[Source]:
+def _refuse_loose(found: _Found, files: Iterable[Path], root: Path) -> None:
     loose = functools.partial(refuse, "in no class folder")
-    return (Source(str(file.relative_to(root)), "", None, loose) for file in files)
+    for file in files:
+        name = str(file.relative_to(root))
+        if file.suffix.lower() in _NOTES:
+            found.notes.append(name)
+        else:
+            found.images.append(Source(name, "", None, loose))
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, Callable[[], bytes]]]:

@@ -74,7 +74,7 @@ def tfds_set(name: str) -> TfdsSet:
             have images with one class each.
     """
     builder = _builder(name)
-    if not builder.is_prepared():
+    if not (builder.data_path / "dataset_info.json").exists():
         _check_network(name, builder)
     try:
         builder.download_and_prepare()

@@ -129,6 +129,18 @@ def test_class_folders_without_a_file_are_told(tmp_path: Path) -> None:
     assert line.endswith("c, d")
 
 
+def test_notes_beside_the_folders_are_told_and_images_rejected(tmp_path: Path) -> None:
+    _files(tmp_path, "train/a/0", "test/a/0", "README.txt", "train/LICENSE", "loose.jpg")
+    found = folders.folder(tmp_path)
+    (line,) = found.told
+    assert "README.txt" in line
+    assert "train/LICENSE" in line
+    (loose,) = (image for image in found.images if not image.label)
+    assert loose.name == "loose.jpg"
+    with pytest.raises(OSError, match="class folder"):
+        loose.read()
+
+
 def test_one_folder_with_the_classes_in_it_is_told(tmp_path: Path) -> None:
     (line,) = folders.folder(_files(tmp_path, "photos/a/0", "photos/b/0")).told
     assert str(tmp_path / "photos") in line

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.image_example_gen.options import Checks, Rules
+from components.image_example_gen.splits import Cut
 from pipeline.config import Config, ConfigError
 from pipeline.data import spans
 from pipeline.data.ingest import folders, sources, span_writer, spans_there
 from retrain.__main__ import main
+from tests.components.image_example_gen.bring_in import bring_in
 from tests.conftest import PATIENCE_SECONDS, Picture
 from trainer import images
 
@@ -113,6 +116,30 @@ def test_train_val_and_test_folders_become_splits(tmp_path: Path, picture: Pictu
         examples = _examples(tmp_path / "data" / "span-0" / split)
         names = {str(_value(e, "image/filename"), "utf-8").split("/")[0] for e in examples}
         assert (len(examples), names) == (4, {split})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_dozen_images_without_val_are_what_a_run_reads(
+    tmp_path: Path, picture: Picture, seed: int
+) -> None:
+    rows = []
+    for number in range(18):
+        name, split = f"{number}.png", "train" if number < 12 else "test"
+        (tmp_path / name).write_bytes(picture(seed=100 * seed + number))
+        rows.append(f"{name},{'ab'[number % 2]},{split}\n")
+    (tmp_path / "list.csv").write_text("path,label,split\n" + "".join(rows))
+    root = tmp_path / "data"
+    assert _ingest(str(tmp_path / "list.csv"), "--output", str(root)) == 0
+    config = Config.model_validate({"name": "a", "data": {"root": str(root)}})
+    span = spans.check(config)
+    assert (span.splits, span.cut) == (("train", "test"), ("train", "val"))
+    cut = Cut(span.cut, (7000, 1500), of="train")
+    patterns = {split: [f"{root}/span-0/{split}/*"] for split in span.splits}
+    rules = Rules(labels=("a", "b"), checks=Checks(remove_leaked="none"))
+    found = bring_in(tmp_path, tmp_path / "out", rules, cut, patterns)
+    assert sum(found.intake.clean.values()) == 18
+    assert found.intake.classes["test"] == {"a": 3, "b": 3}
+    assert set(found.intake.classes["val"]) == {"a", "b"}
 
 
 def test_what_is_no_image_is_rejected_and_listed(tmp_path: Path, picture: Picture) -> None:

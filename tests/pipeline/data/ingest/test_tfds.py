@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import requests
 import tensorflow as tf
 import tensorflow_datasets
 
@@ -69,6 +70,25 @@ def test_splits_become_those_of_the_contract(
     with tensorflow_datasets.testing.mock_data(num_examples=9, data_dir=catalogue):
         found = tfds.tfds_set("svhn_cropped")
     assert {own: split for own, split, _ in found.splits} == becomes
+
+
+def test_a_set_that_cannot_be_fetched_is_told_after_one_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def offline(url: str, **_: object) -> None:
+        asked.append(url)
+        raise requests.ConnectionError("no network")
+
+    monkeypatch.setattr(requests, "head", offline)
+    with tensorflow_datasets.testing.mock_data(num_examples=9, data_dir=tmp_path):
+        with pytest.raises(ConfigError, match=r"^tfds:svhn_cropped: .* cannot be reached"):
+            tfds.tfds_set("svhn_cropped")
+        assert len(asked) == 1
+        _prepare(tmp_path, "svhn_cropped", train=9, test=9)
+        assert tfds.tfds_set("svhn_cropped").count == 18
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("name", ["no_such_set", "imdb_reviews", "coco/2017"])
