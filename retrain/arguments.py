@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 DEFAULT_CONFIG = "retrain.yaml"
+_FEATURE_KEYS = ("image", "label", "text", "label_base")
 A_RUN = "a run's id, or how it begins, or a version that it pushed"
 
 _SETTING = {"action": "append", "default": [], "metavar": "KEY=VALUE"}
@@ -61,16 +62,15 @@ def positive(text: str) -> int:
     return number
 
 
-def share(text: str) -> float:
-    """Parses a share between 0 and 1, both excluded.
+def features(text: str) -> dict[str, str]:
+    """Parses names of features, such as `image=img,label=kind`.
 
     Raises:
-        argparse.ArgumentTypeError: the text is no such share.
+        argparse.ArgumentTypeError: the text has another form or an unknown key.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share between 0 and 1")
-    return number
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(key in _FEATURE_KEYS and name for key, _, name in pairs):
+        raise argparse.ArgumentTypeError(
+            f"{text} is not of the form KEY=NAME,... with the keys {', '.join(_FEATURE_KEYS)}"
+        )
+    return {key: name for key, _, name in pairs}

@@ -64,10 +64,19 @@ def class_id(label: Values, text: Values, labels: tuple[str, ...], names: Featur
     return found
 
 
+def normal(name: str) -> str:
+    """Returns a class name in Unicode's form NFC, without white space around it.
+
+    Two names that look alike on the screen then are one class: macOS writes "é" as two characters,
+    and a spreadsheet keeps a no-break space.
+    """
+    return unicodedata.normalize("NFC", name).strip()
+
+
 def by_name(name: str, labels: tuple[str, ...]) -> int | None:
     """Returns the id of a class name; outer white space and the form of Unicode do not matter."""
     ids, folded = _indices(labels)
-    return ids.get(name, folded.get(_folded(name)))
+    return ids.get(name, folded.get(normal(name)))
 
 
 def number_of(values: Values) -> int | None:
@@ -152,9 +161,5 @@ def _indices(labels: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int]]:
     exact = {label: number for number, label in enumerate(labels)}
     folded: dict[str, int] = {}
     for number, label in enumerate(labels):
-        folded.setdefault(_folded(label), number)
+        folded.setdefault(normal(label), number)
     return exact, folded
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip()

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from components.image_example_gen.label_forms import normal
 from components.image_example_gen.options import Checks, Features, Splits
 from components.span_drift.options import Drift
 from trainer.features import SOURCE
@@ -22,7 +23,10 @@ def _check_folder_of_spans(value: str) -> str:
 
 
 def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Raises ValueError for fewer than two class names, or a blank, unprintable or repeated one."""
+    """Raises ValueError for fewer than two class names, or a blank, unprintable or repeated one.
+
+    Names that are equal by `label_forms.normal` count as repeated.
+    """
     # With one class there is nothing to learn.
     if len(labels) < 2:
         found = f"1 name, {shown(labels[0])}" if labels else "no name"
@@ -33,9 +37,10 @@ def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError(f"found a blank name for class {number}; allowed: no blank ones")
         if not label.isprintable():
             raise ValueError(f"found {label!r} for class {number}; allowed: printable characters")
-        if first.setdefault(label, number) != number:
+        before = first.setdefault(normal(label), number)
+        if before != number:
             raise ValueError(
-                f"found {shown(label)} for class {first[label]} and again for class {number};"
+                f"found {shown(label)} for class {before} and again for class {number};"
                 " allowed: each name once"
             )
     return labels

@@ -22,7 +22,9 @@ _USUAL = {
     "test": ("test", "testing"),
     "eval": ("eval", "evaluation"),
 }
-USUAL_NAMES = tuple(name for names in _USUAL.values() for name in names)
+ROLES = {name: role for role, names in _USUAL.items() for name in names}
+"""What the usual names mean: a split, or "eval"."""
+USUAL_NAMES = tuple(ROLES)
 # How files tell their split by their names; the first is that of TensorFlow Datasets, which may
 # have splits of other names beside.
 _TFDS_FORM = "*-{}.tfrecord-*-of-*"
@@ -78,13 +80,21 @@ def patterns(path: str, names: SplitNames | None) -> dict[str, str]:
             f"{path}: found {listed(folders) if folders else 'no data'}; allowed: train, val and"
             f" test, or {FILES} files to be cut into these{_inner_set(path, folders)}"
         )
+    told = told_by(files)
+    if told:
+        roles = _roles(path, list(told))
+        return _globs({split: told[name] for split, name in roles.items()})
+    return {ALL: FILES}
+
+
+def told_by(files: Sequence[str]) -> dict[str, str]:
+    """Returns usual name -> glob, where files tell their splits by their names; else nothing."""
     for form in _FORMS:
         told = _told(form, USUAL_NAMES, files)
         whole = form == _TFDS_FORM or sum(map(len, told.values())) == len(files)
         if len(told) > 1 and whole:
-            roles = _roles(path, list(told))
-            return _globs({split: form.format(name) for split, name in roles.items()})
-    return {ALL: FILES}
+            return {name: form.format(name) for name in told}
+    return {}
 
 
 def unlisted(names: SplitNames | None, *, split_folders: bool) -> dict[str, str]:

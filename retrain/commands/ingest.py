@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from retrain import terminal
-from retrain.arguments import natural, positive, share
+from retrain.arguments import features, natural, positive
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE, REFUSED
 
@@ -16,21 +16,27 @@ def add(parser: ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument(
         "source",
-        help="a folder of class folders, which may lie in train, test and val folders; a CSV,"
-        " TSV or JSONL file of path, label and columns to slice by; 'digits'; or tfds:NAME of"
-        " TensorFlow Datasets",
+        nargs="+",
+        help="a folder of class folders, which may lie in train, test and val folders; a CSV, TSV,"
+        " JSONL or Parquet file of path, label and columns to slice by; TFRecord files or a folder"
+        " of them; 'digits'; or tfds:NAME of TensorFlow Datasets",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="the config's data.root")
     parser.add_argument(
         "--span", type=natural, metavar="N", help="number of the span (default: the next one)"
     )
     parser.add_argument(
-        "--val",
-        type=share,
-        default=0.1,
-        metavar="SHARE",
-        help="share of train that becomes val, in a source that has train and test but no val"
-        " (default: 0.1)",
+        "--features",
+        type=features,
+        default={},
+        metavar="KEY=NAME,...",
+        help="what TFRecords call image, label and text (null for none), and label_base, the number"
+        " of the first class, such as image=img,label=kind,label_base=1 (default: guessed)",
+    )
+    parser.add_argument(
+        "--allow-outside",
+        action="store_true",
+        help="let a table list files outside its folder",
     )
     parser.add_argument(
         "--max-side",
@@ -54,6 +60,7 @@ def act(options: Namespace) -> int:
     from pipeline.config import ConfigError, is_remote
     from pipeline.data.ingest import spans_there
     from pipeline.data.ingest.find import find
+    from pipeline.data.ingest.sources import alike
 
     root = Path(options.output)
     there = spans_there(root)
@@ -71,7 +78,7 @@ def act(options: Namespace) -> int:
         raise ConfigError(
             f"--output: found {options.output}; allowed: a folder that can be renamed"
         )
-    source = find(options.source, options.val)
+    source = find(options.source, options.features, allow_outside=options.allow_outside)
 
     prepare_tensorflow()
     with warnings.catch_warnings():
@@ -80,6 +87,8 @@ def act(options: Namespace) -> int:
         from pipeline.local import progress
 
     console = terminal.console(stderr=True)
+    for line in (*source.told, *alike(source.labels)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     written = span_writer.write(
         source,
         root,

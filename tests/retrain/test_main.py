@@ -125,7 +125,7 @@ def test_debug_shows_the_traceback(tmp_path: Path, capsys: pytest.CaptureFixture
         ["run", "--runner", "other"],
         ["ingest", "digits"],
         ["ingest", "digits", "--output", "x", "--span", "-1"],
-        ["ingest", "digits", "--output", "x", "--val", "1.5"],
+        ["ingest", "digits", "--output", "x", "--features", "colour=x"],
         ["ingest", "digits", "--output", "x", "--max-side", "0"],
     ],
 )
@@ -223,7 +223,7 @@ def test_a_file_where_a_folder_is_needed(
     assert str(file) in _refusal(capsys, "ingest", "digits", "--output", str(file))
 
 
-@pytest.mark.parametrize("arguments", [("--span", "-1"), ("--span", "abc"), ("--val", "x")])
+@pytest.mark.parametrize("arguments", [("--span", "-1"), ("--span", "abc"), ("--features", "x")])
 def test_an_argument_of_the_wrong_kind(
     arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

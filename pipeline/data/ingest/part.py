@@ -17,9 +17,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from components.image_example_gen import label_forms
 from pipeline.data.ingest import transcode
-from pipeline.data.ingest.names import normal
-from pipeline.data.ingest.sources import Source, settled
+from pipeline.data.ingest.sources import Source
 from pipeline.data.ingest.transcode import RejectedError
 from trainer.features import FILENAME, FORMAT, HEIGHT, IMAGE, LABEL, TEXT, WIDTH
 
@@ -111,7 +111,9 @@ def to_example(
             f"cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error
     prepared = transcode.prepare(encoded, max_side)
-    number = [normal(label) for label in labels].index(image.label)
+    number = label_forms.by_name(image.label, labels)
+    if number is None:
+        raise RejectedError(f"found class {image.label}; allowed: {label_forms.listed(labels)}")
     features: dict[str, bytes | int] = {
         IMAGE: prepared.encoded,
         LABEL: number,
@@ -126,7 +128,7 @@ def to_example(
     for name, value in features.items():
         kind = "int64_list" if isinstance(value, int) else "bytes_list"
         getattr(example.features.feature[name], kind).value.append(value)
-    return settled(image, encoded) or "", example
+    return image.split or "", example
 
 
 class _Draft:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pipeline.config import ConfigError
-from pipeline.data.ingest.names import normal
-from pipeline.data.spans import SPLITS
+from components.image_example_gen.label_forms import listed
+from trainer.features import FILENAME, FORMAT, IMAGE, LABEL, MEASURED, TEXT
+
+A_TABLE = "a CSV file with the header path,label and a line for each image"
+"""What a message proposes where folders do not tell the classes."""
+_OWN = frozenset({IMAGE, LABEL, TEXT, FILENAME, FORMAT, *MEASURED})
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,14 @@ class Source:
         name: the image's path or number, for `image/filename` and for messages.
         label: class name.
         split: "train", "val" or "test"; None if the pipeline is to cut the data into splits.
-        read: returns the bytes of the image file.
-        val_share: probability with which an image of train moves to val; see `settled`.
-        slices: name and text of each further feature, to slice metrics by.
+        read: returns the bytes of the image file; raises OSError or ValueError if it cannot.
+        slices: name and text of each further feature, to slice metrics by; see `slice_name`.
     """
 
     name: str
     label: str
     split: str | None
     read: Callable[[], bytes]
-    val_share: float = 0.0
     slices: tuple[tuple[str, str], ...] = ()
 
 
@@ -48,6 +47,8 @@ class Origin(Protocol):
     Attributes:
         labels: class names in the order of their ids.
         count: number of images; None if it is unknown until all are read.
+        where: what messages call the source.
+        told: lines that tell what a person may not expect of the source.
     """
 
     @property
@@ -56,8 +57,17 @@ class Origin(Protocol):
     @property
     def count(self) -> int | None: ...  # noqa: D102, as above
 
+    @property
+    def where(self) -> str: ...  # noqa: D102, as above
+
+    @property
+    def told(self) -> tuple[str, ...]: ...  # noqa: D102, as above
+
     def parts(self, size: int) -> list[Callable[[], Iterable[Source]]]:
-        """Returns functions that can be pickled; each lists at most `size` images."""
+        """Returns functions that can be pickled; each lists at most `size` images.
+
+        Where a source must be read from the start of a file, a part is a file.
+        """
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,8 @@ class SourceSet:
 
     labels: tuple[str, ...]
     images: tuple[Source, ...]
+    where: str
+    told: tuple[str, ...] = ()
 
     @property
     def count(self) -> int | None:
@@ -78,15 +90,25 @@ class SourceSet:
         return [functools.partial(tuple, self.images[start : start + size]) for start in starts]
 
 
-def settled(image: Source, encoded: bytes) -> str | None:
-    """Returns the final split of an image; None if the pipeline is to cut the data.
+def alike(labels: Iterable[str]) -> list[str]:
+    """Returns a line for each group of class names that differ only in case."""
+    groups: dict[str, list[str]] = {}
+    for label in labels:
+        groups.setdefault(label.casefold(), []).append(label)
+    return [
+        f"classes {listed(names)} differ only in case: they stay {len(names)} classes"
+        for names in groups.values()
+        if len(names) > 1
+    ]
 
-    A hash of the image's bytes decides whether it moves from train to val, so every ingest agrees.
+
+def slice_name(column: str) -> str | None:
+    """Returns the feature that holds a column: `image/COLUMN` unless it has a "/".
+
+    None for a feature that ingest or ImageExampleGen writes itself, such as `image/width`.
     """
-    if image.split != "train" or not image.val_share:
-        return image.split
-    hashed = int.from_bytes(hashlib.sha256(encoded).digest()[:8], "big") / 2**64
-    return "val" if hashed < image.val_share else "train"
+    name = column if "/" in column else f"image/{column}"
+    return None if name in _OWN else name
 
 
 def digits() -> SourceSet:
@@ -102,7 +124,7 @@ def digits() -> SourceSet:
         Source(f"digits/{number:04d}.png", str(target), None, functools.partial(_png, scan))
         for number, (scan, target) in enumerate(zip(bunch.images, bunch.target, strict=True))
     )
-    return SourceSet(tuple(str(digit) for digit in range(10)), images)
+    return SourceSet(tuple(str(digit) for digit in range(10)), images, "digits")
 
 
 def _png(scan: npt.NDArray[np.float64]) -> bytes:
@@ -111,91 +133,13 @@ def _png(scan: npt.NDArray[np.float64]) -> bytes:
     return buffer.getvalue()
 
 
-def folder(root: Path, val_share: float) -> SourceSet:
-    """Returns the images of a folder of class folders.
-
-    Every file is listed unless its name starts with a dot; an unreadable one is rejected later.
-
-    Args:
-        root: holds a folder for each class, or folders `train`, `test` and perhaps `val` that hold
-            the class folders.
-        val_share: share of `train` that becomes `val` if there is no folder `val`; see `settled`.
+def refuse(reason: str) -> NoReturn:
+    """Reads nothing: the `read` of a source that is rejected.
 
     Raises:
-        ConfigError: the folder is missing or has another layout.
+        OSError: always, with the reason.
     """
-    if not root.is_dir():
-        raise ConfigError(f"{root}: there is no such folder")
-    names = {child.name for child in _folders(root)}
-    if not names:
-        raise ConfigError(f"{root}: found no folder; allowed: a folder for each class")
-    if not names & set(SPLITS):
-        images = tuple(_classes(root, root, None, 0.0))
-    elif names in ({"train", "test"}, set(SPLITS)):
-        share = 0.0 if "val" in names else val_share
-        images = tuple(
-            image for name in SPLITS for image in _classes(root / name, root, name, share)
-        )
-        images += tuple(_refused(_loose(root, _folders(root)), root))
-    else:
-        found = ", ".join(sorted(names))
-        raise ConfigError(
-            f"{root}: found {found}; allowed: class folders only, or train, test and perhaps val"
-        )
-    return SourceSet(tuple(sorted({image.label for image in images} - {""})), images)
-
-
-def _folders(root: Path) -> list[Path]:
-    """Returns folders and links to folders, without hidden ones and links back to a parent."""
-    here = root.resolve()
-    return sorted(
-        child
-        for child in root.iterdir()
-        if child.name[0] != "." and child.is_dir() and not here.is_relative_to(child.resolve())
-    )
-
-
-def _loose(root: Path, folders: list[Path]) -> list[Path]:
-    return sorted(set(root.iterdir()) - set(folders) - set(root.glob(".*")))
-
-
-def _classes(parent: Path, root: Path, split: str | None, share: float) -> Iterator[Source]:
-    if not parent.is_dir():
-        return
-    folders = _folders(parent)
-    for class_folder in folders:
-        label = normal(class_folder.name)
-        for file, read in _files(class_folder):
-            name = str(file.relative_to(root))
-            yield Source(name, label, split, read if label else _blank, share)
-    yield from _refused(_loose(parent, folders), root)
-
-
-def _refused(files: Iterable[Path], root: Path) -> Iterator[Source]:
-    refuse = functools.partial(_refuse, "in no class folder")
-    return (Source(str(file.relative_to(root)), "", None, refuse) for file in files)
-
-
-def _files(folder: Path) -> Iterator[tuple[Path, Callable[[], bytes]]]:
-    """Yields path and reader of each file below a folder; readers of skipped folders raise."""
-    unlisted: list[OSError] = []
-    for at, folders, files in os.walk(folder, onerror=unlisted.append):
-        # A link may lead back here, so it is not followed.
-        links = [name for name in folders if Path(at, name).is_symlink()]
-        folders[:] = sorted(name for name in folders if name not in links and name[0] != ".")
-        for name in sorted(name for name in links if name[0] != "."):
-            yield Path(at, name), functools.partial(_refuse, "a link to a folder, not followed")
-        for name in sorted(name for name in files if name[0] != "."):
-            yield Path(at, name), functools.partial(read_file, str(Path(at, name)))
-    for error in unlisted:
-        yield Path(error.filename), functools.partial(_refuse, f"cannot be listed: {error}")
-
-
-def _refuse(reason: str) -> NoReturn:
     raise OSError(reason)
-
-
-_blank = functools.partial(_refuse, "the name of its class folder is blank")
 
 
 def read_file(path: str) -> bytes:

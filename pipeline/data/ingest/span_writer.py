@@ -14,10 +14,10 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from components.image_example_gen.label_forms import normal
 from pipeline.config import ConfigError, read_label_file
 from pipeline.config.data import check_labels
 from pipeline.data.ingest import part
-from pipeline.data.ingest.names import normal
 from pipeline.data.ingest.sources import Origin
 
 REJECTS = "_rejects.csv"
@@ -60,8 +60,10 @@ class Written:
     rejects: tuple[tuple[str, str], ...]
 
 
-def settle_labels(root: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
+def settle_labels(root: Path, labels: tuple[str, ...], where: str) -> tuple[str, ...]:
     """Returns the class names in the root's `labels.txt`, or `labels` if there is no such file.
+
+    `where` is what messages call the source.
 
     Raises:
         ConfigError: the file cannot be read or lacks one of `labels`, or `labels` are not allowed
@@ -72,7 +74,7 @@ def settle_labels(root: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
         try:
             return check_labels(labels)
         except ValueError as error:
-            raise ConfigError(f"class names: {error}") from error
+            raise ConfigError(f"{where}: class names: {error}") from error
     known = read_label_file(str(file))
     unknown = sorted(set(labels) - {normal(label) for label in known})
     if unknown:
@@ -115,7 +117,7 @@ def write(
                 raise ConfigError(
                     f"{target} exists; choose another --span, or replace it by --overwrite"
                 )
-            labels = settle_labels(root, source.labels)
+            labels = settle_labels(root, source.labels, source.where)
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             with watch(lambda: sum(note.seen for note in part.notes(partial))):

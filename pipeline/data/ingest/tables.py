@@ -1,124 +1,167 @@
-"""Images that a table lists: CSV or JSON lines with a path and a label in each row."""
+"""Images that a table lists, with a path and a label in each row."""
+
+from __future__ import annotations
 
 import csv
-import dataclasses
 import functools
 import json
 import math
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from components.image_example_gen.label_forms import normal
 from pipeline.config import ConfigError
-from pipeline.data.ingest.names import normal
-from pipeline.data.ingest.sources import Source, SourceSet, read_file
-from pipeline.data.spans import SPLITS
+from pipeline.data.ingest import rows, split_names
+from pipeline.data.ingest.rows import LABEL, PATH, SPLIT, SUFFIXES, Row
+from pipeline.data.ingest.sources import Source, SourceSet, read_file, slice_name
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
-_PATH, _LABEL, _SPLIT = "path", "label", "split"
+__all__ = ["SUFFIXES", "table"]
 
 
-def table(file: Path, val_share: float) -> SourceSet:
+def table(file: Path, *, allow_outside: bool = False) -> SourceSet:
     """Returns the images that a table lists.
 
     Args:
-        file: a CSV or TSV file with a header, or a file with one JSON object a line. Each row needs
-            `path`, relative to the table's folder, and `label`, and may have `split`. Other columns
-            become text features to slice metrics by, named `image/COLUMN` unless COLUMN has a "/".
-        val_share: share of train that becomes val if no row names val; see `sources.settled`.
+        file: see `rows`. Each row needs `path`, relative to the table's folder, and `label`, and
+            may have `split`. Other columns become text features to slice metrics by, as
+            `slice_name` calls them.
+        allow_outside: whether paths may lead out of the table's folder.
 
     Raises:
-        ConfigError: the table cannot be read, lacks a column, or its splits leave train or test
-            empty.
+        ConfigError: the table cannot be read, lacks a column, has a row that is not allowed, or its
+            splits leave train or test empty.
     """
+    reader = _Reader(file, allow_outside=allow_outside)
     try:
-        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as content:
-            rows = _json(content, file) if _is_json(file) else _csv(content, file)
-            images = tuple(_source(row, file, number) for number, row in rows)
+        images = [reader.source(where, row) for where, row in rows.rows(file)]
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except UnicodeError as error:
+        raise ConfigError(f"{file}: cannot be read: {error}; save it as UTF-8") from error
     except csv.Error as error:
         raise ConfigError(f"{file}: not CSV: {error}") from error
     if not images:
         raise ConfigError(f"{file}: found no row; allowed: one or more, with path and label")
-    splits = {image.split for image in images}
-    if splits not in ({None}, {"train", "test"}, set(SPLITS)):
-        found = ", ".join(sorted(split or "none" for split in splits))
+    splits = _splits(file, {image.split for image in images})
+    told = split_names.renamed(splits)
+    if reader.own:
+        own = ", ".join(sorted(reader.own))
+        told.append(f"{file}: columns {own} are passed over, as ingest writes these itself")
+    return SourceSet(
+        labels=tuple(sorted({image.label for image in images})),
+        images=tuple(_with_split(image, splits) for image in images),
+        where=str(file),
+        told=tuple(told),
+    )
+
+
+def _with_split(image: Source, splits: dict[str, str | None]) -> Source:
+    split = splits[image.split] if image.split else None
+    return Source(image.name, image.label, split, image.read, image.slices)
+
+
+def _splits(file: Path, names: Collection[str | None]) -> dict[str, str | None]:
+    named = [name for name in names if name]
+    if not named:
+        return {}
+    if len(named) < len(names):
         raise ConfigError(
-            f"{file}: split: found {found}; allowed: train, test and perhaps val, or no split"
+            f"{file}: split: found {', '.join(sorted(named))} and rows without a split; allowed: a"
+            " split in every row, or in none"
         )
-    if splits == {"train", "test"}:
-        images = tuple(dataclasses.replace(image, val_share=val_share) for image in images)
-    return SourceSet(tuple(sorted({image.label for image in images})), images)
+    return split_names.splits(f"{file}: split", named)
 
 
-def _is_json(file: Path) -> bool:
-    return file.suffix.lower() in (".jsonl", ".ndjson")
+class _Reader:
+    """Turns rows into images, and remembers what earlier rows said.
 
+    Attributes:
+        own: the columns that are passed over, as ingest writes such features itself.
+    """
 
-def _csv(content: Iterator[str], file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    # Python's reader fails at a NUL. With this character instead, only that row is rejected.
-    reader = csv.reader(
-        (line.replace("\0", "\N{SYMBOL FOR NULL}") for line in content),
-        delimiter="\t" if file.suffix.lower() == ".tsv" else ",",
-    )
-    header: list[str] = []
-    for row in reader:
-        if not any(cell.strip() for cell in row):
-            continue
-        if not header:
-            header = row
-        elif len(row) != len(header):
+    def __init__(self, file: Path, *, allow_outside: bool) -> None:
+        self.own: set[str] = set()
+        self._folder = file.parent
+        self._home = os.path.realpath(file.parent)
+        self._allow_outside = allow_outside
+        self._labels: dict[str, tuple[str, str]] = {}
+        self._real = functools.lru_cache(maxsize=4096)(os.path.realpath)
+
+    def source(self, where: str, row: Row) -> Source:
+        """Returns the image of a row; its split is still as the table calls it."""
+        path, label = _path(row.get(PATH), where), _class(row.get(LABEL), where)
+        full = str(self._folder / path)
+        if path != path.strip() and not os.path.lexists(full):
+            full = str(self._folder / path.strip())
+        self._check_place(path, full, where)
+        before, first = self._labels.setdefault(os.path.normpath(full), (label, where))
+        if before != label:
             raise ConfigError(
-                f"{file}: line {reader.line_num}: found {len(row)} cells; allowed: {len(header)},"
-                " as in the header; put quotes around a text that has the separator in it"
+                f"{where}: found {path} with label {label}, and with {before} in"
+                f" {first.rpartition(': ')[2]}; allowed: one label for each path"
             )
-        else:
-            yield reader.line_num, dict(zip(header, row, strict=True))
+        slices = []
+        for column, value in row.items():
+            if column in (PATH, LABEL, SPLIT, "") or value in (None, ""):
+                continue
+            name = slice_name(column)
+            if name is None:
+                self.own.add(column)
+            else:
+                slices.append((name, str(value)))
+        split = row.get(SPLIT)
+        return Source(
+            name=path,
+            label=label,
+            split=None if split is None else str(split).strip() or None,
+            read=functools.partial(read_file, full),
+            slices=tuple(slices),
+        )
 
-
-def _json(content: Iterator[str], file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(content, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ConfigError(f"{file}: line {number}: not JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise ConfigError(f"{file}: line {number}: allowed: an object with path and label")
-        yield number, row
-
-
-def _source(row: Mapping[str, Any], file: Path, number: int) -> Source:
-    for column in (_PATH, _LABEL):
-        if row.get(column) is None or not str(row[column]).strip():
-            among = "" if column in row else f" among {', '.join(row)}"
+    def _check_place(self, path: str, full: str, where: str) -> None:
+        if self._allow_outside or "\0" in path:  # a NUL is rejected when the file is read
+            return
+        # Few folders hold many files, so that of links only the last is looked up each time.
+        folder, name = os.path.split(full)
+        real = f"{self._real(folder)}/{name}"
+        if name == ".." or Path(full).is_symlink():
+            real = os.path.realpath(full)
+        if not f"{real}/".startswith(f"{self._home.rstrip('/')}/"):
             raise ConfigError(
-                f"{file}: line {number}: found no {column}{among}; allowed: path and label"
+                f"{where}: found {path}, outside {self._folder}; allowed: files below the table's"
+                " folder, or others by --allow-outside"
             )
-    path = str(row[_PATH])
-    slices = tuple(
-        (name if "/" in name else f"image/{name}", str(value))
-        for name, value in row.items()
-        if name not in (_PATH, _LABEL, _SPLIT, None) and value not in (None, "")
-    )
-    return Source(
-        name=path,
-        label=_class(row[_LABEL], f"{file}: line {number}"),
-        split=str(row[_SPLIT]) if row.get(_SPLIT) else None,
-        read=functools.partial(read_file, str(file.parent / path)),
-        slices=slices,
-    )
+
+
+def _path(value: Any, where: str) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"{where}: path: found {_shown(value)}; allowed: the path of an image")
+    return value
 
 
 def _class(value: Any, where: str) -> str:
     """Returns a label as a class name: 1, 1.0 and "1" are one class, "01" is another."""
-    if isinstance(value, str):
+    if isinstance(value, str) and value.strip():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"{where}: label: found bytes that are no UTF-8; save the table as UTF-8 (Excel"
+                " calls it CSV UTF-8)"
+            ) from None
         return normal(value)
     if isinstance(value, float) and math.isfinite(value):
         return str(int(value) if value.is_integer() else value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    found = json.dumps(value, ensure_ascii=False)[:80]
-    raise ConfigError(f"{where}: label: found {found}; allowed: one text or one number")
+    raise ConfigError(f"{where}: label: found {_shown(value)}; allowed: one text or one number")
+
+
+def _shown(value: Any) -> str:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return "nothing"
+    return json.dumps(value, ensure_ascii=False, default=repr)[:80]

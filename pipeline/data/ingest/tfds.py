@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import importlib
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.image_example_gen.label_forms import normal
 from pipeline.config import ConfigError
-from pipeline.data.ingest.names import normal
+from pipeline.data.ingest import split_names
 from pipeline.data.ingest.sources import Source
 
 PREFIX = "tfds:"
+_PATIENCE_SECONDS = 20
 _SPLITS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 
@@ -27,7 +30,6 @@ class TfdsSet:
         labels: class names in the order of their ids.
         splits: for each split used, its name in the set, the split that it becomes (None if the
             pipeline is to cut the data), and its number of images.
-        val_share: share of train that becomes val; 0 if the set has images for val.
     """
 
     name: str
@@ -35,7 +37,17 @@ class TfdsSet:
     label: str
     labels: tuple[str, ...]
     splits: tuple[tuple[str, str | None, int], ...]
-    val_share: float
+
+    @property
+    def where(self) -> str:
+        """The set as the command line names it."""
+        return f"{PREFIX}{self.name}"
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What the set's splits become, where they have other names."""
+        found = {own: split for own, split, _ in self.splits}
+        return tuple(split_names.renamed(found))
 
     @property
     def count(self) -> int | None:
@@ -51,18 +63,19 @@ class TfdsSet:
         ]
 
 
-def tfds_set(name: str, val_share: float) -> TfdsSet:
+def tfds_set(name: str) -> TfdsSet:
     """Downloads a data set unless this machine has it, and returns its description.
 
     Args:
         name: name in TFDS's catalogue, as in `cifar10` or `imagenet_v2/matched-frequency`.
-        val_share: share of train that becomes val if the set has no validation split.
 
     Raises:
         ConfigError: TensorFlow Datasets is not installed or has no such set, or the set does not
             have images with one class each.
     """
     builder = _builder(name)
+    if not (builder.data_path / "dataset_info.json").exists():
+        _check_network(name, builder)
     try:
         builder.download_and_prepare()
     except Exception as error:  # any error of network or disk; all mean the same to the user
@@ -83,8 +96,27 @@ def tfds_set(name: str, val_share: float) -> TfdsSet:
         label=label,
         labels=tuple(normal(name) for name in features[label].names),
         splits=tuple((own, split, sizes[own]) for own, split in roles.items()),
-        val_share=0.0 if "val" in roles.values() else val_share,
     )
+
+
+def _check_network(name: str, builder: Any) -> None:
+    """Asks once for the first file of a set, as a download tries for minutes and warns each time.
+
+    Any answer will do. A set whose files are not known in advance is not asked for.
+    """
+    import requests  # comes with TensorFlow Datasets
+
+    urls = [url for url in builder.url_infos or () if url.startswith("http")]
+    if not urls:
+        return
+    try:
+        requests.head(urls[0], timeout=_PATIENCE_SECONDS)
+    except requests.RequestException as error:
+        host = urllib.parse.urlsplit(urls[0]).hostname
+        raise ConfigError(
+            f"{PREFIX}{name}: is not in {builder.data_path}, and {host}, which has it, cannot be"
+            " reached; allowed: a set on this machine, or a network"
+        ) from error
 
 
 def _roles(names: Sequence[str]) -> dict[str, str | None]:
@@ -136,5 +168,4 @@ def _read(origin: TfdsSet, own: str, split: str | None, start: int, end: int) ->
             label=origin.labels[int(record[origin.label])],
             split=split,
             read=functools.partial(bytes, record[origin.image]),
-            val_share=origin.val_share,
         )

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.image_example_gen.options import Checks, Rules
+from components.image_example_gen.splits import Cut
 from pipeline.config import Config, ConfigError
 from pipeline.data import spans
-from pipeline.data.ingest import sources, span_writer, spans_there
+from pipeline.data.ingest import folders, sources, span_writer, spans_there
 from retrain.__main__ import main
+from tests.components.image_example_gen.bring_in import bring_in
 from tests.conftest import PATIENCE_SECONDS, Picture
 from trainer import images
 
@@ -40,14 +43,6 @@ def _write(
 def _examples(folder: Path) -> list[tf.train.Example]:
     files = sorted(str(file) for file in folder.glob("*.tfrecord"))
     return [tf.train.Example.FromString(r.numpy()) for r in tf.data.TFRecordDataset(files)]
-
-
-def _splits(source: sources.SourceSet) -> dict[str, str | None]:
-    return {image.name: sources.settled(image, image.read()) for image in source.images}
-
-
-def _by_image(source: sources.SourceSet) -> dict[bytes, str | None]:
-    return {image.read(): sources.settled(image, image.read()) for image in source.images}
 
 
 def _value(example: tf.train.Example, name: str) -> bytes | int:
@@ -85,7 +80,7 @@ def test_digits_are_the_scans_of_scikit_learn() -> None:
 def test_a_folder_of_class_folders_becomes_a_span(tmp_path: Path, picture: Picture) -> None:
     source = _folder(tmp_path / "in", picture, "katze", "größe", count=3)
     root = tmp_path / "data"
-    written = _write(sources.folder(source, 0.1), root, 7)
+    written = _write(folders.folder(source), root, 7)
     assert written.images == 6
     assert _labels(root) == ["größe", "katze"] == sorted(["katze", "größe"])
     examples = _examples(root / "span-7")
@@ -100,22 +95,11 @@ def test_a_folder_of_class_folders_becomes_a_span(tmp_path: Path, picture: Pictu
         assert str(_value(example, "image/format"), "utf-8") == Path(name).suffix[1:]
 
 
-def test_blanks_around_a_class_name_do_not_count(tmp_path: Path, picture: Picture) -> None:
-    for name in (" cat", "cat", "dog ", " "):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "a.png").write_bytes(picture(seed=len(name)))
-    found = sources.folder(tmp_path, 0.0)
-    assert found.labels == ("cat", "dog")
-    refused = next(image for image in found.images if not image.label)
-    with pytest.raises(OSError, match="blank"):
-        refused.read()
-
-
 def test_a_class_keeps_its_id_in_another_unicode_form(tmp_path: Path, picture: Picture) -> None:
     root = tmp_path / "data"
     root.mkdir()
     (root / "labels.txt").write_text("tea\ncafe\u0301\n", encoding="utf-8")
-    _write(sources.folder(_folder(tmp_path / "in", picture, "caf\u00e9", "tea"), 0.1), root)
+    _write(folders.folder(_folder(tmp_path / "in", picture, "caf\u00e9", "tea")), root)
     found = {
         (_value(e, "image/class/label"), _value(e, "image/class/text"))
         for e in _examples(root / "span-0")
@@ -124,62 +108,38 @@ def test_a_class_keeps_its_id_in_another_unicode_form(tmp_path: Path, picture: P
     assert found == {(0, b"tea"), (1, "cafe\u0301".encode())}
 
 
-def test_hidden_files_and_folders_are_passed_over(tmp_path: Path, picture: Picture) -> None:
-    source = _folder(tmp_path, picture, "a", "b", ".cache")
-    (source / "a" / ".DS_Store").write_bytes(b"x")
-    found = sources.folder(source, 0.1)
-    assert found.labels == ("a", "b")
-    assert len(found.images) == 6
-
-
 def test_train_val_and_test_folders_become_splits(tmp_path: Path, picture: Picture) -> None:
     parts = [f"{split}/{label}" for split in spans.SPLITS for label in ("a", "b")]
     source = _folder(tmp_path / "in", picture, *parts, count=2)
-    _write(sources.folder(source, 0.5), tmp_path / "data")
+    _write(folders.folder(source), tmp_path / "data")
     for split in spans.SPLITS:
         examples = _examples(tmp_path / "data" / "span-0" / split)
         names = {str(_value(e, "image/filename"), "utf-8").split("/")[0] for e in examples}
         assert (len(examples), names) == (4, {split})
 
 
-def test_without_val_a_share_of_train_becomes_val(tmp_path: Path, picture: Picture) -> None:
-    source = _folder(tmp_path, picture, "train/a", "train/b", "test/a", "test/b", count=60)
-    first, again = (sources.folder(source, 0.25) for _ in range(2))
-    splits = _splits(first)
-    assert splits == _splits(again)
-    counts = {split: list(splits.values()).count(split) for split in spans.SPLITS}
-    assert counts["test"] == 120
-    assert counts["train"] + counts["val"] == 120
-    assert 15 <= counts["val"] <= 45
-    assert not [name for name, split in splits.items() if name[:4] == "test" and split != "test"]
-
-
-def test_an_image_keeps_its_split_when_others_come_and_its_name_changes(
-    tmp_path: Path, picture: Picture
+@pytest.mark.parametrize("seed", range(3))
+def test_a_dozen_images_without_val_are_what_a_run_reads(
+    tmp_path: Path, picture: Picture, seed: int
 ) -> None:
-    source = _folder(tmp_path, picture, "train/a", "test/a", count=20)
-    before = _by_image(sources.folder(source, 0.5))
-    for number, file in enumerate(sorted((source / "train" / "a").iterdir())):
-        file.rename(file.with_name(f"renamed-{number}{file.suffix}"))
-    (source / "train" / "a" / "new.png").write_bytes(picture(seed=99_999))
-    after = _by_image(sources.folder(source, 0.5))
-    assert set(before.values()) == {"train", "val", "test"}
-    assert {image: after[image] for image in before} == before
-
-
-@pytest.mark.parametrize(
-    "parts", [("train/a",), ("train/a", "b"), ("test/a", "val/a"), ("train/a", "test/a", "extra/a")]
-)
-def test_a_folder_of_another_layout_is_refused(
-    tmp_path: Path, picture: Picture, parts: tuple[str, ...]
-) -> None:
-    with pytest.raises(ConfigError, match="allowed:"):
-        sources.folder(_folder(tmp_path, picture, *parts, count=1), 0.1)
-
-
-def test_a_folder_without_folders_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="a folder for each class"):
-        sources.folder(tmp_path, 0.1)
+    rows = []
+    for number in range(18):
+        name, split = f"{number}.png", "train" if number < 12 else "test"
+        (tmp_path / name).write_bytes(picture(seed=100 * seed + number))
+        rows.append(f"{name},{'ab'[number % 2]},{split}\n")
+    (tmp_path / "list.csv").write_text("path,label,split\n" + "".join(rows))
+    root = tmp_path / "data"
+    assert _ingest(str(tmp_path / "list.csv"), "--output", str(root)) == 0
+    config = Config.model_validate({"name": "a", "data": {"root": str(root)}})
+    span = spans.check(config)
+    assert (span.splits, span.cut) == (("train", "test"), ("train", "val"))
+    cut = Cut(span.cut, (7000, 1500), of="train")
+    patterns = {split: [f"{root}/span-0/{split}/*"] for split in span.splits}
+    rules = Rules(labels=("a", "b"), checks=Checks(remove_leaked="none"))
+    found = bring_in(tmp_path, tmp_path / "out", rules, cut, patterns)
+    assert sum(found.intake.clean.values()) == 18
+    assert found.intake.classes["test"] == {"a": 3, "b": 3}
+    assert set(found.intake.classes["val"]) == {"a", "b"}
 
 
 def test_what_is_no_image_is_rejected_and_listed(tmp_path: Path, picture: Picture) -> None:
@@ -188,7 +148,7 @@ def test_what_is_no_image_is_rejected_and_listed(tmp_path: Path, picture: Pictur
     (source / "a" / "empty.png").write_bytes(b"")
     (source / "a" / "half.png").write_bytes(picture(200, 200)[:-3000])
     (source / "a" / "half.jpg").write_bytes(picture(200, 200, kind="JPEG")[:-900])
-    written = _write(sources.folder(source, 0.1), tmp_path / "data")
+    written = _write(folders.folder(source), tmp_path / "data")
     assert written.images == 6
     rejected = {
         "a/notes.txt",
@@ -210,18 +170,21 @@ def test_no_usable_image_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
         (tmp_path / "in" / label).mkdir(parents=True)
         (tmp_path / "in" / label / "x.png").write_bytes(b"no image")
     with pytest.raises(ConfigError, match=r"a/x\.png"):
-        _write(sources.folder(tmp_path / "in", 0.1), tmp_path / "data")
+        _write(folders.folder(tmp_path / "in"), tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 
 def test_one_class_alone_is_refused_unless_the_labels_list_others(
     tmp_path: Path, picture: Picture
 ) -> None:
-    source = sources.folder(_folder(tmp_path / "in", picture, "a"), 0.1)
+    source = folders.folder(_folder(tmp_path / "in", picture, "a"))
     root = tmp_path / "data"
     with pytest.raises(ConfigError) as caught:
         _write(source, root)
-    assert str(caught.value) == 'class names: found 1 name, "a"; allowed: two or more names'
+    place = tmp_path / "in"
+    assert str(caught.value) == (
+        f'{place}: class names: found 1 name, "a"; allowed: two or more names'
+    )
     assert not root.exists()
     root.mkdir()
     (root / "labels.txt").write_text("b\na\n", encoding="utf-8")
@@ -231,17 +194,17 @@ def test_one_class_alone_is_refused_unless_the_labels_list_others(
 def test_labels_are_read_as_a_run_reads_them(tmp_path: Path) -> None:
     file = tmp_path / "labels.txt"
     file.write_text("größe \ncat\n\n", encoding="utf-8-sig")
-    assert span_writer.settle_labels(tmp_path, ("cat",)) == ("größe", "cat")
+    assert span_writer.settle_labels(tmp_path, ("cat",), "in") == ("größe", "cat")
     file.write_text("cat\n\ndog\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="found a blank name for class 1"):
-        span_writer.settle_labels(tmp_path, ("cat",))
+        span_writer.settle_labels(tmp_path, ("cat",), "in")
 
 
 def test_labels_stay_as_they_are(tmp_path: Path, picture: Picture) -> None:
     root = tmp_path / "data"
     root.mkdir()
     (root / "labels.txt").write_text("zebra\nb\na\n", encoding="utf-8")
-    _write(sources.folder(_folder(tmp_path / "in", picture, "a", "b"), 0.1), root)
+    _write(folders.folder(_folder(tmp_path / "in", picture, "a", "b")), root)
     assert _labels(root) == ["zebra", "b", "a"]
     for example in _examples(root / "span-0"):
         text = str(_value(example, "image/class/text"), "utf-8")
@@ -250,9 +213,9 @@ def test_labels_stay_as_they_are(tmp_path: Path, picture: Picture) -> None:
 
 def test_a_class_that_the_labels_do_not_list_is_refused(tmp_path: Path, picture: Picture) -> None:
     root = tmp_path / "data"
-    _write(sources.folder(_folder(tmp_path / "in", picture, "a", "b"), 0.1), root)
+    _write(folders.folder(_folder(tmp_path / "in", picture, "a", "b")), root)
     with pytest.raises(ConfigError, match="found class c"):
-        _write(sources.folder(_folder(tmp_path / "more", picture, "a", "c"), 0.1), root, 1)
+        _write(folders.folder(_folder(tmp_path / "more", picture, "a", "c")), root, 1)
     assert spans_there(root) == {0}
     assert _labels(root) == ["a", "b"]
 
@@ -261,7 +224,7 @@ def test_a_large_split_has_several_files(
     tmp_path: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(span_writer, "_PART_IMAGES", 4)
-    _write(sources.folder(_folder(tmp_path / "in", picture, "a", "b", count=5), 0.1), tmp_path)
+    _write(folders.folder(_folder(tmp_path / "in", picture, "a", "b", count=5)), tmp_path)
     files = sorted(file.name for file in (tmp_path / "span-0").glob("*.tfrecord"))
     assert files == [f"images-{number:05d}.tfrecord" for number in range(3)]
     names = {_value(example, "image/filename") for example in _examples(tmp_path / "span-0")}
@@ -269,8 +232,8 @@ def test_a_large_split_has_several_files(
 
 
 def test_a_span_that_exists_is_refused_or_replaced_whole(tmp_path: Path, picture: Picture) -> None:
-    first = sources.folder(_folder(tmp_path / "a", picture, "a", "b", count=3), 0.1)
-    second = sources.folder(_folder(tmp_path / "b", picture, "a", count=1), 0.1)
+    first = folders.folder(_folder(tmp_path / "a", picture, "a", "b", count=3))
+    second = folders.folder(_folder(tmp_path / "b", picture, "a", count=1))
     root = tmp_path / "data"
     _write(first, root)
     with pytest.raises(ConfigError, match="--overwrite"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import ConfigError
-from pipeline.data.ingest import part, sources, tables
+from pipeline.data.ingest import part, tables
 from pipeline.data.ingest.find import find
 from retrain.__main__ import main
 from tests.conftest import Picture
@@ -26,10 +26,10 @@ def test_csv_with_splits_and_slices(tmp_path: Path, picture: Picture) -> None:
         tmp_path,
         "path,label,split,source,site/name",
         "a.png, größe ,train,phone,north",
-        "a.png,cat,test,,south",
-        "a.png,cat,val,phone,",
+        "b.png,cat,test,,south",
+        "c.png,cat,val,phone,",
     )
-    found = tables.table(file, 0.5)
+    found = tables.table(file)
     assert found.labels == ("cat", "größe")
     assert [image.split for image in found.images] == ["train", "test", "val"]
     assert found.images[0].slices == (("image/source", "phone"), ("site/name", "north"))
@@ -46,7 +46,7 @@ def test_jsonl_is_read_alike(tmp_path: Path) -> None:
     rows = [{"path": "a.png", "label": 3, "source": "x"}, {"path": "b.png", "label": "4"}]
     file = tmp_path / "labels.jsonl"
     file.write_text("\n".join(json.dumps(row) for row in rows) + "\n\n", encoding="utf-8")
-    found = tables.table(file, 0.5)
+    found = tables.table(file)
     assert found.labels == ("3", "4")
     assert [image.name for image in found.images] == ["a.png", "b.png"]
     assert {image.split for image in found.images} == {None}
@@ -56,19 +56,22 @@ def test_jsonl_is_read_alike(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         (("path,label",), "found no row"),
-        (("path,kind", "a,b"), "line 2: found no label"),
-        (("path,label", ",b"), "line 2: found no path"),
-        (("path,label", "a, "), "line 2: found no label"),
-        (("path,label,split", "a,b,train"), "split: found train"),
-        (("path,label,split", "a,b,train", "a,b,"), "split: found none, train"),
-        (("path,label,split", "a,b,exam", "a,b,train"), "split: found exam, train"),
+        (("path,kind", "a,b"), "line 1: found no label among path, kind"),
+        (("", "image_id,class", "a,b"), "line 2: found no path among image_id, class"),
+        (("file,image,class", "a,b,c"), "line 1: found columns file, image"),
+        (("path,label", ",b"), "line 2: path"),
+        (("path,label", "a, "), "line 2: label"),
+        (("path,label,split", "a,b,test"), "split: found splits test"),
+        (("path,label,split", "a,b,train", "a,b,"), "rows without a split"),
+        (("path,label,split", "a,b,exam", "c,b,train"), "split: found split exam"),
+        (("path,label,split", "a,b,valid", "c,b,train"), "valid becomes test"),
     ],
 )
 def test_a_table_that_lacks_something_is_refused(
     tmp_path: Path, lines: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        tables.table(_csv(tmp_path, *lines), 0.1)
+        tables.table(_csv(tmp_path, *lines))
 
 
 @pytest.mark.parametrize("content", ["[1]", "{", '"x"'])
@@ -76,28 +79,18 @@ def test_a_line_that_is_no_object_is_refused(tmp_path: Path, content: str) -> No
     file = tmp_path / "labels.jsonl"
     file.write_text(content, encoding="utf-8")
     with pytest.raises(ConfigError, match="line 1"):
-        tables.table(file, 0.1)
+        tables.table(file)
 
 
 def test_paths_that_lead_nowhere_are_rejected_by_themselves(tmp_path: Path) -> None:
     file = _csv(tmp_path, "path,label", "none.png,a", "x\0y.png,a", ".,a")
     json_file = tmp_path / "labels.jsonl"
     json_file.write_text(json.dumps({"path": "x\0y.png", "label": "a"}), encoding="utf-8")
-    images = [*tables.table(file, 0.1).images, *tables.table(json_file, 0.1).images]
+    images = [*tables.table(file).images, *tables.table(json_file).images]
     assert len(images) == 4
     for image in images:
         with pytest.raises(part.RejectedError, match="cannot be read"):
             part.to_example(image, ("a",), None)
-
-
-def test_without_val_a_share_of_train_becomes_val(tmp_path: Path, picture: Picture) -> None:
-    rows = [f"{number}.png,a,{'test' if number % 4 == 0 else 'train'}" for number in range(40)]
-    for number in range(40):
-        (tmp_path / f"{number}.png").write_bytes(picture(seed=number))
-    found = tables.table(_csv(tmp_path, "path,label,split", *rows), 0.4)
-    splits = [sources.settled(image, image.read()) for image in found.images]
-    assert splits.count("test") == 10
-    assert 3 < splits.count("val") < 25
 
 
 def test_the_command_takes_a_table(
@@ -118,28 +111,29 @@ def test_the_command_takes_a_table(
 @pytest.mark.parametrize("row", ["b.png,a,b", "b.png", "b.png,a,,"])
 def test_a_row_of_another_width_than_the_header_is_refused(tmp_path: Path, row: str) -> None:
     with pytest.raises(ConfigError, match="line 3"):
-        tables.table(_csv(tmp_path, "path,label", "a.png,a", row, "c.png,b"), 0.1)
+        tables.table(_csv(tmp_path, "path,label", "a.png,a", row, "c.png,b"))
 
 
 def test_blank_rows_are_passed_over(tmp_path: Path) -> None:
     file = _csv(tmp_path, "path,label", "a.png,a", ",,", "", "b.png,b")
-    assert [image.name for image in tables.table(file, 0.1).images] == ["a.png", "b.png"]
+    assert [image.name for image in tables.table(file).images] == ["a.png", "b.png"]
 
 
 def _jsonl(folder: Path, *labels: str) -> Path:
     file = folder / "labels.jsonl"
-    file.write_text("".join(f'{{"path": "a.png", "label": {label}}}\n' for label in labels))
+    rows = (f'{{"path": "{n}.png", "label": {label}}}\n' for n, label in enumerate(labels))
+    file.write_text("".join(rows))
     return file
 
 
 @pytest.mark.parametrize("label", ['["a"]', '{"id": 3}', "true", "null", "NaN", "Infinity", "[]"])
 def test_a_label_that_is_no_text_or_number_is_refused(tmp_path: Path, label: str) -> None:
     with pytest.raises(ConfigError, match="line 2"):
-        tables.table(_jsonl(tmp_path, '"a"', label), 0.1)
+        tables.table(_jsonl(tmp_path, '"a"', label))
 
 
 def test_a_number_is_the_class_of_its_text(tmp_path: Path) -> None:
-    found = tables.table(_jsonl(tmp_path, "1", "1.0", '"1"', '"01"', "1.5"), 0.1)
+    found = tables.table(_jsonl(tmp_path, "1", "1.0", '"1"', '"01"', "1.5"))
     assert [image.label for image in found.images] == ["1", "1", "1", "01", "1.5"]
 
 
@@ -147,10 +141,74 @@ def test_a_number_is_the_class_of_its_text(tmp_path: Path) -> None:
 def test_other_tables_are_read(tmp_path: Path, name: str, separator: str) -> None:
     file = tmp_path / name
     file.write_text(f"path{separator}label\na.png{separator}x\nb.png{separator}y\n")
-    assert find(str(file), 0.1).labels == ("x", "y")
+    assert find([str(file)]).labels == ("x", "y")
 
 
 def test_names_that_look_alike_are_one_class(tmp_path: Path) -> None:
     names = ("caf\u00e9", "cafe\u0301", "\u00a0caf\u00e9\u2003", "tea")
-    found = tables.table(_csv(tmp_path, "path,label", *(f"a.png,{name}" for name in names)), 0.1)
+    rows = (f"{number}.png,{name}" for number, name in enumerate(names))
+    found = tables.table(_csv(tmp_path, "path,label", *rows))
     assert found.labels == ("caf\u00e9", "tea")
+
+
+def test_splits_have_their_usual_names(tmp_path: Path) -> None:
+    file = _csv(tmp_path, "path,label,split", "a.png,x,Train", "b.png,y, valid ", "c.png,y,testing")
+    found = tables.table(file)
+    assert [image.split for image in found.images] == ["train", "val", "test"]
+    (line,) = found.told
+    assert "valid is val" in line
+    file = _csv(tmp_path, "path,label,split", "a.png,x,train", "b.png,y,train")
+    assert {image.split for image in tables.table(file).images} == {None}
+
+
+def test_a_path_with_two_labels_is_refused_with_both_lines(tmp_path: Path) -> None:
+    file = _csv(tmp_path, "path,label", "a.png,x", "b.png,x", "./a.png,y")
+    with pytest.raises(ConfigError, match=r"line 4: .*line 2"):
+        tables.table(file)
+    file = _csv(tmp_path, "path,label", "a.png,x", "b.png,y", "./a.png,x ")
+    assert len(tables.table(file).images) == 3
+
+
+@pytest.mark.parametrize(
+    "path", ["../out.png", "in/../../out.png", "..", "{absolute}", "link/out.png", "link.png"]
+)
+def test_paths_outside_the_tables_folder_need_leave(
+    tmp_path: Path, picture: Picture, path: str
+) -> None:
+    folder = tmp_path / "set"
+    (folder / "in").mkdir(parents=True)
+    (tmp_path / "out.png").write_bytes(picture())
+    (folder / "link").symlink_to(tmp_path)
+    (folder / "link.png").symlink_to(tmp_path / "out.png")
+    row = path.format(absolute=tmp_path / "out.png")
+    file = _csv(folder, "path,label", "in/a.png,a", f"{row},b")
+    with pytest.raises(ConfigError, match=r"line 3: .*--allow-outside"):
+        tables.table(file)
+    assert tables.table(file, allow_outside=True).images[1].name == row
+    assert main(["ingest", str(file), "--output", str(tmp_path / "data")]) == 2
+    assert main(["ingest", str(file), "--output", str(tmp_path / "data"), "--allow-outside"]) == (
+        2 if path == ".." else 1
+    )
+
+
+def test_paths_and_links_within_the_tables_folder_need_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "set"
+    (folder / "in").mkdir(parents=True)
+    (folder / "link").symlink_to(folder / "in")
+    (tmp_path / "alias").symlink_to(folder)
+    rows = ("in/../a.png,a", f"{folder}/b.png,b", "link/c.png,b", "..d.png,a")
+    assert len(tables.table(_csv(folder, "path,label", *rows)).images) == 4
+    assert len(tables.table(tmp_path / "alias" / "labels.csv").images) == 4
+    monkeypatch.chdir(folder)
+    assert len(tables.table(Path("labels.csv")).images) == 4
+
+
+def test_blanks_around_a_path_do_not_count_unless_the_file_has_them(
+    tmp_path: Path, picture: Picture
+) -> None:
+    for number, name in enumerate(("a.png", "b.png", " b.png")):
+        (tmp_path / name).write_bytes(picture(seed=number))
+    found = tables.table(_csv(tmp_path, "path,label", "a.png ,x", " b.png,y"))
+    assert [image.read() for image in found.images] == [picture(seed=0), picture(seed=2)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import requests
 import tensorflow as tf
 import tensorflow_datasets
 
@@ -35,14 +36,14 @@ def _prepare(root: Path, name: str, **splits: int) -> Path:
 def test_a_set_becomes_a_span(tmp_path: Path, name: str, side: int) -> None:
     catalogue = _prepare(tmp_path / "catalogue", name, train=30, test=30)
     with tensorflow_datasets.testing.mock_data(num_examples=30, data_dir=catalogue):
-        source = find(f"tfds:{name}", 0.3)
+        source = find([f"tfds:{name}"])
         assert source.count == 60
         written = span_writer.write(source, tmp_path / "data", 0, span_writer.Options())
     assert (written.images, written.rejected) == (60, 0)
     labels = (tmp_path / "data/labels.txt").read_text("utf-8").splitlines()
     assert len(labels) == 10
     counts = {}
-    for split in ("train", "val", "test"):
+    for split in ("train", "test"):
         examples = _examples(written.path / split)
         counts[split] = len(examples)
         for example in examples:
@@ -51,8 +52,7 @@ def test_a_set_becomes_a_span(tmp_path: Path, name: str, side: int) -> None:
             assert features["image/class/text"].bytes_list.value == [labels[label].encode()]
             (encoded,) = features["image/encoded"].bytes_list.value
             assert tf.io.decode_image(encoded).shape[:2] == (side, side)
-    assert counts["test"] == 30
-    assert 0 < counts["val"] < counts["train"]
+    assert counts == {"train": 30, "test": 30}
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,27 @@ def test_splits_become_those_of_the_contract(
 ) -> None:
     catalogue = _prepare(tmp_path, "svhn_cropped", **splits)
     with tensorflow_datasets.testing.mock_data(num_examples=9, data_dir=catalogue):
-        found = tfds.tfds_set("svhn_cropped", 0.1)
+        found = tfds.tfds_set("svhn_cropped")
     assert {own: split for own, split, _ in found.splits} == becomes
-    assert found.val_share == 0.1
+
+
+def test_a_set_that_cannot_be_fetched_is_told_after_one_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def offline(url: str, **_: object) -> None:
+        asked.append(url)
+        raise requests.ConnectionError("no network")
+
+    monkeypatch.setattr(requests, "head", offline)
+    with tensorflow_datasets.testing.mock_data(num_examples=9, data_dir=tmp_path):
+        with pytest.raises(ConfigError, match=r"^tfds:svhn_cropped: .* cannot be reached"):
+            tfds.tfds_set("svhn_cropped")
+        assert len(asked) == 1
+        _prepare(tmp_path, "svhn_cropped", train=9, test=9)
+        assert tfds.tfds_set("svhn_cropped").count == 18
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("name", ["no_such_set", "imdb_reviews", "coco/2017"])
@@ -79,4 +97,4 @@ def test_what_is_no_set_of_classified_images_is_refused(name: str) -> None:
         tensorflow_datasets.testing.mock_data(num_examples=2),
         pytest.raises(ConfigError, match="allowed:"),
     ):
-        tfds.tfds_set(name, 0.1)
+        tfds.tfds_set(name)
