@@ -74,7 +74,7 @@ def run(
             try:
                 RUNNERS[runner]().run(graph)
             except (Exception, KeyboardInterrupt) as raised:
-                if failure.interrupted(raised):
+                if not isinstance(raised, Exception) or failure.interrupted(raised):
                     _mark_interrupted(config, before)
                     raise KeyboardInterrupt from raised
                 # Any error in a component is the run's result; the log gets the whole traceback.

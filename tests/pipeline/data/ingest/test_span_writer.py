@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from pipeline.config import Config, ConfigError
 from pipeline.data import spans
-from pipeline.data.ingest import sources, span_writer, spans_there
+from pipeline.data.ingest import publication, sources, span_writer, spans_there
 from retrain.__main__ import main
 from tests.conftest import PATIENCE_SECONDS, Picture
 from trainer import images
@@ -199,7 +199,7 @@ def test_what_is_no_image_is_rejected_and_listed(tmp_path: Path, picture: Pictur
     assert {name for name, _ in written.rejects} == rejected
     assert written.rejected == 4
     assert all(reason for _, reason in written.rejects)
-    with (written.path / span_writer.REJECTS).open(encoding="utf-8", newline="") as file:
+    with (written.path / publication.REJECTS).open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["path", "reason"]
     assert {row[0] for row in rows[1:]} == rejected
@@ -334,7 +334,7 @@ source = sources.SourceSet(digits.labels, digits.images[:60])
 def content():
     # By value: the features of an example are serialized in any order.
     (file,) = (root / "span-0").glob("*.tfrecord")
-    assert (root / "span-0" / span_writer.REJECTS).read_text().startswith("path,reason")
+    assert (root / "span-0" / publication.REJECTS).read_text().startswith("path,reason")
     return list(peek.examples(str(file), 10_000))
 
 def steps_taken(last):
