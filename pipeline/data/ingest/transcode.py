@@ -77,7 +77,7 @@ def prepare(
     """
     try:
         with image_file.opened(encoded) as picture:
-            width, height = picture.size
+            width, height = _stored_size(picture)
             if width * height > MAX_PIXELS:
                 raise RejectedError(f"{width} x {height} pixels; allowed: {MAX_PIXELS}")
             large = max_side is not None and max(width, height) > max_side
@@ -108,6 +108,16 @@ def _is_fit(picture: Image.Image, encoded: bytes) -> bool:
         return False
     inverted = kind in ("JPEG", "MPO") and mode == "CMYK" and "adobe" in picture.info
     return mode in _FIT.get(kind, ()) or inverted
+
+
+def _stored_size(picture: Image.Image) -> tuple[int, int]:
+    """Returns width and height of an opened picture, as the model decodes it."""
+    tiles = getattr(picture, "tile", ())
+    if picture.format != "GIF" or not tiles:
+        return picture.size
+    # Of a GIF's screen, it decodes only what the first frame covers.
+    left, top, right, bottom = tiles[0][1]
+    return right - left, bottom - top
 
 
 def _orientation(picture: Image.Image, encoded: bytes) -> int:
