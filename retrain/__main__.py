@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
+from pipeline.data.escaping import printable
 from retrain import commands, terminal
 from retrain.exit_codes import BAD_INPUT, INTERRUPTED, REFUSED
 
@@ -59,7 +60,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     if not name.startswith("-") and name not in commands.NAMES:
         close = difflib.get_close_matches(name, commands.NAMES, n=1)
         hint = f"did you mean {close[0]}?" if close else "retrain --help lists the commands"
-        whole.error(f"{terminal.printable(name)} is no command; {hint}")
+        whole.error(f"{printable(name)} is no command; {hint}")
     return whole.parse_args(arguments)
 
 

@@ -1,24 +1,19 @@
 """What the command line shows: any text, on any terminal, without doing what the text says.
 
-A name comes from files and configs of others. It may have an escape sequence that rewrites the
-screen, or letters that the terminal's encoding lacks; both are shown as Python escapes.
+What is hostile in it, and letters that the terminal's encoding lacks, are shown as Python escapes.
 """
 
 from __future__ import annotations
 
 import io
 import sys
-import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pipeline.data.escaping import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-# Control, format and private characters, lone surrogates, and separators of lines.
-_HOSTILE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-# Joiners: Persian words and many emoji need them.
-_HARMLESS = "\n\u200c\u200d"
 
 
 def prepare() -> None:
@@ -26,18 +21,6 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def printable(text: str) -> str:
-    """Returns a text with its control characters, line feeds aside, as Python escapes."""
-    if text.isprintable():
-        return text
-    return "".join(
-        each.encode("unicode_escape").decode("ascii")
-        if each not in _HARMLESS and unicodedata.category(each) in _HOSTILE
-        else each
-        for each in text
-    )
 
 
 def say(text: object, *, error: bool = False) -> None:

@@ -18,8 +18,8 @@ import apache_beam as beam
 
 from components.image_example_gen.options import ALL
 
-# A class of a span with so many images has one at least in each split.
-_FEWEST = 3
+FEWEST = 3
+"""A class of a span with so many images has one at least in each split."""
 # Fractions of steps that fill an interval evenly, in two dimensions. M. Roberts, "The unreasonable
 # effectiveness of quasirandom sequences", 2018. As whole numbers, they are equal on every machine.
 _WHOLE = 1 << 32
@@ -70,7 +70,7 @@ def counts_of(images: int, shares: Sequence[int], span: int, label: int) -> list
         for end in itertools.accumulate(shares)
     ]
     counts = [end - before for before, end in itertools.pairwise([0, *ends])]
-    if images >= max(_FEWEST, len(shares)):
+    if images >= max(FEWEST, len(shares)):
         for index in range(len(counts)):
             if not counts[index]:
                 counts[counts.index(max(counts))] -= 1

@@ -48,6 +48,13 @@ def no_space(folder: str = "") -> str:
     return f"no space left{f' in {folder}' if folder else ''}; free some and run again"
 
 
+def interrupted(error: BaseException | None) -> bool:
+    """Returns whether an error is an interruption, or one that a step of Beam wrapped."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def _condensed(lines: list[str]) -> str:
     """Returns an error of several lines as one; of a gRPC error, the details."""
     detail = next((found for line in lines if (found := _DETAILS.match(line))), None)

@@ -12,6 +12,7 @@ from components.report.component import OPTIONS_KEY, REPORT_KEY
 from components.suspects import report
 from components.suspects.report import Image, Suspects
 from pipeline.config import Config, ConfigError, read_labels
+from pipeline.data import escaping
 from pipeline.graph import nodes
 from pipeline.history.metadata import History
 
@@ -104,7 +105,8 @@ def write(
         _check(table, images)
     # A file name that is not UTF-8 is written as the bytes that it has.
     with file.open("w", newline="", encoding="utf-8", errors="surrogateescape") as output:
-        writer = csv.writer(output)
+        # Quotes also hold where another character than the comma separates cells.
+        writer = csv.writer(output, quoting=csv.QUOTE_ALL)
         split = "split" if whole else "in_split"
         writer.writerow(("path", "label", split, "given", "suggested", "confidence"))
         for row in table:
@@ -118,13 +120,12 @@ def write(
 def _path(name: str, images: Path | None, file: Path) -> str:
     if images is not None:
         name = os.path.relpath(images / name, file.absolute().parent)
-    # A spreadsheet takes these for the start of a formula. The path stays the same.
-    return f"./{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+    return escaping.path_cell(name)
 
 
 def _inert(name: str) -> str:
     """Returns a class name that no spreadsheet takes for a formula; ingest strips the blank."""
-    return f" {name}" if name.startswith(("=", "+", "-", "@")) else name
+    return f" {name}" if name.startswith(escaping.FORMULAS) else name
 
 
 def _check(table: Sequence[Row], images: Path) -> None:

@@ -108,7 +108,8 @@ def counted(
         count = seen()
         bar.update(task, completed=count, rate=count / (time.monotonic() - started))
 
-    with bars.Progress(*columns, console=console, transient=True) as bar:
+    hidden = not console.is_terminal  # it would leave an empty line
+    with bars.Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(what, total=total, rate=0.0)
         with _repeated(look):
             yield

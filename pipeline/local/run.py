@@ -21,7 +21,7 @@ from components import model_config
 from pipeline.config import Config, ConfigError, is_remote
 from pipeline.data.spans import Span
 from pipeline.graph import build, schema
-from pipeline.history import outcome, page
+from pipeline.history import failure, outcome, page
 from pipeline.history.commit import commit
 from pipeline.history.metadata import NOT_RUN, RESULT, ComponentRun, History
 
@@ -74,7 +74,7 @@ def run(
             try:
                 RUNNERS[runner]().run(graph)
             except (Exception, KeyboardInterrupt) as raised:
-                if not isinstance(raised, Exception) or _interrupted(raised):
+                if not isinstance(raised, Exception) or failure.interrupted(raised):
                     _mark_interrupted(config, before)
                     raise KeyboardInterrupt from raised
                 # Any error in a component is the run's result; the log gets the whole traceback.
@@ -130,13 +130,6 @@ def _log(error: BaseException) -> None:
     """Writes a traceback into the run's log, unless the disk is full."""
     with contextlib.suppress(OSError):
         traceback.print_exception(error)
-
-
-def _interrupted(error: BaseException | None) -> bool:
-    """Returns whether a KeyboardInterrupt in a step of Beam caused an error."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def _build(config: Config, span: Span, labels: Sequence[str], schema_file: str) -> Pipeline:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import sys
+import traceback
 import warnings
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pipeline.data.escaping import one_line
 from retrain import terminal
 from retrain.arguments import features, natural, positive
 from retrain.environment import prepare_tensorflow
-from retrain.exit_codes import DONE, REFUSED
+from retrain.exit_codes import DONE, INTERRUPTED, REFUSED
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.data.ingest.span_writer import Written
 
 
 def add(parser: ArgumentParser) -> None:
@@ -58,11 +70,12 @@ def add(parser: ArgumentParser) -> None:
 def act(options: Namespace) -> int:
     """Runs the command and returns its exit code."""
     from pipeline.config import ConfigError, is_remote
-    from pipeline.data.ingest import spans_there
-    from pipeline.data.ingest.find import find
-    from pipeline.data.ingest.sources import alike
+    from pipeline.data.ingest import publication, spans_there
 
     root = Path(options.output)
+    if root.exists() and not root.is_dir():
+        raise ConfigError(f"--output: {root} is no folder; allowed: a folder, or a new path")
+    publication.recover(root)
     there = spans_there(root)
     number = options.span if options.span is not None else max(there, default=-1) + 1
     if options.if_missing and (options.span in there if options.span is not None else there):
@@ -78,26 +91,75 @@ def act(options: Namespace) -> int:
         raise ConfigError(
             f"--output: found {options.output}; allowed: a folder that can be renamed"
         )
-    source = find(options.source, options.features, allow_outside=options.allow_outside)
+    return _ingest(options, root, number)
 
-    prepare_tensorflow()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of Google's libraries about others
-        from pipeline.data.ingest import span_writer
-        from pipeline.local import progress
 
-    console = terminal.console(stderr=True)
-    for line in (*source.told, *alike(source.labels)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    written = span_writer.write(
-        source,
-        root,
-        number,
-        span_writer.Options(options.max_side, options.overwrite, tuple(options.beam)),
-        watch=lambda seen: progress.counted(console, "Writing images", source.count, seen),
-    )
+def _ingest(options: Namespace, root: Path, number: int) -> int:
+    from pipeline.config import ConfigError
+    from pipeline.data.ingest import publication
+    from pipeline.history import failure
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # TensorFlow's, Beam's and libjpeg's messages go nowhere; this copy still leads to the terminal.
+    with os.fdopen(
+        os.dup(2), "w", encoding=sys.stderr.encoding, errors="backslashreplace"
+    ) as shown:
+        try:
+            written = _written(options, root, number, terminal.console(shown))
+        except (Exception, KeyboardInterrupt) as error:
+            if failure.interrupted(error):
+                terminal.say("interrupted; no span was written", error=True)
+                return INTERRUPTED
+            if options.debug:
+                raise
+            told = "".join(traceback.format_exception(error))
+            if failure.full_disk(told):
+                told = failure.no_space(str(root))
+            elif isinstance(error, OSError) and _is_output(error, root):
+                raise ConfigError(f"--output: {root} cannot be written: {error.strerror}") from None
+            elif isinstance(error, (ConfigError, OSError)):
+                raise
+            else:
+                told = failure.cause(told)
+            terminal.say(f"retrain: {told}", error=True)
+            return REFUSED
+        finally:
+            signal.signal(signal.SIGTERM, before)
     for name, reason in written.rejects:
-        console.print(f"  {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
-    where = f" (see {written.path / span_writer.REJECTS})" if written.rejected else ""
+        terminal.say(f"  {one_line(name)}: {one_line(reason)}", error=True)
+    for notice in written.notices:
+        terminal.say(notice, error=True)
+    where = f" (see {written.path / publication.REJECTS})" if written.rejected else ""
     terminal.say(f"{written.path}: {written.images} images, {written.rejected} rejected{where}")
     return REFUSED if written.rejected else DONE
+
+
+def _is_output(error: OSError, root: Path) -> bool:
+    """Returns whether an error is about the data root, what lies in it, or a parent of it."""
+    where = Path(os.fsdecode(error.filename)) if error.filename else None
+    return where is not None and (where.is_relative_to(root) or root.is_relative_to(where))
+
+
+def _written(options: Namespace, root: Path, number: int, console: Console) -> Written:
+    from pipeline.local import logs, progress
+
+    quiet = contextlib.nullcontext() if options.debug else logs.captured(Path(os.devnull))
+    with quiet:
+        with progress.spinning(console, "starting"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of Google's libraries about others
+            from pipeline.data.ingest.find import find
+            from pipeline.data.ingest.sources import alike
+
+            source = find(options.source, options.features, allow_outside=options.allow_outside)
+            prepare_tensorflow()
+            from pipeline.data.ingest import span_writer
+
+        for line in (*source.told, *alike(source.labels)):
+            console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
+        return span_writer.write(
+            source,
+            root,
+            number,
+            span_writer.Options(options.max_side, options.overwrite, tuple(options.beam)),
+            watch=lambda seen: progress.counted(console, "Writing images", source.count, seen),
+        )

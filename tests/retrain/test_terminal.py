@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
+from pipeline.data.escaping import printable
 from retrain import terminal
 
 HOSTILE = "a\x1b[2Jb\x9b31m\r\x07\u202e\udcff"
@@ -17,7 +18,7 @@ HOSTILE = "a\x1b[2Jb\x9b31m\r\x07\u202e\udcff"
 
 @pytest.mark.parametrize("text", ["größe", "猫 two", "a\nb", "👩\u200d🔬", "a\u202fb"])
 def test_what_people_write_stays_as_it_is(text: str) -> None:
-    assert terminal.printable(text) == text
+    assert printable(text) == text
 
 
 def test_a_console_shows_hostile_text_escaped_wherever_it_stands() -> None:
@@ -28,7 +29,7 @@ def test_a_console_shows_hostile_text_escaped_wherever_it_stands() -> None:
     table.add_row(HOSTILE)
     for shown in (HOSTILE, table):
         console.print(shown)
-    assert file.getvalue().count(terminal.printable(HOSTILE)) == 3
+    assert file.getvalue().count(printable(HOSTILE)) == 3
     assert not set("\x1b\x9b\r\x07\u202e\udcff") & set(file.getvalue())
 
 

@@ -6,6 +6,7 @@ runs again writes the same files, so any worker may run it, even twice.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -17,8 +18,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from components.image_example_gen import label_forms
-from pipeline.data.ingest import transcode
+from components.image_example_gen import inspection, label_forms
+from components.image_example_gen.options import RecordChecks
+from components.image_example_gen.quarantine import QuarantineError
+from pipeline.data.ingest import photos, transcode
+from pipeline.data.ingest.photos import Photos
 from pipeline.data.ingest.sources import Source
 from pipeline.data.ingest.transcode import RejectedError
 from trainer.features import FILENAME, FORMAT, HEIGHT, IMAGE, LABEL, TEXT, WIDTH
@@ -27,14 +31,32 @@ Images = Callable[[], Iterable[Source]]
 
 _NOTES = "_notes"
 _NOTE_SECONDS = 0.5
+# The shortest side that comes in is the config's to say.
+_CHECKS = RecordChecks(min_side=1)
+
+
+Counts = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
 class Note:
-    """Progress of a part: the number of written images, and path and reason of each reject."""
+    """Progress of a part.
 
-    written: int
+    Attributes:
+        counts: number of written images by split and class; the split is empty if the pipeline is
+            to cut the data.
+        rejects: path and reason of each rejected image.
+        photos: what the images measure.
+    """
+
+    counts: Counts
     rejects: tuple[tuple[str, str], ...]
+    photos: Photos
+
+    @property
+    def written(self) -> int:
+        """The number of images that were written."""
+        return sum(sum(by_class.values()) for by_class in self.counts.values())
 
     @property
     def seen(self) -> int:
@@ -50,33 +72,38 @@ def write(
     `folder` is the unpublished span's folder; sides over `max_side` pixels are shrunk.
     """
     root = Path(folder)
-    drafts: dict[Path, _Draft] = {}
-    written = 0
+    drafts: dict[str, _Draft] = {}
+    counts: Counts = {}
     rejects: list[tuple[str, str]] = []
+    measured = Photos()
     told = time.monotonic()
     for image in images():
         try:
             split, example = to_example(image, labels, max_side)
-            file = root / split / f"images-{number:05d}.tfrecord"
-            if file not in drafts:
-                drafts[file] = _Draft(file)
-            drafts[file].write(example.SerializeToString())
-            written += 1
+            if split not in drafts:
+                drafts[split] = _Draft(root, split, f"images-{number:05d}.tfrecord")
+                counts[split] = {}
+            # Otherwise the order of features differs from process to process.
+            drafts[split].write(example.SerializeToString(deterministic=True))
+            counts[split][image.label] = counts[split].get(image.label, 0) + 1
+            if max_side is None:
+                measured = photos.seen(measured, _prepared(example))
         except RejectedError as error:
             rejects.append((image.name, str(error)))
         if time.monotonic() - told > _NOTE_SECONDS:
-            _put(root, number, Note(written, tuple(rejects)))
+            _put(root, number, Note(counts, tuple(rejects), measured))
             told = time.monotonic()
     for draft in drafts.values():
         draft.publish()
-    _put(root, number, Note(written, tuple(rejects)))
+    _put(root, number, Note(counts, tuple(rejects), measured))
 
 
 def notes(folder: Path) -> Iterator[Note]:
     """Yields the latest note of each part, from the span's folder."""
     for file in sorted((folder / _NOTES).glob("*.json")):
         fields = json.loads(file.read_text("ascii"))
-        yield Note(fields["written"], tuple((path, reason) for path, reason in fields["rejects"]))
+        rejects = tuple((path, reason) for path, reason in fields["rejects"])
+        yield Note(fields["counts"], rejects, Photos(**fields["photos"]))
 
 
 def discard_notes(folder: Path) -> None:
@@ -89,7 +116,7 @@ def discard_notes(folder: Path) -> None:
 def _put(root: Path, number: int, note: Note) -> None:
     draft = root / _NOTES / f"{number:05d}.{uuid.uuid4().hex}"
     draft.parent.mkdir(exist_ok=True)
-    draft.write_text(json.dumps({"written": note.written, "rejects": note.rejects}), "ascii")
+    draft.write_text(json.dumps(dataclasses.asdict(note)), "ascii")
     draft.rename(root / _NOTES / f"{number:05d}.json")
 
 
@@ -110,7 +137,7 @@ def to_example(
         raise RejectedError(
             f"cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error
-    prepared = transcode.prepare(encoded, max_side)
+    prepared = transcode.prepare(encoded, max_side, _reads)
     number = label_forms.by_name(image.label, labels)
     if number is None:
         raise RejectedError(f"found class {image.label}; allowed: {label_forms.listed(labels)}")
@@ -131,13 +158,34 @@ def to_example(
     return image.split or "", example
 
 
+def _reads(encoded: bytes) -> bool:
+    """Returns whether the run's check, with its usual options, takes an image of any size."""
+    try:
+        inspection.decode(encoded, _CHECKS)
+    except QuarantineError:
+        return False
+    return True
+
+
+def _prepared(example: tf.train.Example) -> transcode.Prepared:
+    feature = example.features.feature
+    return transcode.Prepared(
+        feature[IMAGE].bytes_list.value[0],
+        feature[FORMAT].bytes_list.value[0].decode(),
+        feature[HEIGHT].int64_list.value[0],
+        feature[WIDTH].int64_list.value[0],
+    )
+
+
 class _Draft:
     """A TFRecord file, written under a hidden name and renamed when it is complete."""
 
-    def __init__(self, file: Path) -> None:
-        file.parent.mkdir(exist_ok=True)
-        self._file = file
-        self._draft = file.with_name(f".{uuid.uuid4().hex}.draft")
+    def __init__(self, root: Path, split: str, name: str) -> None:
+        folder = root / split
+        if split:  # where ingest has ended and removed the root, nobody makes it again
+            folder.mkdir(exist_ok=True)
+        self._file = folder / name
+        self._draft = folder / f".{uuid.uuid4().hex}.draft"
         self._writer = tf.io.TFRecordWriter(str(self._draft))
 
     def write(self, record: bytes) -> None:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
-import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+import functools
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components.image_example_gen.label_forms import normal
+from components.evaluator.options import Evaluation
+from components.image_example_gen import splits
+from components.image_example_gen.label_forms import listed, normal
 from pipeline.config import ConfigError, read_label_file
 from pipeline.config.data import check_labels
-from pipeline.data.ingest import part
+from pipeline.data.escaping import one_line, path_cell
+from pipeline.data.ingest import part, photos, publication
+from pipeline.data.ingest.part import Counts, Note
 from pipeline.data.ingest.sources import Origin
 
-REJECTS = "_rejects.csv"
 # Images in a part; a part writes one file for each split.
 _PART_IMAGES = 4096
 _SHOWN_REJECTS = 5
@@ -52,12 +54,14 @@ class Written:
         images: number of images in it.
         rejected: number of rejected images; the span's `_rejects.csv` lists all.
         rejects: path and reason of the first rejected images, at most five.
+        notices: sentences on what a run would object to or could spare.
     """
 
     path: Path
     images: int
     rejected: int
     rejects: tuple[tuple[str, str], ...]
+    notices: tuple[str, ...]
 
 
 def settle_labels(root: Path, labels: tuple[str, ...], where: str) -> tuple[str, ...]:
@@ -107,23 +111,25 @@ def write(
             used.
     """
     target = root / f"span-{number}"
-    partial = root / f".span-{number}.partial"
+    partial = publication.unfinished(root, number)
     made = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     try:
-        with _only_writer(root):
-            _settle_replacement(root, number)
+        with publication.only_writer(root):
+            publication.clean(root)
             if target.exists() and not options.overwrite:
                 raise ConfigError(
                     f"{target} exists; choose another --span, or replace it by --overwrite"
                 )
             labels = settle_labels(root, source.labels, source.where)
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            with watch(lambda: sum(note.seen for note in part.notes(partial))):
-                _run(source, partial, labels, options)
-            written = _close(partial, target)
-            _publish(root, number, labels)
+            try:
+                partial.mkdir()
+                with watch(lambda: sum(note.seen for note in part.notes(partial))):
+                    _run(source, partial, labels, options)
+                written = _close(partial, target, labels, set(source.labels))
+                publication.publish(root, number, labels)
+            finally:
+                publication.clean(root)
             return written
     finally:
         if made:
@@ -145,59 +151,62 @@ def _run(source: Origin, partial: Path, labels: tuple[str, ...], options: Option
         )
 
 
-def _close(partial: Path, target: Path) -> Written:
+def _close(partial: Path, target: Path, labels: Sequence[str], ours: set[str]) -> Written:
     """Writes the rejects of all parts to one CSV file, deletes the notes, and returns totals.
 
+    `ours` are the normal forms of those `labels` that the source has.
+
     Raises:
-        ConfigError: no image could be used; the unfinished span is deleted.
+        ConfigError: no image could be used.
     """
-    images = rejected = 0
-    first: list[tuple[str, str]] = []
-    # A file name that is not UTF-8 is written as the bytes that it has.
-    with (partial / REJECTS).open("w", newline="", encoding="utf-8", errors="surrogateescape") as f:
-        rows = csv.writer(f)
+    notes = list(part.notes(partial))
+    rejects = [reject for note in notes for reject in note.rejects]
+    with (partial / publication.REJECTS).open("w", newline="", encoding="utf-8") as file:
+        # Quotes also hold where another character than the comma separates cells.
+        rows = csv.writer(file, quoting=csv.QUOTE_ALL)
         rows.writerow(("path", "reason"))
-        for note in part.notes(partial):
-            images += note.written
-            rejected += len(note.rejects)
-            first += note.rejects[: _SHOWN_REJECTS - len(first)]
-            rows.writerows(note.rejects)
+        rows.writerows((path_cell(one_line(path)), one_line(reason)) for path, reason in rejects)
+    images = sum(note.written for note in notes)
     if not images:
-        shutil.rmtree(partial)
-        reason = f"; the first of {rejected}: {': '.join(first[0])}" if first else ""
-        raise ConfigError(f"no image could be used{reason}")
+        reason = f"; the first of {len(rejects)}: {': '.join(rejects[0])}" if rejects else ""
+        raise ConfigError(one_line(f"no image could be used{reason}"))
     part.discard_notes(partial)
-    return Written(target, images, rejected, tuple(first))
+    measured = functools.reduce(operator.add, (note.photos for note in notes))
+    notices = (
+        *too_few(_total(notes), [label for label in map(normal, labels) if label in ours]),
+        photos.advice(measured),
+    )
+    first = tuple(rejects[:_SHOWN_REJECTS])
+    return Written(target, images, len(rejects), first, tuple(filter(None, notices)))
 
 
-def _settle_replacement(root: Path, number: int) -> None:
-    """Repairs the span after an ingest that was killed between the two renames of `_publish`."""
-    target, replaced = root / f"span-{number}", root / f".span-{number}.replaced"
-    if replaced.exists() and not target.exists():
-        replaced.rename(target)
-    shutil.rmtree(replaced, ignore_errors=True)
+def _total(notes: Sequence[Note]) -> Counts:
+    total: Counts = {}
+    for note in notes:
+        for split, by_class in note.counts.items():
+            sums = total.setdefault(split, {})
+            for label, count in by_class.items():
+                sums[label] = sums.get(label, 0) + count
+    return total
 
 
-def _publish(root: Path, number: int, labels: Sequence[str]) -> None:
-    target, replaced = root / f"span-{number}", root / f".span-{number}.replaced"
-    if not (root / "labels.txt").exists():
-        draft = root / ".labels.partial"
-        draft.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-        draft.rename(root / "labels.txt")
-    if target.exists():
-        target.rename(replaced)
-    (root / f".span-{number}.partial").rename(target)
-    shutil.rmtree(replaced, ignore_errors=True)
+def too_few(counts: Counts, labels: Sequence[str]) -> list[str]:
+    """Returns sentences on classes with too few images to judge, or to cut into splits.
 
+    Args:
+        counts: number of images by split and class; the split is empty if the data is to be cut.
+        labels: the classes of the source.
+    """
 
-@contextlib.contextmanager
-def _only_writer(root: Path) -> Iterator[None]:
-    """Holds the data root's lock, which the kernel releases even if the process is killed."""
-    folder = os.open(root, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ConfigError(f"{root}: another ingest is writing to it") from None
-    finally:
-        os.close(folder)
+    def below(split: str, least: int) -> str:
+        found = {label: counts[split].get(label, 0) for label in labels}
+        return listed([f"{label} ({count})" for label, count in found.items() if count < least])
+
+    found = []
+    fewest = Evaluation().min_class_images
+    if "test" in counts and (few := below("test", fewest)):
+        found.append(f"fewer than {fewest} test images, too few to judge: {few}")
+    cut = "" if "" in counts else "train"
+    if cut in counts and "val" not in counts and (few := below(cut, splits.FEWEST)):
+        found.append(f"fewer than {splits.FEWEST} images, too few for each split to get one: {few}")
+    return found

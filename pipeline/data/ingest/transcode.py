@@ -12,10 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from components import image_file
-from components.image_file import FORMATS
 from trainer.features import MAX_PIXELS
-
-__all__ = ["FORMATS", "MAX_PIXELS", "Prepared", "RejectedError", "prepare"]
 
 # The formats and modes that TensorFlow decodes to the same pixels as Pillow.
 _FIT = {
@@ -24,6 +21,7 @@ _FIT = {
     "PNG": {"1", "L", "LA", "P", "I;16", "RGB", "RGBA"},
     "GIF": {"L", "P", "RGB", "RGBA"},
 }
+_PNG_END = b"IEND\xaeB`\x82"  # Pillow does without it, TensorFlow does not
 _LOSSY = frozenset({"JPEG", "MPO", "WEBP", "HEIF", "AVIF"})
 # So high that a second compression is hard to see or measure.
 _JPEG_QUALITY = 95
@@ -53,17 +51,22 @@ class Prepared(NamedTuple):
     width: int
 
 
-def prepare(encoded: bytes, max_side: int | None) -> Prepared:
+def prepare(
+    encoded: bytes, max_side: int | None, reads: Callable[[bytes], bool] | None = None
+) -> Prepared:
     """Converts an image file for TensorFlow.
 
     JPEG, PNG and GIF stay as they are, EXIF's rotation included, as the model turns them. WebP,
-    TIFF, BMP and all other `FORMATS` are encoded again, and so are CMYK JPEGs that do not say how
-    their inks are stored. Images over `max_side` are shrunk. A lossy file becomes a JPEG, any other
-    a PNG. Of an animation only the first frame is kept.
+    TIFF, BMP and all other `image_file.FORMATS` are encoded again, and so are CMYK JPEGs that do
+    not say how their inks are stored, and files with damage that costs no pixel. Images over
+    `max_side` are shrunk. A lossy file becomes a JPEG, any other a PNG. Of an animation only the
+    first frame is kept.
 
     Args:
         encoded: the bytes of an image file.
         max_side: longest side in pixels; None for no limit.
+        reads: returns whether the model decodes a file, which then decides what stays as it is;
+            None to go by Pillow, which is a little more or less patient with damage.
 
     Returns:
         The file; height and width are those of the upright picture.
@@ -74,13 +77,15 @@ def prepare(encoded: bytes, max_side: int | None) -> Prepared:
     """
     try:
         with image_file.opened(encoded) as picture:
-            width, height = picture.size
+            width, height = _stored_size(picture)
             if width * height > MAX_PIXELS:
                 raise RejectedError(f"{width} x {height} pixels; allowed: {MAX_PIXELS}")
-            picture.load()
-            turn = _orientation(picture, encoded)
             large = max_side is not None and max(width, height) > max_side
-            if not _is_fit(picture) or large:
+            kept = not large and _is_fit(picture, encoded) and (reads is None or reads(encoded))
+            if not kept or reads is None:
+                picture.load()
+            turn = _orientation(picture, encoded)
+            if not kept:
                 return _encoded_anew(picture, _TURNS.get(turn), max_side if large else None)
             name = "jpeg" if picture.format == "MPO" else (picture.format or "").lower()
             height, width = (width, height) if turn >= _SWAPPED else (height, width)
@@ -96,17 +101,31 @@ def prepare(encoded: bytes, max_side: int | None) -> Prepared:
         raise RejectedError(f"not a readable image: {_one_line(error)}") from error
 
 
-def _is_fit(picture: Image.Image) -> bool:
-    """Returns whether TensorFlow decodes the opened file to the same pixels."""
+def _is_fit(picture: Image.Image, encoded: bytes) -> bool:
+    """Returns whether TensorFlow decodes the opened file, if it is sound, to the same pixels."""
     kind, mode = picture.format or "", picture.mode
+    if kind == "PNG" and _PNG_END not in encoded:
+        return False
     inverted = kind in ("JPEG", "MPO") and mode == "CMYK" and "adobe" in picture.info
     return mode in _FIT.get(kind, ()) or inverted
 
 
+def _stored_size(picture: Image.Image) -> tuple[int, int]:
+    """Returns width and height of an opened picture, as the model decodes it."""
+    tiles = getattr(picture, "tile", ())
+    if picture.format != "GIF" or not tiles:
+        return picture.size
+    # Of a GIF's screen, it decodes only what the first frame covers.
+    left, top, right, bottom = tiles[0][1]
+    return right - left, bottom - top
+
+
 def _orientation(picture: Image.Image, encoded: bytes) -> int:
-    """Returns EXIF's orientation of a loaded picture, as the model reads it."""
-    if not picture.info.get("exif") or picture.format == "TIFF":  # Pillow turns a TIFF itself
-        return 1
+    """Returns EXIF's orientation of a picture, as the model reads it."""
+    # In a PNG it may follow the pixels, which need not be loaded.
+    late = picture.format == "PNG" and b"eXIf" in encoded
+    if not (late or picture.info.get("exif")) or picture.format == "TIFF":
+        return 1  # Pillow turns a TIFF itself
     of_file, of_exif = _readers()
     if picture.format in _FIT:
         return int(of_file(encoded))

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageCms, ImageOps
 
+from components import image_file
 from pipeline.data.ingest import transcode
 from tests.trainer.test_orientation import chunk
 from trainer import images
@@ -88,7 +89,7 @@ def test_a_file_is_seen_as_it_is_or_refused(kind: str, mode: str) -> None:
     try:
         prepared = transcode.prepare(encoded, None)
     except transcode.RejectedError:
-        comes_in = kind in (*transcode.FORMATS, "MPO") and mode != "F"
+        comes_in = kind in (*image_file.FORMATS, "MPO") and mode != "F"
         assert not comes_in or (kind, mode) in _NOT_READ
     else:
         difference = np.abs(_seen(prepared.encoded) - _expected(encoded))

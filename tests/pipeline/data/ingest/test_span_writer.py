@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +13,10 @@ from components.image_example_gen.options import Checks, Rules
 from components.image_example_gen.splits import Cut
 from pipeline.config import Config, ConfigError
 from pipeline.data import spans
-from pipeline.data.ingest import folders, sources, span_writer, spans_there
+from pipeline.data.ingest import folders, publication, sources, span_writer, spans_there
 from retrain.__main__ import main
 from tests.components.image_example_gen.bring_in import bring_in
-from tests.conftest import PATIENCE_SECONDS, Picture
+from tests.conftest import Picture
 from trainer import images
 
 
@@ -159,7 +157,7 @@ def test_what_is_no_image_is_rejected_and_listed(tmp_path: Path, picture: Pictur
     assert {name for name, _ in written.rejects} == rejected
     assert written.rejected == 4
     assert all(reason for _, reason in written.rejects)
-    with (written.path / span_writer.REJECTS).open(encoding="utf-8", newline="") as file:
+    with (written.path / publication.REJECTS).open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["path", "reason"]
     assert {row[0] for row in rows[1:]} == rejected
@@ -280,86 +278,3 @@ def test_if_missing_does_nothing_where_data_is_there(
     assert spans_there(root) == {0}
     assert _ingest(source, *output, "--span", "4") == 0
     assert spans_there(root) == {0, 4}
-
-
-# As in the model store's test, one process loads TensorFlow and forks for each attempt, which dies
-# at a step that does not depend on the machine's speed: a step is an image, or a call that has a
-# path below the data root.
-_KILL = """
-import os, shutil, signal, sys, traceback
-from pathlib import Path
-from pipeline.data import peek
-from pipeline.data.ingest import part, sources, span_writer
-root = Path(sys.argv[1])
-digits = sources.digits()
-source = sources.SourceSet(digits.labels, digits.images[:60])
-
-def content():
-    # By value: the features of an example are serialized in any order.
-    (file,) = (root / "span-0").glob("*.tfrecord")
-    assert (root / "span-0" / span_writer.REJECTS).read_text().startswith("path,reason")
-    return list(peek.examples(str(file), 10_000))
-
-def steps_taken(last):
-    steps = 0
-    def step():
-        nonlocal steps
-        steps += 1
-        if steps == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-    def watch(event, given):
-        path = given[0] if given else None
-        if isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(str(root)):
-            step()
-    to_example = part.to_example
-    part.to_example = lambda *given: step() or to_example(*given)
-    sys.addaudithook(watch)
-    span_writer.write(source, root, 0, span_writer.Options(overwrite=True))
-    return steps
-
-def ingest(last=None):
-    answer, question = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(question, b"%d" % steps_taken(last))
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    os.close(question)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code == (0 if last is None else -signal.SIGKILL)
-    with open(answer) as told:
-        return told.read()
-
-steps = int(ingest())
-whole = content()
-assert len(whole) == 60
-shutil.rmtree(root / "span-0")
-unfinished = 0
-for attempt in range(8):
-    ingest(1 + attempt * (steps - 2) // 8)
-    unfinished += (root / ".span-0.partial").exists()
-    if (root / "span-0").exists():
-        assert content() == whole, f"attempt {attempt} left a damaged span"
-        shutil.rmtree(root / "span-0")
-print(unfinished)
-"""
-
-
-@pytest.mark.slow
-def test_an_ingest_that_is_killed_leaves_no_span(tmp_path: Path) -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", _KILL, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_SECONDS,
-    )
-    assert found.returncode == 0, found.stderr[-2000:]
-    assert int(found.stdout) > 4, "too few were killed in the middle to show anything"
-    # The leftovers are in nobody's way.
-    assert spans_there(tmp_path) == set()
-    assert _write(sources.digits(), tmp_path).images == 1797
-    assert {child.name for child in tmp_path.iterdir()} == {"span-0", "labels.txt"}

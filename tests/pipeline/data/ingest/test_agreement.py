@@ -1,0 +1,128 @@
+"""What ingest writes, a run takes, however damaged the file was that came in."""
+
+from __future__ import annotations
+
+import functools
+import io
+import random
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.image_example_gen import inspection
+from components.image_example_gen.options import RecordChecks
+from components.image_example_gen.quarantine import QuarantineError
+from pipeline.data.ingest import part
+from pipeline.data.ingest.sources import Source
+from pipeline.data.ingest.transcode import RejectedError
+from tests.conftest import LABELS, Picture
+from trainer.features import HEIGHT, IMAGE, WIDTH
+
+# Of any size: the shortest side that comes in is the config's to say.
+_CHECKS = RecordChecks(min_side=1)
+_KINDS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
+_FLIPS = 40
+_ENDS = (b"\0", bytes(100), b"\r\n", b";", b"\xff\xd9", b"\xff", b"text" * 100)
+
+
+def _whole(picture: Picture, kind: str) -> list[bytes]:
+    files = [picture(kind=kind), picture(kind=kind, mode="L")]
+    if kind == "PNG":
+        files += [picture(mode=mode) for mode in ("1", "P", "LA", "RGBA")]
+    if kind in ("PNG", "GIF", "WEBP"):
+        frames = [Image.open(io.BytesIO(picture(seed=seed))) for seed in range(3)]
+        buffer = io.BytesIO()
+        frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
+        files.append(buffer.getvalue())
+    if kind == "JPEG":
+        files += [picture(kind=kind, mode="CMYK"), picture(kind=kind, progressive=True)]
+    return files
+
+
+def _damaged(encoded: bytes, rng: random.Random) -> Iterator[bytes]:
+    yield encoded
+    yield from (encoded[: len(encoded) * sixteenth // 16] for sixteenth in range(1, 16))
+    yield from (encoded[:-missing] for missing in (1, 2, 4, 8, 12, 13))
+    yield from (encoded + end for end in (*_ENDS, encoded))
+    for _ in range(_FLIPS):
+        changed = bytearray(encoded)
+        for _ in range(rng.randint(1, 3)):
+            # Half of them near the start, where headers are.
+            end = len(changed) if rng.random() < 0.5 else min(len(changed), 120)
+            changed[rng.randrange(end)] = rng.randrange(256)
+        yield bytes(changed)
+
+
+def _taken(encoded: bytes) -> tuple[bytes, int, int] | None:
+    """Returns the image, height and width that ingest writes; None if it rejects the file."""
+    source = Source("a", LABELS[0], None, functools.partial(bytes, encoded))
+    try:
+        _, example = part.to_example(source, LABELS, None)
+    except RejectedError:
+        return None
+    feature = example.features.feature
+    (image,) = feature[IMAGE].bytes_list.value
+    return image, feature[HEIGHT].int64_list.value[0], feature[WIDTH].int64_list.value[0]
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_a_run_takes_what_ingest_writes(picture: Picture, kind: str) -> None:
+    rng = random.Random(kind)
+    taken = rejected = 0
+    for whole in _whole(picture, kind):
+        for number, damaged in enumerate(_damaged(whole, rng)):
+            found = _taken(damaged)
+            if found is None:
+                rejected += 1
+                continue
+            taken += 1
+            image, height, width = found
+            try:
+                decoded = inspection.decode(image, _CHECKS)
+            except QuarantineError as error:
+                raise AssertionError(f"number {number}: {error.reason}: {error.detail}") from error
+            assert (decoded.height, decoded.width) == (height, width), number
+    assert min(taken, rejected) > 20, "the damage is too little or too much to show anything"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF"])
+def test_what_follows_a_file_changes_nothing(picture: Picture, kind: str) -> None:
+    whole = picture(kind=kind)
+    for end in _ENDS:
+        found = _taken(whole + end)
+        assert found is not None
+        assert found[0] == whole + end
+
+
+@pytest.mark.parametrize("missing", [1, 4, 8, 12])
+def test_a_png_whose_end_mark_is_missing_comes_in_whole(picture: Picture, missing: int) -> None:
+    found = _taken(picture()[:-missing])
+    assert found is not None
+    decoded = inspection.decode(found[0], _CHECKS)
+    assert (decoded.pixels == np.asarray(Image.open(io.BytesIO(picture())))).all()
+
+
+@pytest.mark.parametrize(("width", "height"), [(20, 20), (60, 50)])
+def test_the_size_of_a_gif_is_that_of_its_first_frame(
+    picture: Picture, width: int, height: int
+) -> None:
+    gif = bytearray(picture(40, 30, kind="GIF"))
+    gif[6:10] = struct.pack("<HH", width, height)
+    found = _taken(bytes(gif))
+    assert found is not None
+    assert found[1:] == (30, 40)
+
+
+def test_exif_after_the_pixels_of_a_png_counts(picture: Picture) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    png = picture(40, 30, exif=exif)
+    at = png.index(b"eXIf") - 4
+    end = at + 12 + struct.unpack(">I", png[at : at + 4])[0]
+    late = png[:at] + png[end:-12] + png[at:end] + png[-12:]
+    found = _taken(late)
+    assert found is not None
+    assert found[1:] == (40, 30)
