@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.data.escaping import one_line
 from retrain import terminal
-from retrain.arguments import features, natural, positive
+from retrain.arguments import DEFAULT_CONFIG, features, natural, positive
 from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import DONE, INTERRUPTED, REFUSED
 
@@ -131,6 +131,10 @@ def _ingest(options: Namespace, root: Path, number: int) -> int:
         terminal.say(notice, error=True)
     where = f" (see {written.path / publication.REJECTS})" if written.rejected else ""
     terminal.say(f"{written.path}: {written.images} images, {written.rejected} rejected{where}")
+    if Path(DEFAULT_CONFIG).exists():
+        terminal.say(f"next: retrain run --config {DEFAULT_CONFIG}", error=True)
+    else:
+        terminal.say(f"next: retrain init writes a config; data.root is {root}", error=True)
     return REFUSED if written.rejected else DONE
 
 

@@ -13,6 +13,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.data.escaping import one_line
 from retrain import arguments, labelling, terminal
 from retrain.arguments import DEFAULT_CONFIG
 from retrain.environment import prepare_tensorflow
@@ -136,14 +137,16 @@ def _show(found: Labelled) -> None:
         table.add_column("")
     for one in found.predictions:
         if one.error is None:
-            row = [escape(one.image), escape(one.label), f"{one.score:.4f}"]
+            row = [escape(one_line(one.image)), escape(one.label), f"{one.score:.4f}"]
             if one.familiarity is not None:
                 row += [f"{one.familiarity:.3f}", "unfamiliar" if _unfamiliar(one) else ""]
             table.add_row(*row)
     if table.row_count:
         terminal.console().print(table)
-    lines = [f"{one.image}: {one.error}" for one in found.predictions if one.error is not None]
-    lines += [f"{name}: passed over: {reason}" for name, reason in found.passed_over]
+    lines = [
+        f"{one_line(one.image)}: {one.error}" for one in found.predictions if one.error is not None
+    ]
+    lines += [f"{one_line(name)}: passed over: {reason}" for name, reason in found.passed_over]
     if found.converted:
         lines.append(f"{len(found.converted)} converted, as retrain ingest does it")
     told = terminal.console(stderr=True)

@@ -10,6 +10,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.data.escaping import one_line
 from retrain import arguments, terminal
 from retrain.arguments import A_RUN
 from retrain.environment import prepare_tensorflow
@@ -105,7 +106,12 @@ def _show(found: Suspects, names: Sequence[str], output: Path | None) -> None:
         table.add_column(name)
     table.add_column("confidence", justify="right")
     for one in found.found[:_SHOWN]:
-        cells = (one.image.name, one.image.split, names[one.image.label], names[one.suggested])
+        cells = (
+            one_line(one.image.name),
+            one.image.split,
+            names[one.image.label],
+            names[one.suggested],
+        )
         table.add_row(*map(escape, cells), f"{one.confidence:.3f}")
     if table.row_count:
         console.print(table)

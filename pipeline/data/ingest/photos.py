@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from dataclasses import dataclass
@@ -51,10 +52,10 @@ def seen(before: Photos, image: transcode.Prepared) -> Photos:
     sampled = shrunk = 0
     # The 1st, 4th, 9th, 16th, …: some of every part, and ever fewer of a large one.
     if math.isqrt(count) ** 2 == count:
-        sampled = size
-        shrunk = size
-        if max(image.height, image.width) > SIDE:
+        # Pillow may refuse damage that the model reads over.
+        with contextlib.suppress(transcode.RejectedError):
             shrunk = min(size, len(transcode.prepare(image.encoded, SIDE).encoded))
+            sampled = size
     return before + Photos(size, 1, pixels, size, sampled, shrunk)
 
 
