@@ -375,7 +375,7 @@ def test_labels_come_from_the_list_the_file_or_the_root(tmp_path):
         (b"cat\n\n", 'labels.txt: found 1 name, "cat"; allowed: two or more names'),
         (b"a\n\nb\n", "labels.txt: found a blank name for class 1; allowed: no blank ones"),
         (b"a\nb\na\n", 'labels.txt: found "a" for class 0 and again for class 2'),
-        ("caf\u00e9\ntea\ncafe\u0301\n".encode(), "labels.txt: found \"caf"),
+        ("caf\u00e9\ntea\ncafe\u0301\n".encode(), 'labels.txt: found "caf'),
         (b"\xff", "data.labels: labels.txt cannot be read: 'utf-8' codec"),
         (None, "data.labels: labels.txt does not exist; allowed: a file with one class name a"),
     ],
