@@ -182,6 +182,18 @@ def test_copy_takes_records_as_they_are(tmp_path):
     assert copied == frames(b"train 1", b"train 3", b"train 5")
 
 
+def test_copy_cuts_val_from_train_where_there_is_none(tmp_path):
+    for split, count in {"train": 20, "test": 5}.items():
+        folder = tmp_path / "span-0" / split
+        folder.mkdir(parents=True)
+        records = frames(*(f"{split} {index}".encode() for index in range(count)))
+        (folder / "images-00000.tfrecord").write_bytes(records)
+    counts = sample.copy(tmp_path / "span-0", tmp_path / "copy", wanted=None)
+    assert counts == {"test": 5, "train": 18, "val": 2}
+    copied = (tmp_path / "copy" / "val" / "images-00000.tfrecord").read_bytes()
+    assert copied == frames(b"train 0", b"train 10")
+
+
 def test_a_process_is_measured(tmp_path):
     # From a small process: the peak of a child counts that of its parent, and pytest's is high.
     program = """

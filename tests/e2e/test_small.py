@@ -123,7 +123,9 @@ def test_a_corrected_table_replaces_the_span(folder: Path, tmp_path: Path) -> No
         writer = csv.DictWriter(content, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    done = retrain("ingest", str(file), "--output", str(tmp_path / "data"), "--span", "0")
+    done = retrain(
+        "ingest", str(file), "--output", str(tmp_path / "data"), "--span", "0", "--allow-outside"
+    )
     assert done.code == 0, done.output + done.errors
     assert (tmp_path / "data" / "labels.txt").read_text() == "ones\nzeros\n"
     assert {path.name for path in (tmp_path / "data/span-0").iterdir()} >= set(SPLITS)
@@ -132,7 +134,9 @@ def test_a_corrected_table_replaces_the_span(folder: Path, tmp_path: Path) -> No
 def test_the_suspects_alone_are_a_table_too(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "suspects.csv"
     _suspects(folder, "--output", str(file), "--images", str(folder / "scans"))
-    done = retrain("ingest", str(file), "--output", str(tmp_path / "data"))
+    done = retrain(
+        "ingest", str(file), "--output", str(tmp_path / "data"), "--span", "0", "--allow-outside"
+    )
     assert done.code == 0, done.output + done.errors
 
 

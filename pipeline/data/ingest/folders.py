@@ -178,7 +178,7 @@ def _refuse_loose(found: _Found, files: Iterable[Path], root: Path) -> None:
     loose = functools.partial(refuse, "in no class folder")
     for file in files:
         name = str(file.relative_to(root))
-        if file.suffix.lower() in _NOTES:
+        if file.suffix.lower() in _NOTES and file.is_file():
             found.notes.append(name)
         else:
             found.images.append(Source(name, "", None, loose))

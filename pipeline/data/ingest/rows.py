@@ -131,6 +131,8 @@ def _separator(header: str) -> str:
 
 
 def _json(content: Iterator[str], file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    names: list[str] = []
+    columns: list[str] = []
     for number, line in enumerate(content, start=1):
         if not line.strip():
             continue
@@ -141,7 +143,9 @@ def _json(content: Iterator[str], file: Path) -> Iterator[tuple[str, dict[str, A
             raise ConfigError(f"{where}: not JSON: {error}") from error
         if not isinstance(row, dict):
             raise ConfigError(f"{where}: allowed: an object with path and label")
-        columns = _columns(list(row), where)
+        if names != list(row):  # nearly always as in the line before
+            names = list(row)
+            columns = _columns(names, where)
         yield where, dict(zip(columns, row.values(), strict=True))
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from components import tfrecord_file
 from components.image_example_gen import label_forms
 from components.image_example_gen.label_forms import listed, normal
 from components.image_example_gen.options import Features
-from pipeline.config import ConfigError, read_label_file
+from pipeline.config import ConfigError
 from pipeline.data import layouts, peek
-from pipeline.data.ingest import feature_names, split_names
+from pipeline.data.ingest import feature_names, record_classes, split_names
 from pipeline.data.ingest.folders import hidden
 from pipeline.data.ingest.sources import Source, refuse, slice_name
 from trainer.features import FILENAME, IMAGE
@@ -64,14 +62,29 @@ def below(folder: Path) -> list[Path]:
     """Returns the TFRecord files of a folder, or of the folders in it.
 
     Those are folders for splits, or the one version of a set of TensorFlow Datasets.
+
+    Raises:
+        ConfigError: the folder cannot be listed, or what it holds is not clear.
     """
-    inner = sorted(one for one in folder.iterdir() if one.is_dir())
+    try:
+        return _below(folder)
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+
+def _below(folder: Path) -> list[Path]:
+    inner = sorted(one for one in folder.iterdir() if one.is_dir() and not hidden(one.name))
     splits = [one for one in inner if split_names.role(one.name)]
     versions = [one for one in inner if (one / _TFDS_INFO).is_file()]
     if len(versions) > 1:
         raise ConfigError(f"{folder}: found {len(versions)} versions; did you mean {versions[-1]}?")
     for folders in ([folder], splits, versions):
         found = [file for one in folders for file in one.iterdir() if is_named_so(file.name)]
+        if found and folders == [folder] and inner:
+            raise ConfigError(
+                f"{folder}: found {found[0].name} beside folders, such as {inner[0].name}; allowed:"
+                " TFRecords or folders; give the files themselves, or move them"
+            )
         if found:
             return sorted(found)
     return []
@@ -98,14 +111,14 @@ def records(files: Sequence[Path], chosen: Mapping[str, str], where: str) -> Rec
     names = feature_names.settled(first, chosen, where)
     splits, told = _splits(files, where)
     files = [file for file in files if file in splits]
-    labels = _label_list(files, names)
-    classes = _classes(files, names)
-    listing = labels is not None
+    labels = record_classes.listing(files, names)
+    classes = record_classes.counted(files, names)
+    is_listed = labels is not None
     if labels is not None:
-        _check_list(classes, labels, names, where)
+        record_classes.check(classes, labels, names, where)
     else:
-        labels = _ordered(classes, names, where)
-        if all(number is not None and name == str(number) for name, number in classes):
+        labels = record_classes.ordered(classes, names, where)
+        if all(number is not None and name == str(number) for name, number in classes if name):
             told.append(
                 f"{where}: classes have numbers and no names; they are called {listed(labels)}, or"
                 " as a file labels.txt beside the records says, one name a line"
@@ -120,7 +133,7 @@ def records(files: Sequence[Path], chosen: Mapping[str, str], where: str) -> Rec
         where=where,
         told=tuple(told),
         names=names,
-        listed=listing,
+        listed=is_listed,
         files=tuple((str(file), splits[file]) for file in files),
     )
 
@@ -165,113 +178,8 @@ def _splits(files: Sequence[Path], where: str) -> tuple[dict[Path, str | None], 
     return {file: found[name] for file, name in called.items()}, told
 
 
-def _label_list(files: Sequence[Path], names: Features) -> tuple[str, ...] | None:
-    """Returns the class names in a file beside the records, or above their splits' folders."""
-    own = f"{names.label or ''}.labels.txt".replace("/", "_")
-    for folder in dict.fromkeys([*(file.parent for file in files), files[0].parent.parent]):
-        for file in (folder / "labels.txt", folder / own):
-            if file.is_file():
-                return read_label_file(str(file))
-    return None
-
-
-def _classes(files: Sequence[Path], names: Features) -> Counter[tuple[str, int | None]]:
-    """Counts the classes of all records, each as its name and number; ("", None) is unreadable."""
-    found: Counter[tuple[str, int | None]] = Counter()
-    for file in files:
-        for record in _decoded(str(file)):
-            if isinstance(record, str):
-                found["", None] += 1
-                continue
-            try:
-                found[_own_class(record, names)] += 1
-            except ValueError:
-                found["", None] += 1
-    return found
-
-
-def _own_class(record: Record, names: Features) -> tuple[str, int | None]:
-    """Returns the class that a record states itself, as its name and number."""
-    label, text = (record.get(name, []) if name else [] for name in (names.label, names.text))
-    number: int | None = None
-    if len(label) > 1:
-        numbers = tuple(str(index) for index in range(len(label)))
-        number = label_forms.class_id(label, [], numbers, names)
-    elif label and isinstance(label[0], int):
-        number = label[0]
-        if number < 0:
-            raise label_forms.MissingLabelError(f"{names.label}: found {number}; allowed: a class")
-    for values in (text, label):
-        if len(values) == 1 and isinstance(values[0], bytes) and values[0].strip():
-            return normal(values[0].decode()), number
-    if number is None:
-        raise label_forms.MissingLabelError(f"found no class in {names.label or names.text}")
-    return str(number), number
-
-
-def _ordered(
-    classes: Iterable[tuple[str, int | None]], names: Features, where: str
-) -> tuple[str, ...]:
-    """Returns class names in the order of their numbers; without numbers, in that of the names."""
-    numbered: dict[int, str] = {}
-    by_name: dict[str, int | None] = {}
-    for name, number in sorted(classes, key=str):
-        if not name:
-            continue
-        same = numbered.setdefault(number, name) if number is not None else name
-        if same != name or by_name.setdefault(name, number) != number:
-            pair = f"{same} and {name}" if same != name else f"{by_name[name]} and {number}"
-            raise ConfigError(
-                f"{where}: found {pair} for one class in {names.label} and {names.text}; allowed:"
-                f" features that agree; did you mean --features label={names.label},text=null?"
-            )
-    if None in by_name.values():
-        return tuple(sorted(by_name))
-    return tuple(name for _, name in sorted(numbered.items()))
-
-
-def _check_list(
-    classes: Iterable[tuple[str, int | None]], labels: tuple[str, ...], names: Features, where: str
-) -> None:
-    """Refuses numbers that do not start where they are said to, and texts of another list."""
-    texts = [name for name, number in classes if name and name != str(number)]
-    if names.label and texts and not _known(texts, labels):
-        raise ConfigError(
-            f"{where}: {names.text}: found {texts[0]}; allowed: {listed(labels)}; did you mean"
-            f" --features label={names.label},text=null?"
-        )
-    numbers = [number for _, number in classes if number is not None]
-    base = names.label_base
-    if not numbers or (base <= min(numbers) and max(numbers) < base + len(labels)):
-        return
-    other = 1 - base
-    fits = other <= min(numbers) and max(numbers) < other + len(labels)
-    way = f"; did you mean --features label_base={other}?" if fits else ""
-    raise ConfigError(
-        f"{where}: {names.label}: found {min(numbers)} to {max(numbers)} for {len(labels)} class"
-        f" names; allowed: {base} to {base + len(labels) - 1}{way}"
-    )
-
-
-def _known(texts: Iterable[str], labels: tuple[str, ...]) -> bool:
-    return any(label_forms.by_name(text, labels) is not None for text in texts)
-
-
-def _decoded(file: str) -> Iterator[Record | str]:
-    """Yields the records of a file; in place of one that cannot be read, the reason."""
-    try:
-        with Path(file).open("rb") as stream:
-            for record in tfrecord_file.records(stream):
-                try:
-                    yield peek.decode(record)
-                except ValueError as error:
-                    yield str(error)
-    except (tfrecord_file.DamagedError, OSError) as error:
-        yield f"this and all after it: {error}"
-
-
 def _read(origin: RecordSet, file: str, split: str | None) -> Iterator[Source]:
-    for number, record in enumerate(_decoded(file)):
+    for number, record in enumerate(record_classes.decoded(file)):
         place = f"{Path(file).parent.name}/{Path(file).name}:{number}"
         try:
             if isinstance(record, str):
@@ -287,7 +195,7 @@ def _source(origin: RecordSet, record: Record, place: str, split: str | None) ->
     if origin.listed:
         name = normal(origin.labels[label_forms.class_id(label, text, origin.labels, names)])
     else:
-        name, _ = _own_class(record, names)
+        name, _ = record_classes.own(record, names)
     encoded = record.get(names.image, [])
     if len(encoded) != 1 or not isinstance(encoded[0], bytes):
         raise ValueError(f"{names.image}: found {len(encoded)} values; allowed: an image's bytes")

@@ -41,7 +41,7 @@ def test_ingest_finds_images_and_labels(
     file = (tmp_path / "tables" if there else photos) / "suspects.csv"
     file.parent.mkdir(exist_ok=True)
     suspects.write(TABLE, file, NAMES, photos if there else None, whole)
-    found = tables.table(file, 0.1).images
+    found = tables.table(file, allow_outside=True).images
     assert [one.read() for one in found] == [b"\0", b"\1", b"\2", b"\3"]
     assert [one.label for one in found] == [*NAMES, NAMES[2]]
     splits = [one.split for one in found]

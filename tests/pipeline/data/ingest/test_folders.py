@@ -151,4 +151,7 @@ def test_a_link_to_a_class_folder_is_followed_and_one_to_a_parent_is_not(tmp_pat
     _files(tmp_path / "elsewhere", "0")
     (source / "b").symlink_to(tmp_path / "elsewhere")
     (source / "c").symlink_to(tmp_path)
-    assert _kept(folders.folder(source).images) == {"a/0": ("a", None), "b/0": ("b", None)}
+    found = folders.folder(source)
+    assert _kept(found.images) == {"a/0": ("a", None), "b/0": ("b", None)}
+    # It is no note, though its name has no ending: all that is left out is rejected.
+    assert [image.name for image in found.images if not image.label] == ["c"]

@@ -113,6 +113,7 @@ def test_splits_may_be_folders_or_missing(tmp_path: Path, picture: Picture) -> N
     [
         ((3, 0, 10), ("0", "3", "10")),
         ((b"owl", b"cat", b" owl "), ("cat", "owl")),
+        ((b"10", b"9", b"01"), ("01", "9", "10")),
         (([0, 1], [1, 0], [0, 1]), ("0", "1")),
     ],
 )
@@ -203,6 +204,13 @@ def test_numbers_from_one_are_told_and_not_shifted(tmp_path: Path, picture: Pict
     assert "2 class names" in _refusal(file)
 
 
+def test_digits_as_text_are_read_by_the_list(tmp_path: Path, picture: Picture) -> None:
+    records = [_example(image=picture(seed=n), label=b"%d" % n) for n in range(2)]
+    file = _write(tmp_path / "a.tfrecord", *records)
+    (tmp_path / "labels.txt").write_text("cat\nowl\n")
+    assert [image.label for image in _images(_found(file))] == ["cat", "owl"]
+
+
 def test_texts_of_another_list_are_told(tmp_path: Path, picture: Picture) -> None:
     record = _example(image__encoded=picture(), image__class__label=1, image__class__text=b"tench")
     file = _write(tmp_path / "a.tfrecord", record)
@@ -235,6 +243,12 @@ def test_records_that_cannot_be_used_are_rejected_by_themselves(
             assert str(error)
     assert [name.rpartition(":")[2] for name, same in read if same] == ["0", "4"]
     assert len(_images(found)) == found.count == 6
+
+
+def test_records_beside_class_folders_are_told(tmp_path: Path, picture: Picture) -> None:
+    _write(tmp_path / "a.tfrecord", _example(image=picture(), label=0))
+    (tmp_path / "cats").mkdir()
+    assert "beside folders" in _refusal(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no records at all, but some text"])
