@@ -120,7 +120,8 @@ def write(
 def _path(name: str, images: Path | None, file: Path) -> str:
     if images is not None:
         name = os.path.relpath(images / name, file.absolute().parent)
-    return escaping.path_cell(name)
+    # No file has a NUL in its name, but a TFRecord may; Python's CSV refuses it.
+    return escaping.path_cell(name.replace("\0", "\N{SYMBOL FOR NULL}"))
 
 
 def _inert(name: str) -> str:

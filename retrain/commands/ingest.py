@@ -113,8 +113,10 @@ def _ingest(options: Namespace, root: Path, number: int) -> int:
             if options.debug:
                 raise
             told = "".join(traceback.format_exception(error))
-            if failure.full_disk(told):
-                told = failure.no_space(str(root))
+            full = failure.full_disk(told)
+            if full:
+                # The hidden folder that was full is gone by now.
+                told = failure.no_space(str(root)) if str(root) in told else full
             elif isinstance(error, OSError) and _is_output(error, root):
                 raise ConfigError(f"--output: {root} cannot be written: {error.strerror}") from None
             elif isinstance(error, (ConfigError, OSError)):

@@ -193,6 +193,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_no_span(source: Path, tmp_path: Path, small_disk: Path) -> None:
     few = tmp_path / "few"
     for name in "ab":
