@@ -26,6 +26,7 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     assert "no such file or folder" in _refusal(tmp_path / "none")
     assert str(tmp_path / "none.csv") in _refusal(tmp_path / "none.csv")
     assert "no such file or folder" in _refusal(tmp_path / "none.tfrecord")
+    assert "gs://bucket/photos" in _refusal("gs://bucket/photos")
 
 
 def test_files_that_are_no_source_are_told(tmp_path: Path, picture: Picture) -> None:
@@ -48,7 +49,7 @@ def test_several_sources_are_told(tmp_path: Path) -> None:
 
 
 def test_classes_that_differ_only_in_case_are_told(
-    tmp_path: Path, picture: Picture, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, picture: Picture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert sources.alike(("Cat", "cat", "dog", "STRASSE", "straße")) == sources.alike(
         ("Cat", "STRASSE", "cat", "dog", "straße")
@@ -59,7 +60,7 @@ def test_classes_that_differ_only_in_case_are_told(
         (tmp_path / "in" / name / "a.png").write_bytes(picture(seed=number))
     (tmp_path / "in" / "empty").mkdir()
     assert main(["ingest", str(tmp_path / "in"), "--output", str(tmp_path / "data")]) == 0
-    told = capsys.readouterr().err
+    told = capfd.readouterr().err
     assert "Cat, cat" in told
     assert "empty" in told
     assert (tmp_path / "data" / "labels.txt").read_text() == "Cat\ncat\ndog\n"
