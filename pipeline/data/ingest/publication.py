@@ -58,9 +58,8 @@ def clean(root: Path) -> None:
     for left in (*replaced, *root.glob(f".span-*{_PARTIAL}")):
         shutil.rmtree(left, ignore_errors=True)
     draft = root / _LABELS_DRAFT
-    if (
-        draft.exists()
-    ):  # asked first, as a read-only folder refuses to remove even what is not there
+    # Asked first, as a read-only folder refuses to remove even what is not there.
+    if draft.exists():
         draft.unlink()
 
 
