@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from components import image_file
-from pipeline.config import ConfigError
+from pipeline.config import ConfigError, is_remote
 from pipeline.data.ingest import folders, sources, tables, tfds, tfrecords
 from pipeline.data.ingest.sources import A_TABLE, Origin
 
@@ -27,6 +27,9 @@ def find(
     Raises:
         ConfigError: the source does not exist or has the wrong layout.
     """
+    for name in names:
+        if is_remote(name):
+            raise ConfigError(f"{name}: found an object store; allowed: a source on this machine")
     paths = [Path(name) for name in names]
     files = [path for path in paths if path.is_file() and tfrecords.is_named_so(path.name)]
     if len(paths) == 1 and paths[0].is_dir():
