@@ -45,7 +45,8 @@ def write(number, start, last=None):
         to_example = part.to_example
         part.to_example = lambda *given: step() or to_example(*given)
         sys.addaudithook(watch)
-    source = sources.SourceSet(digits.labels, digits.images[start:start + 40])
+    images = digits.images[start:start + 40]
+    source = sources.SourceSet(digits.labels, images, "digits")
     span_writer.write(source, root, number, span_writer.Options(overwrite=True))
     return steps
 
