@@ -6,8 +6,6 @@ test: without a temperature, with ours, and with the likeliest one, which has no
 
 from __future__ import annotations
 
-import argparse
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,9 +27,7 @@ _BOUNDS = (0.05, 20.0)
 
 def main() -> None:
     """Measures and prints the table."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description=__doc__)
-    embedded.add_options(parser)
+    parser = embedded.parser("calibration", __doc__)
     parser.add_argument(
         "--each", type=int, nargs="+", default=[12, 50, 500], help="train and val images of a class"
     )

@@ -22,8 +22,11 @@ class Split:
     labels: npt.NDArray[np.int64]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that name the images and the file of their embeddings."""
+def parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """Returns a benchmark's parser, with the images and the file of their embeddings as options."""
+    # TensorFlow reads it when it loads.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
     parser.add_argument(
         "images", type=Path, help="a folder with train and test, which hold class folders"
     )
@@ -33,6 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.npz",
         help="keep the embeddings here; if the file is there, read them instead",
     )
+    return parser
 
 
 def read(options: argparse.Namespace) -> dict[str, Split]:
@@ -52,8 +56,6 @@ def read(options: argparse.Namespace) -> dict[str, Split]:
 
 
 def _embed(root: Path) -> dict[str, Split]:
-    # TensorFlow reads it when it loads.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
     from trainer import freezing, preprocessing

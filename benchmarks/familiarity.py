@@ -7,8 +7,6 @@ another, in which the known one is the more familiar.
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -32,9 +30,7 @@ _HALVES = (
 
 def main() -> None:
     """Measures and prints the table."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.familiarity", description=__doc__)
-    embedded.add_options(parser)
+    parser = embedded.parser("familiarity", __doc__)
     parser.add_argument(
         "--each", type=int, nargs="+", default=[12, 50, 400], help="train images of a class"
     )

@@ -7,8 +7,6 @@ the most suspect first, as there are flipped labels.
 
 from __future__ import annotations
 
-import argparse
-import os
 import time
 from collections.abc import Mapping
 
@@ -24,9 +22,7 @@ _SHARE = 0.05
 
 def main() -> None:
     """Measures and prints the table."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.suspects", description=__doc__)
-    embedded.add_options(parser)
+    parser = embedded.parser("suspects", __doc__)
     parser.add_argument("--draws", type=int, default=3, help="ways to flip labels (default: 3)")
     options = parser.parse_args()
     splits = embedded.read(options)

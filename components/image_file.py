@@ -35,6 +35,15 @@ def opened(encoded: bytes) -> Image.Image:
         return Image.open(io.BytesIO(without_notes(encoded)), formats=_known())
 
 
+def is_image(encoded: bytes) -> bool:
+    """Returns whether the bytes begin as an image file of a known format does."""
+    try:
+        opened(encoded)
+    except Exception:  # no image, or a damaged header; Pillow's plug-ins raise anything
+        return False
+    return True
+
+
 def without_notes(encoded: bytes) -> bytes:
     """Returns a PNG without texts, profiles and other notes; any other file as it is.
 

@@ -41,7 +41,7 @@ _FORMS = (
 )
 _SHARDS = "*-of-*"
 _SHARDS_OF = "*{}*-of-*"
-_TFDS_INFO = "dataset_info.json"
+TFDS_INFO = "dataset_info.json"
 _TFDS_VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -154,7 +154,7 @@ def _inner_set(path: str, folders: Sequence[str]) -> str:
         if (
             _TFDS_VERSION.fullmatch(name)
             and not is_remote(path)
-            and (Path(below) / _TFDS_INFO).exists()
+            and (Path(below) / TFDS_INFO).exists()
         ):
             return f"; did you mean {below}?"
     return ""

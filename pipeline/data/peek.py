@@ -12,7 +12,7 @@ Sources:
 import functools
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from google.protobuf.message import DecodeError
 from components import tfrecord_file
 
 Values = list[bytes] | list[float] | list[int]
+Record = Mapping[str, Values]
 
 # Message -> the names and types of its fields, which protobuf numbers from 1; * means repeated.
 _MESSAGES = {
@@ -72,6 +73,11 @@ def decode(record: bytes) -> dict[str, Values]:
         raise ValueError("it is no tf.Example")
     # If a feature name is repeated, the last entry counts, as in protobuf's own maps.
     return {entry.key: _values(entry.value) for entry in example.features.feature}
+
+
+def values(record: Record, name: str | None) -> Values:
+    """Returns the values of a feature; none if the record lacks it, or if there is no name."""
+    return record.get(name, []) if name is not None else []
 
 
 def _values(feature: Any) -> Values:

@@ -17,10 +17,8 @@ from trainer.features import IMAGE, LABEL, TEXT
 _RECORDS_PER_FILE = 64
 _RECORDS_IN_ALL = 1024
 _IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
-# What people call a feature with the class; others, such as a number in the file, look like one.
-_LABEL_WORDS = ("label", "class", "category", "target")
-
-Record = Mapping[str, peek.Values]
+LABEL_WORDS = ("label", "class", "category", "target")
+"""What people call a feature with the class; a number in the file, for example, looks like one."""
 
 
 @dataclass
@@ -97,8 +95,10 @@ def _problems(
         yield ConfigError(str(error))
 
 
-def _note_base(record: Record, labels: tuple[str, ...], names: Features, bases: _Bases) -> None:
-    values = _of(record, names.label)
+def _note_base(
+    record: peek.Record, labels: tuple[str, ...], names: Features, bases: _Bases
+) -> None:
+    values = peek.values(record, names.label)
     if any(
         isinstance(value, bytes) and label_forms.by_name(_text(value), labels) is not None
         for value in values
@@ -108,14 +108,14 @@ def _note_base(record: Record, labels: tuple[str, ...], names: Features, bases: 
     if number is None:
         return
     bases.numbers.add(number)
-    text = _of(record, names.text)
+    text = peek.values(record, names.text)
     if len(text) == 1 and isinstance(text[0], bytes):
         named = label_forms.by_name(_text(text[0]), labels)
         if named is not None:
             bases.bases.add(number - named)
 
 
-def _check_record(record: Record, labels: tuple[str, ...], names: Features) -> None:
+def _check_record(record: peek.Record, labels: tuple[str, ...], names: Features) -> None:
     """Raises ValueError, with the feature, what was found and what is allowed."""
     encoded = record.get(names.image, [])
     if len(encoded) > 1:
@@ -127,12 +127,14 @@ def _check_record(record: Record, labels: tuple[str, ...], names: Features) -> N
             f"{_proposal(record, labels, names)}"
         )
     try:
-        label_forms.class_id(_of(record, names.label), _of(record, names.text), labels, names)
+        label_forms.class_id(
+            peek.values(record, names.label), peek.values(record, names.text), labels, names
+        )
     except label_forms.MissingLabelError as error:
         raise ValueError(f"{error}{_proposal(record, labels, names)}") from error
 
 
-def _proposal(record: Record, labels: tuple[str, ...], names: Features) -> str:
+def _proposal(record: peek.Record, labels: tuple[str, ...], names: Features) -> str:
     """Returns what the record has, and the names that it seems to use; "" if it has nothing new."""
     others = sorted(set(record) - {names.image, names.label, names.text})
     if not others:
@@ -148,10 +150,12 @@ def _proposal(record: Record, labels: tuple[str, ...], names: Features) -> str:
     return f"{has}; did you mean data.features: {inline(proposed)}?"
 
 
-def _guess(record: Record, images: Sequence[str], labels: tuple[str, ...]) -> tuple[str, str, str]:
+def _guess(
+    record: peek.Record, images: Sequence[str], labels: tuple[str, ...]
+) -> tuple[str, str, str]:
     """Returns the names of image, label and text that a record seems to have; "" for unknown."""
     texts, numbers = [], []
-    for name in sorted(record, key=lambda name: (not _is_label_word(name), name)):
+    for name in sorted(record, key=lambda name: (not is_label_word(name), name)):
         values = record[name]
         if name in images or not values:
             continue
@@ -160,7 +164,7 @@ def _guess(record: Record, images: Sequence[str], labels: tuple[str, ...]) -> tu
             and label_forms.by_name(_text(values[0]), labels) is not None
         ):
             texts.append(name)
-        elif _is_label_word(name) and _reads_as_label(values, labels):
+        elif is_label_word(name) and _reads_as_label(values, labels):
             numbers.append(name)
     # A class name alone is a label in one of its forms.
     label = numbers[0] if numbers else (texts.pop(0) if texts else "")
@@ -177,17 +181,14 @@ def _reads_as_label(values: peek.Values, labels: tuple[str, ...]) -> bool:
     return False
 
 
-def _is_label_word(name: str) -> bool:
-    return any(word in name.lower() for word in _LABEL_WORDS)
+def is_label_word(name: str) -> bool:
+    """Returns whether a feature's name has one of `LABEL_WORDS` in it, in any case."""
+    return any(word in name.lower() for word in LABEL_WORDS)
 
 
 def _is_image(values: peek.Values) -> bool:
     (first, *more) = values or [b""]
     return isinstance(first, bytes) and first.startswith(_IMAGE_STARTS) and not more
-
-
-def _of(record: Record, name: str | None) -> peek.Values:
-    return record.get(name, []) if name is not None else []
 
 
 def _text(value: bytes) -> str:

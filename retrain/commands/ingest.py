@@ -95,7 +95,6 @@ def act(options: Namespace) -> int:
 
 
 def _ingest(options: Namespace, root: Path, number: int) -> int:
-    from pipeline.config import ConfigError
     from pipeline.data.ingest import publication
     from pipeline.history import failure
 
@@ -112,18 +111,7 @@ def _ingest(options: Namespace, root: Path, number: int) -> int:
                 return INTERRUPTED
             if options.debug:
                 raise
-            told = "".join(traceback.format_exception(error))
-            full = failure.full_disk(told)
-            if full:
-                # The hidden folder that was full is gone by now.
-                told = failure.no_space(str(root)) if str(root) in told else full
-            elif isinstance(error, OSError) and _is_output(error, root):
-                raise ConfigError(f"--output: {root} cannot be written: {error.strerror}") from None
-            elif isinstance(error, (ConfigError, OSError)):
-                raise
-            else:
-                told = failure.cause(told)
-            terminal.say(f"retrain: {told}", error=True)
+            terminal.say(f"retrain: {_cause(error, root)}", error=True)
             return REFUSED
         finally:
             signal.signal(signal.SIGTERM, before)
@@ -138,6 +126,23 @@ def _ingest(options: Namespace, root: Path, number: int) -> int:
     else:
         terminal.say(f"next: retrain init writes a config; data.root is {root}", error=True)
     return REFUSED if written.rejected else DONE
+
+
+def _cause(error: BaseException, root: Path) -> str:
+    """Returns why an ingest failed, in a line; raises what is the caller's input, not a failure."""
+    from pipeline.config import ConfigError
+    from pipeline.history import failure
+
+    told = "".join(traceback.format_exception(error))
+    full = failure.full_disk(told)
+    if full:
+        # The hidden folder that was full is gone by now.
+        return failure.no_space(str(root)) if str(root) in told else full
+    if isinstance(error, OSError) and _is_output(error, root):
+        raise ConfigError(f"--output: {root} cannot be written: {error.strerror}") from None
+    if isinstance(error, (ConfigError, OSError)):
+        raise error
+    return failure.cause(told)
 
 
 def _is_output(error: OSError, root: Path) -> bool:

@@ -11,18 +11,14 @@ from components import image_file
 from components.image_example_gen.label_forms import listed
 from components.image_example_gen.options import Features
 from pipeline.config import ConfigError, did_you_mean
-from pipeline.data import peek
+from pipeline.data import peek, records
 from trainer.features import IMAGE, LABEL, TEXT
 
-# What people call a feature with the class.
-_WORDS = ("label", "class", "category", "target")
 _NONE = "null"
 _BASES: dict[str, Literal[0, 1]] = {"0": 0, "1": 1}
 
-Record = Mapping[str, peek.Values]
 
-
-def settled(record: Record, chosen: Mapping[str, str], where: str) -> Features:
+def settled(record: peek.Record, chosen: Mapping[str, str], where: str) -> Features:
     """Returns the names of a source's features, by one of its records.
 
     The image is the feature of the contract's name, or the only one that holds an image file. The
@@ -61,7 +57,7 @@ def settled(record: Record, chosen: Mapping[str, str], where: str) -> Features:
         ) from error
 
 
-def _image(record: Record, where: str) -> str:
+def _image(record: peek.Record, where: str) -> str:
     if IMAGE in record:
         return IMAGE
     return _only(
@@ -69,18 +65,18 @@ def _image(record: Record, where: str) -> str:
     )
 
 
-def _class(record: Record, image: str, where: str) -> tuple[str | None, str | None]:
+def _class(record: peek.Record, image: str, where: str) -> tuple[str | None, str | None]:
     """Returns the features with the label and the text of a class; None for what is not there."""
     if LABEL in record or TEXT in record:
         return LABEL if LABEL in record else None, TEXT if TEXT in record else None
     named = [
         name
         for name in sorted(record)
-        if name != image and record[name] and any(word in name.lower() for word in _WORDS)
+        if name != image and record[name] and records.is_label_word(name)
     ]
     texts = [name for name in named if len(record[name]) == 1 and _is_text(record[name])]
     numbers = [name for name in named if not _is_text(record[name])]
-    exact = [name for name in _WORDS if name in named]
+    exact = [name for name in records.LABEL_WORDS if name in named]
     if exact:
         numbers = [name for name in exact if name in numbers][:1]
         texts = [name for name in exact if name in texts][:1] if not numbers else texts
@@ -90,7 +86,7 @@ def _class(record: Record, image: str, where: str) -> tuple[str | None, str | No
     return _only(texts, "label", record, where), None
 
 
-def _only(found: Sequence[str], key: str, record: Record, where: str) -> str:
+def _only(found: Sequence[str], key: str, record: peek.Record, where: str) -> str:
     if len(found) == 1:
         return found[0]
     among = listed(list(found)) if found else f"none that is clear among {listed(sorted(record))}"
@@ -103,10 +99,4 @@ def _is_text(values: peek.Values) -> bool:
 
 
 def _is_image(values: peek.Values) -> bool:
-    if len(values) != 1 or not isinstance(values[0], bytes):
-        return False
-    try:
-        image_file.opened(values[0])
-    except Exception:  # no image; Pillow's plug-ins raise anything
-        return False
-    return True
+    return len(values) == 1 and isinstance(values[0], bytes) and image_file.is_image(values[0])

@@ -64,9 +64,10 @@ def _no_source(path: Path) -> str:
     if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):
         return "found an archive; unpack it and give the folder"
     try:
-        with path.open("rb") as file:
-            image_file.opened(file.read())
-    except Exception:  # no image, or a damaged one; Pillow's plug-ins raise anything
+        is_image = image_file.is_image(path.read_bytes())
+    except OSError:
+        is_image = False
+    if not is_image:
         kinds = ", ".join(tables.SUFFIXES)
         return f"found a file of no known kind; allowed: a folder, a table ({kinds}) or TFRecords"
     return f"found one image; allowed: a folder with a folder for each class, or {A_TABLE}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from components import tfrecord_file
@@ -12,8 +12,6 @@ from components.image_example_gen.label_forms import listed, normal
 from components.image_example_gen.options import Features
 from pipeline.config import ConfigError, read_label_file
 from pipeline.data import peek
-
-Record = Mapping[str, peek.Values]
 
 
 def listing(files: Sequence[Path], names: Features) -> tuple[str, ...] | None:
@@ -41,9 +39,9 @@ def counted(files: Sequence[Path], names: Features) -> Counter[tuple[str, int | 
     return found
 
 
-def own(record: Record, names: Features) -> tuple[str, int | None]:
+def own(record: peek.Record, names: Features) -> tuple[str, int | None]:
     """Returns the class that a record states itself, as its name and number."""
-    label, text = (record.get(name, []) if name else [] for name in (names.label, names.text))
+    label, text = peek.values(record, names.label), peek.values(record, names.text)
     number: int | None = None
     if len(label) > 1:
         numbers = tuple(str(index) for index in range(len(label)))
@@ -110,7 +108,7 @@ def _known(texts: Iterable[str], labels: tuple[str, ...]) -> bool:
     return any(label_forms.by_name(text, labels) is not None for text in texts)
 
 
-def decoded(file: str) -> Iterator[Record | str]:
+def decoded(file: str) -> Iterator[peek.Record | str]:
     """Yields the records of a file; in place of one that cannot be read, the reason."""
     try:
         with Path(file).open("rb") as stream:

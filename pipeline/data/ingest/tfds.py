@@ -11,6 +11,7 @@ from typing import Any
 
 from components.image_example_gen.label_forms import normal
 from pipeline.config import ConfigError
+from pipeline.data import layouts
 from pipeline.data.ingest import split_names
 from pipeline.data.ingest.sources import Source
 
@@ -74,7 +75,7 @@ def tfds_set(name: str) -> TfdsSet:
             have images with one class each.
     """
     builder = _builder(name)
-    if not (builder.data_path / "dataset_info.json").exists():
+    if not (builder.data_path / layouts.TFDS_INFO).exists():
         _check_network(name, builder)
     try:
         builder.download_and_prepare()

@@ -19,11 +19,8 @@ from pipeline.data.ingest.sources import Source, refuse, slice_name
 from trainer.features import FILENAME, IMAGE
 
 _FILES = "*.tfrec*"
-_TFDS_INFO = "dataset_info.json"
 # A longer text is no name to slice by.
 _LONGEST_SLICE = 200
-
-Record = Mapping[str, peek.Values]
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def below(folder: Path) -> list[Path]:
 def _below(folder: Path) -> list[Path]:
     inner = sorted(one for one in folder.iterdir() if one.is_dir() and not hidden(one.name))
     splits = [one for one in inner if split_names.role(one.name)]
-    versions = [one for one in inner if (one / _TFDS_INFO).is_file()]
+    versions = [one for one in inner if (one / layouts.TFDS_INFO).is_file()]
     if len(versions) > 1:
         raise ConfigError(f"{folder}: found {len(versions)} versions; did you mean {versions[-1]}?")
     for folders in ([folder], splits, versions):
@@ -138,7 +135,7 @@ def records(files: Sequence[Path], chosen: Mapping[str, str], where: str) -> Rec
     )
 
 
-def _first(files: Sequence[Path], where: str) -> Record:
+def _first(files: Sequence[Path], where: str) -> peek.Record:
     """Returns the first record that can be read."""
     problem = "found no record"
     for file in files:
@@ -166,7 +163,9 @@ def _splits(files: Sequence[Path], where: str) -> tuple[dict[Path, str | None], 
     if not called:
         return dict.fromkeys(files, None), []
     names = set(called.values())
-    if names == {"train", "validation"} and all((at / _TFDS_INFO).exists() for at in folders):
+    if names == {"train", "validation"} and all(
+        (at / layouts.TFDS_INFO).exists() for at in folders
+    ):
         # If a set has no labelled test split, papers compare models on its validation split.
         found: dict[str, str | None] = {"train": "train", "validation": "test"}
     else:
@@ -189,9 +188,9 @@ def _read(origin: RecordSet, file: str, split: str | None) -> Iterator[Source]:
             yield Source(place, "", split, functools.partial(refuse, str(error)))
 
 
-def _source(origin: RecordSet, record: Record, place: str, split: str | None) -> Source:
+def _source(origin: RecordSet, record: peek.Record, place: str, split: str | None) -> Source:
     names = origin.names
-    label, text = (record.get(name, []) if name else [] for name in (names.label, names.text))
+    label, text = peek.values(record, names.label), peek.values(record, names.text)
     if origin.listed:
         name = normal(origin.labels[label_forms.class_id(label, text, origin.labels, names)])
     else:
@@ -209,7 +208,7 @@ def _source(origin: RecordSet, record: Record, place: str, split: str | None) ->
     )
 
 
-def _slices(record: Record, names: Features) -> Iterator[tuple[str, str]]:
+def _slices(record: peek.Record, names: Features) -> Iterator[tuple[str, str]]:
     for column in sorted(set(record) - {names.image, names.label, names.text}):
         name, text = slice_name(column), _scalar(record[column])
         if name and text:

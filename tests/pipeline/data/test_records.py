@@ -9,20 +9,10 @@ import tensorflow as tf
 from components.image_example_gen.options import Features
 from pipeline.config import ConfigError
 from pipeline.data import records
+from tests.pipeline.data.examples import serialized
 
 LABELS = ("cat", "dog", "owl")
 PNG = b"\x89PNG and so on"
-Value = bytes | int | float | list[int] | list[float]
-
-
-def _example(**values: Value) -> bytes:
-    example = tf.train.Example()
-    for name, value in values.items():
-        feature = example.features.feature[name.replace("__", "/")]
-        several = value if isinstance(value, list) else [value]
-        kind = {bytes: "bytes_list", int: "int64_list", float: "float_list"}[type(several[0])]
-        getattr(feature, kind).value.extend(several)
-    return example.SerializeToString()
 
 
 def _write(path: Path, content: Sequence[bytes]) -> str:
@@ -49,7 +39,7 @@ def _refusal(folder: Path, content: Sequence[bytes], names: Features) -> str:
 )
 def test_forms_of_a_label(tmp_path, label):
     names = Features(image="image_raw", label="label")
-    _check(tmp_path, [_example(image_raw=PNG, label=label)], names)
+    _check(tmp_path, [serialized(image_raw=PNG, label=label)], names)
     with pytest.raises(ConfigError):
         records.check({"data": [str(tmp_path / "a.tfrecord")]}, ("cat", "dog"), names)
 
@@ -71,57 +61,61 @@ def test_forms_of_a_label(tmp_path, label):
     ],
 )
 def test_names_are_looked_up_and_proposed(tmp_path, record, proposal):
-    told = _refusal(tmp_path, [_example(**record)], Features())
+    told = _refusal(tmp_path, [serialized(**record)], Features())
     assert told.endswith(f"; did you mean data.features: {proposal}?")
     assert "\n" not in told
 
 
 def test_names_that_say_nothing_are_listed(tmp_path):
-    told = _refusal(tmp_path, [_example(a=b"raw pixels", b=1)], Features())
+    told = _refusal(tmp_path, [serialized(a=b"raw pixels", b=1)], Features())
     assert told.endswith("; the record has a, b")
 
 
 def test_labels_from_one_are_proposed_even_if_most_would_fit(tmp_path):
-    content = [_example(image=PNG, label=1 + i % 3) for i in range(9)]
+    content = [serialized(image=PNG, label=1 + i % 3) for i in range(9)]
     names = Features(image="image", label="label")
     assert "did you mean data.features.label_base: 1?" in _refusal(tmp_path, content, names)
     _check(tmp_path, content, names.model_copy(update={"label_base": 1}))
 
 
 def test_names_beside_numbers_tell_where_the_numbers_start(tmp_path):
-    content = [_example(image__encoded=PNG, image__class__label=1, image__class__text=b"cat")]
+    content = [serialized(image__encoded=PNG, image__class__label=1, image__class__text=b"cat")]
     assert "data.features.label_base: 1?" in _refusal(tmp_path, content, Features())
     _check(tmp_path, content, Features(label_base=1))
-    right = [_example(image__encoded=PNG, image__class__label=1, image__class__text=b"dog")]
+    right = [serialized(image__encoded=PNG, image__class__label=1, image__class__text=b"dog")]
     assert "data.features.label_base: 0?" in _refusal(tmp_path, right, Features(label_base=1))
 
 
 def test_labels_from_zero_are_proposed(tmp_path):
-    content = [_example(image__encoded=PNG, image__class__label=i % 3) for i in range(9)]
+    content = [serialized(image__encoded=PNG, image__class__label=i % 3) for i in range(9)]
     assert "label_base: 0?" in _refusal(tmp_path, content, Features(label_base=1))
 
 
 def test_a_feature_that_says_something_else_can_be_left_out(tmp_path):
-    wordy = [_example(image__encoded=PNG, image__class__label=1, image__class__text=b"hound, dog")]
+    wordy = [
+        serialized(image__encoded=PNG, image__class__label=1, image__class__text=b"hound, dog")
+    ]
     assert "image/class/text: found" in _refusal(tmp_path, wordy, Features())
     _check(tmp_path, wordy, Features(text=None))
-    numbered = [_example(image__encoded=PNG, image__class__label=207, image__class__text=b"dog")]
+    numbered = [serialized(image__encoded=PNG, image__class__label=207, image__class__text=b"dog")]
     _check(tmp_path, numbered, Features(label=None))
-    bare = [_example(image__encoded=PNG, image__class__label=1)]
+    bare = [serialized(image__encoded=PNG, image__class__label=1)]
     assert "found no image/class/text" in _refusal(tmp_path, bare, Features(label=None))
     with pytest.raises(ValueError, match="null for one of them"):
         Features(label=None, text=None)
 
 
 def test_labels_that_may_start_from_either_are_read_as_told(tmp_path):
-    content = [_example(image__encoded=PNG, image__class__label=1 + i % 2) for i in range(9)]
+    content = [serialized(image__encoded=PNG, image__class__label=1 + i % 2) for i in range(9)]
     _check(tmp_path, content, Features())
     _check(tmp_path, content, Features(label_base=1))
 
 
 @pytest.mark.parametrize("label", [[0, 0, 0], [1, 1, 0], [2, 0, 0], [0, 1], [0.5, 0.5, 0.0]])
 def test_what_is_no_one_hot_label(tmp_path, label):
-    told = _refusal(tmp_path, [_example(image__encoded=PNG, image__class__label=label)], Features())
+    told = _refusal(
+        tmp_path, [serialized(image__encoded=PNG, image__class__label=label)], Features()
+    )
     assert "image/class/label: found" in told
 
 

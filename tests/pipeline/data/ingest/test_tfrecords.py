@@ -17,18 +17,7 @@ from pipeline.data.ingest.sources import Origin, Source
 from pipeline.data.ingest.tfrecords import RecordSet
 from retrain.__main__ import main
 from tests.conftest import Picture
-
-Value = bytes | int | float | Sequence[int] | Sequence[float]
-
-
-def _example(**values: Value) -> bytes:
-    example = tf.train.Example()
-    for name, value in values.items():
-        feature = example.features.feature[name.replace("__", "/")]
-        several = value if isinstance(value, list) else [value]
-        kind = {bytes: "bytes_list", int: "int64_list", float: "float_list"}[type(several[0])]
-        getattr(feature, kind).value.extend(several)
-    return example.SerializeToString()
+from tests.pipeline.data.examples import Value, serialized
 
 
 def _write(path: Path, *content: bytes) -> Path:
@@ -63,7 +52,7 @@ def test_a_set_of_tensorflow_datasets_is_read_as_it_lies(
     folder = tmp_path / "pets" / "1.0.0"
     for split, count in (("train", 4), ("test", 2), ("extra", 2)):
         records = [
-            _example(image=picture(seed=n), label=n % 2, id=b"n%d" % n) for n in range(count)
+            serialized(image=picture(seed=n), label=n % 2, id=b"n%d" % n) for n in range(count)
         ]
         file = _write(folder / f"pets-{split}.tfrecord-00000-of-00001", *records)
         if compressed:
@@ -88,7 +77,7 @@ def test_the_validation_split_is_judged_on_where_a_catalogue_set_has_no_test(
     tmp_path: Path, picture: Picture
 ) -> None:
     for split in ("train", "validation"):
-        records = [_example(image=picture(seed=n), label=n) for n in range(2)]
+        records = [serialized(image=picture(seed=n), label=n) for n in range(2)]
         _write(tmp_path / f"x-{split}.tfrecord-00000-of-00001", *records)
     assert "validation" in _refusal(tmp_path)
     (tmp_path / "dataset_info.json").write_text("{}")
@@ -96,7 +85,7 @@ def test_the_validation_split_is_judged_on_where_a_catalogue_set_has_no_test(
 
 
 def test_splits_may_be_folders_or_missing(tmp_path: Path, picture: Picture) -> None:
-    records = [_example(image=picture(seed=n), label=n) for n in range(2)]
+    records = [serialized(image=picture(seed=n), label=n) for n in range(2)]
     files = [
         _write(tmp_path / split / "a.tfrecord", *records) for split in ("train", "val", "test")
     ]
@@ -120,7 +109,7 @@ def test_splits_may_be_folders_or_missing(tmp_path: Path, picture: Picture) -> N
 def test_classes_come_from_the_records_where_nothing_lists_them(
     tmp_path: Path, picture: Picture, labels: Sequence[Value], classes: tuple[str, ...]
 ) -> None:
-    records = [_example(image=picture(seed=n), label=label) for n, label in enumerate(labels)]
+    records = [serialized(image=picture(seed=n), label=label) for n, label in enumerate(labels)]
     found = _found(_write(tmp_path / "a.tfrecord", *records))
     assert found.labels == classes
     for image in _images(found):
@@ -132,7 +121,7 @@ def test_classes_come_from_the_records_where_nothing_lists_them(
 def test_names_of_classes_keep_their_numbers(tmp_path: Path, picture: Picture) -> None:
     pairs = ((2, b"ant"), (0, b"owl"), (1, b"cat"), (0, b"owl"))
     records = [
-        _example(
+        serialized(
             image__encoded=picture(seed=n),
             image__class__label=number,
             image__class__text=name,
@@ -153,7 +142,7 @@ def test_names_of_classes_keep_their_numbers(tmp_path: Path, picture: Picture) -
     _write(
         tmp_path / "a.tfrecord",
         *records,
-        _example(image__encoded=b"x", image__class__label=1, image__class__text=b"owl"),
+        serialized(image__encoded=b"x", image__class__label=1, image__class__text=b"owl"),
     )
     assert "text=null" in _refusal(tmp_path / "a.tfrecord")
 
@@ -175,7 +164,7 @@ def test_features_that_are_not_clear_are_asked_for(
     features: dict[str, str],
 ) -> None:
     values = {name: value or picture() for name, value in record.items()}
-    file = _write(tmp_path / "a.tfrecord", _example(**values))
+    file = _write(tmp_path / "a.tfrecord", serialized(**values))
     assert f"--features {key}=" in _refusal(file)
     (image,) = _images(_found(file, **features))
     assert image.label in ("1", "cat")
@@ -187,14 +176,14 @@ def test_features_that_are_not_clear_are_asked_for(
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "TIFF"])
 def test_usual_names_are_found(tmp_path: Path, picture: Picture, name: str, kind: str) -> None:
     values = {"picture": picture(kind=kind), name: 1, "rank": 5, "label_note": b"sharp"}
-    found = _found(_write(tmp_path / "a.tfrecord", _example(**values)), text="null")
+    found = _found(_write(tmp_path / "a.tfrecord", serialized(**values)), text="null")
     (image,) = _images(found)
     assert image.label == "1"
     assert any(f"image=picture,label={name}" in line for line in found.told)
 
 
 def test_numbers_from_one_are_told_and_not_shifted(tmp_path: Path, picture: Picture) -> None:
-    records = [_example(image=picture(seed=n), label=n) for n in (1, 2, 3)]
+    records = [serialized(image=picture(seed=n), label=n) for n in (1, 2, 3)]
     file = _write(tmp_path / "a.tfrecord", *records)
     (tmp_path / "labels.txt").write_text("ant\ncat\nowl\n")
     assert "label_base=1" in _refusal(file)
@@ -205,14 +194,16 @@ def test_numbers_from_one_are_told_and_not_shifted(tmp_path: Path, picture: Pict
 
 
 def test_digits_as_text_are_read_by_the_list(tmp_path: Path, picture: Picture) -> None:
-    records = [_example(image=picture(seed=n), label=b"%d" % n) for n in range(2)]
+    records = [serialized(image=picture(seed=n), label=b"%d" % n) for n in range(2)]
     file = _write(tmp_path / "a.tfrecord", *records)
     (tmp_path / "labels.txt").write_text("cat\nowl\n")
     assert [image.label for image in _images(_found(file))] == ["cat", "owl"]
 
 
 def test_texts_of_another_list_are_told(tmp_path: Path, picture: Picture) -> None:
-    record = _example(image__encoded=picture(), image__class__label=1, image__class__text=b"tench")
+    record = serialized(
+        image__encoded=picture(), image__class__label=1, image__class__text=b"tench"
+    )
     file = _write(tmp_path / "a.tfrecord", record)
     (tmp_path / "labels.txt").write_text("n01\nn02\n")
     assert "text=null" in _refusal(file)
@@ -225,12 +216,12 @@ def test_records_that_cannot_be_used_are_rejected_by_themselves(
 ) -> None:
     file = _write(
         tmp_path / "a.tfrecord",
-        _example(image=picture(), label=0),
-        _example(image=picture(), label=-1),
-        _example(label=1),
+        serialized(image=picture(), label=0),
+        serialized(image=picture(), label=-1),
+        serialized(label=1),
         b"no example",
-        _example(image=picture(), label=1),
-        _example(image=picture(), label=1),
+        serialized(image=picture(), label=1),
+        serialized(image=picture(), label=1),
     )
     file.write_bytes(file.read_bytes()[:-9])
     found = _found(file)
@@ -246,7 +237,7 @@ def test_records_that_cannot_be_used_are_rejected_by_themselves(
 
 
 def test_records_beside_class_folders_are_told(tmp_path: Path, picture: Picture) -> None:
-    _write(tmp_path / "a.tfrecord", _example(image=picture(), label=0))
+    _write(tmp_path / "a.tfrecord", serialized(image=picture(), label=0))
     (tmp_path / "cats").mkdir()
     assert "beside folders" in _refusal(tmp_path)
 
@@ -264,7 +255,7 @@ def test_the_command_takes_several_files(
     files = [
         _write(
             tmp_path / f"x_{split}-0000{part}.tfrecord",
-            *(_example(img=picture(seed=10 * part + n), kind=n % 2) for n in range(3)),
+            *(serialized(img=picture(seed=10 * part + n), kind=n % 2) for n in range(3)),
         )
         for split in ("train", "test")
         for part in (0, 1)
