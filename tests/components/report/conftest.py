@@ -171,6 +171,8 @@ def _content(labels: tuple[str, ...], encode: Encode, file: str) -> dict[str, An
         ),
         "features": (
             FeatureSummary("image/brightness", 0.51, 0.31, 0.5, 0.74),
+            FeatureSummary("image/sharpness", 0.007686, 0.005585, 0.007843, 0.009743),
+            FeatureSummary("image/colourfulness", 0.0, 0.0, 0.0, 0.0),
             FeatureSummary("image/bytes", 48_211.5, 20_120, 44_000, 81_005),
         ),
         "date": 1795446012.0,
