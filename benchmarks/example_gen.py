@@ -82,11 +82,13 @@ def measure(folder: Path, rules: Rules) -> tuple[float, float]:
     """Ingests the TFRecord files of a folder; returns wall-clock seconds and CPU seconds."""
     import apache_beam as beam
 
+    from components import in_process
     from components.image_example_gen.bring_in import bring_in
     from components.image_example_gen.splits import Cut
 
     splits = ("train", "val", "test")
     started, cpu_started = time.perf_counter(), time.process_time()
+    in_process.prefer()
     with beam.Pipeline() as pipeline:
         bring_in(
             pipeline,

@@ -138,6 +138,9 @@ def _run(arguments: _Arguments) -> None:
     from tfx.dsl.io import fileio
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
+    from components import in_process
+
+    in_process.prefer()
     kubeflow_v2_run_executor._run_executor(
         argparse.Namespace(
             executor_class_path=arguments.executor,

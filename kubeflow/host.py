@@ -24,6 +24,8 @@ from kfp.client import Client
 
 ENDPOINT, TOKEN = "KF_PIPELINES_ENDPOINT", "KF_PIPELINES_TOKEN"
 _PAGE = 100
+# The client's releases name its methods differently; what `kfp.Client` does not offer goes by path.
+_API, _AUTHORIZED = "/apis/v2beta1", ["Bearer"]
 
 
 class HostError(RuntimeError):
@@ -71,8 +73,11 @@ class Host:
             if token:
                 settings.api_key["authorization"] = token
                 settings.api_key_prefix["authorization"] = "Bearer"
+            self._settings = settings
             with kfp_server_api.ApiClient(settings) as api:
-                health = kfp_server_api.HealthzServiceApi(api).get_healthz(_preload_content=False)
+                health = api.call_api(
+                    f"{_API}/healthz", "GET", auth_settings=_AUTHORIZED, _preload_content=False
+                )
             try:
                 json.loads(health.data)
             except ValueError:
@@ -92,7 +97,17 @@ class Host:
             pipeline = self._pipeline(name)
             if pipeline is None:
                 body = kfp_server_api.V2beta1Pipeline(display_name=name, namespace=self._namespace)
-                pipeline = self._client.pipelines.create_pipeline(body=body).pipeline_id
+                with kfp_server_api.ApiClient(self._settings) as api:
+                    created = api.call_api(
+                        f"{_API}/pipelines",
+                        "POST",
+                        header_params={"Content-Type": "application/json"},
+                        body=body,
+                        response_type="V2beta1Pipeline",
+                        auth_settings=_AUTHORIZED,
+                        _return_http_data_only=True,
+                    )
+                pipeline = created.pipeline_id
             known_versions = _every(
                 "pipeline_versions", self._client.list_pipeline_versions, pipeline_id=pipeline
             )

@@ -7,6 +7,7 @@ http_server.cc.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 import time
 from collections.abc import Callable
@@ -34,7 +35,13 @@ _POST = re.compile(
 _GET = re.compile(rf"/v1/models(?:/([^/:]+))?{_VERSION}(?:/(metadata))?", re.IGNORECASE | re.ASCII)
 _JSON, _TEXT = "application/json", "text/plain"
 _AT_ONCE_BYTES = 64 * 1024
-_PROTO_JSON = {"including_default_value_fields": True, "preserving_proto_field_name": True}
+# Protobuf renamed the option in release 26 and dropped the old name in release 5.
+_DEFAULTS = {"including_default_value_fields", "always_print_fields_with_no_presence"}
+_PROTO_JSON = dict.fromkeys(
+    {"preserving_proto_field_name"}
+    | _DEFAULTS & inspect.signature(json_format.MessageToJson).parameters.keys(),
+    True,
+)
 _TOO_LARGE, _TOO_SLOW, _CLIENT_GONE = 413, 408, 499
 
 

@@ -137,6 +137,13 @@ class Transformed:
     examples: tuple[tf.train.Example, ...]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _beam_in_process() -> None:
+    from components import in_process
+
+    in_process.prefer()
+
+
 def _transform(records: Sequence[bytes], recipe: Any, folder: Path) -> tuple[Any, ...]:
     import apache_beam as beam
     import tensorflow as tf

@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from importlib import resources
-from importlib.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 IMAGE_PATH = ("images.py", "headers.py", "bitmaps.py", "orientation.py")
@@ -43,7 +43,7 @@ def digest(
         FileNotFoundError: a source does not exist, or has no Python file, template or style sheet.
     """
     hasher = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
-    root = resources.files(package)
+    root = Path(str(resources.files(package)))
     for source in sources:
         found = list(_sources(root.joinpath(source), source))
         if not found:
@@ -53,7 +53,7 @@ def digest(
     return hasher.hexdigest()[:16]
 
 
-def _sources(node: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
+def _sources(node: Path, name: str) -> Iterator[tuple[str, bytes]]:
     """Yields the name and the meaning (see the module) of each source file, sorted by name."""
     if node.is_dir():
         for child in sorted(node.iterdir(), key=lambda child: child.name):

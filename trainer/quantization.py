@@ -22,15 +22,11 @@ from tensorflow.lite.tools import flatbuffer_utils
 _Array = npt.NDArray[np.float32]
 
 _WEIGHTS, _BIAS = 1, 2  # their indices among an operation's inputs
-# The axes along which weights share one step of int8. A dense layer has a single step, as
-# TensorFlow 2.16 writes it; the others have a step for each output channel, see TensorFlow Lite's
-# "8-bit quantization specification".
-_STEPS: dict[int, tuple[int, ...] | None] = {
-    schema.BuiltinOperator.CONV_2D: (1, 2, 3),
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D: (0, 1, 2),
-    schema.BuiltinOperator.FULLY_CONNECTED: None,
-}
-_LARGEST = 127  # of int8 weights, which are symmetric around 0
+_KINDS = (
+    schema.BuiltinOperator.CONV_2D,
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D,
+    schema.BuiltinOperator.FULLY_CONNECTED,
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class _Layer:
     """
 
     operator: Any
-    code: int  # one of `schema.BuiltinOperator`
+    code: int  # one of `_KINDS`
     rounding: _Array
     bias: _Array  # [out]
 
@@ -69,18 +65,18 @@ def quantize(
     exact = debugger.calibrated_model
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(exact))
     (graph,) = model.subgraphs
-    count = _count_of_first(model, float_share)
-    layers = list(_layers(model, graph.operators[count:]))
-    for layer, shift in zip(layers, _shifts(exact, layers, sample), strict=True):
-        _set_bias(model, layer.operator, layer.bias - shift)
-    debugger.calibrated_model = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
     debugger.options = tf.lite.experimental.QuantizationDebugOptions(
         denylisted_nodes=[
             graph.tensors[output].name.decode()
-            for operator in graph.operators[:count]
+            for operator in graph.operators[: _count_of_first(model, float_share)]
             for output in operator.outputs
         ]
     )
+    rounded = debugger.get_nondebug_quantized_model()
+    layers = list(_layers(model, flatbuffer_utils.convert_bytearray_to_object(bytearray(rounded))))
+    for layer, shift in zip(layers, _shifts(exact, layers, sample), strict=True):
+        _set_bias(model, layer.operator, layer.bias - shift)
+    debugger.calibrated_model = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
     content: bytes = debugger.get_nondebug_quantized_model()
     return content
 
@@ -98,24 +94,44 @@ def _count_of_first(model: Any, share: float) -> int:
     return int(np.searchsorted(np.cumsum(weights), share * sum(weights), side="right"))
 
 
-def _layers(model: Any, operators: Sequence[Any]) -> Iterator[_Layer]:
-    for operator in operators:
-        code = model.operatorCodes[operator.opcodeIndex].builtinCode
-        if code not in _STEPS or len(operator.inputs) <= _BIAS or operator.inputs[_BIAS] < 0:
+def _layers(model: Any, rounded: Any) -> Iterator[_Layer]:
+    """Yields the operations with a bias of the float model whose weights `rounded` has as int8."""
+    for operator, quantized in zip(_operators(model), _operators(rounded), strict=True):
+        weights, bias = (_constant(model, operator, place) for place in (_WEIGHTS, _BIAS))
+        kept = _constant(rounded, quantized, _WEIGHTS)
+        if weights is None or bias is None or kept is None:
             continue
-        weights, bias = (_constant(model, operator.inputs[place]) for place in (_WEIGHTS, _BIAS))
-        if weights is not None and bias is not None:
-            step = np.abs(weights).max(axis=_STEPS[code], keepdims=True) / _LARGEST
-            step[step == 0] = 1  # of weights that are all 0
-            yield _Layer(operator, code, np.round(weights / step) * step - weights, bias)
+        if not np.array_equal(kept, weights):  # else it stays float32
+            yield _Layer(operator, _code(model, operator), kept - weights, bias)
 
 
-def _constant(model: Any, tensor: int) -> _Array | None:
+def _operators(model: Any) -> list[Any]:
     (graph,) = model.subgraphs
-    data = model.buffers[graph.tensors[tensor].buffer].data
+    return [operator for operator in graph.operators if _code(model, operator) in _KINDS]
+
+
+def _code(model: Any, operator: Any) -> int:
+    code: int = model.operatorCodes[operator.opcodeIndex].builtinCode
+    return code
+
+
+def _constant(model: Any, operator: Any, place: int) -> _Array | None:
+    """Returns an input of an operation as numbers; None if it has none, or no constant."""
+    (graph,) = model.subgraphs
+    if len(operator.inputs) <= place or operator.inputs[place] < 0:
+        return None
+    tensor = graph.tensors[operator.inputs[place]]
+    data = model.buffers[tensor.buffer].data
     if data is None:
         return None
-    return np.frombuffer(bytes(data), np.float32).reshape(graph.tensors[tensor].shape)
+    if tensor.type == schema.TensorType.FLOAT32:
+        return np.frombuffer(bytes(data), np.float32).reshape(tensor.shape)
+    # One step for the whole, or one for each channel: it is written beside the weights.
+    steps = np.asarray(tensor.quantization.scale, np.float32)
+    along = [1] * len(tensor.shape)
+    along[tensor.quantization.quantizedDimension] = len(steps)
+    values: _Array = np.frombuffer(bytes(data), np.int8).reshape(tensor.shape)
+    return values * steps.reshape(along)
 
 
 def _shifts(exact: bytes, layers: Sequence[_Layer], sample: Sequence[_Array]) -> list[_Array]:

@@ -17,7 +17,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import execution_result_pb2
 
-from components import model_config
+from components import in_process, model_config
 from pipeline.config import Config, ConfigError, is_remote
 from pipeline.data.spans import Span
 from pipeline.graph import build, schema
@@ -70,6 +70,7 @@ def run(
         before = _runs(config)
         usual = _usual(config, nodes)
         error: Exception | None = None
+        in_process.prefer()
         with watch(_progress(config, nodes, before, usual)):
             try:
                 RUNNERS[runner]().run(graph)

@@ -13,6 +13,7 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from components import in_process
 from components.evaluator.options import Evaluation
 from components.image_example_gen import splits
 from components.image_example_gen.label_forms import listed, normal
@@ -139,6 +140,7 @@ def write(
 
 def _run(source: Origin, partial: Path, labels: tuple[str, ...], options: Options) -> None:
     parts = list(enumerate(source.parts(_PART_IMAGES)))
+    in_process.prefer()
     with beam.Pipeline(options=PipelineOptions(list(options.beam))) as pipeline:
         (
             pipeline
