@@ -95,6 +95,7 @@ setup(
     ],
     extras_require={
         "tfds": ["tensorflow-datasets>=4.9.4"],
+        "gpu": ["tensorflow[and-cuda]"],
         "heic": ["pillow-heif>=0.16"],
         "dev": [
             "axe-core-python",

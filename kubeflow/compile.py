@@ -25,7 +25,7 @@ from tfx.utils import name_utils
 
 from kubeflow import acceptance, platform_spec
 from kubeflow.blueprint import SPAN, VARIABLE, Blueprint, blueprint, is_text, name_of
-from kubeflow.entrypoint import DRIVER_OUTPUT
+from kubeflow.entrypoint import DRIVER_OUTPUT, GPUS
 from pipeline.config import Config, ConfigError, Step, did_you_mean
 
 Spec = dict[str, Any]
@@ -180,7 +180,8 @@ def _set_up(spec: Spec, node: base_component.BaseComponent, plan: Blueprint, ste
     container = _container(spec, node.id)
     container.pop("lifecycle", None)  # open-source Kubeflow ignores it; see `_add_precheck`
     container["args"][:0] = ["--step", node.id]
-    variables = {VARIABLE: plan.to_json(), **(step.env or {})}
+    booked = {GPUS: str(step.gpu)} if step.gpu else {}
+    variables = {VARIABLE: plan.to_json(), **booked, **(step.env or {})}
     container["env"] = [{"name": key, "value": value} for key, value in variables.items()]
     gpu = {"type": step.gpu_type or _GPU, "count": str(step.gpu)} if step.gpu else None
     resources = {"cpuLimit": step.cpu, "memoryLimit": step.memory, "accelerator": gpu}

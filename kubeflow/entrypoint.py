@@ -29,6 +29,8 @@ Json = dict[str, Any]
 # The environment variable of the folder that holds the launcher's mounts instead of `/`. Only the
 # dry run sets it, because it must not write to this machine's own `/gcs`, `/s3` or `/minio`.
 MOUNTS = "RETRAIN_MOUNTS"
+# The environment variable with the number of GPUs that the step's container books.
+GPUS = "RETRAIN_GPUS"
 # Scheme -> the launcher's mount (component/launcher_v2.go: LocalPathForURI).
 _MOUNTED = {"gs": "gcs", "s3": "s3", "minio": "minio"}
 # Kubeflow's driver adds this output to every step. TFX does not know its type.
@@ -134,6 +136,7 @@ def _run(arguments: _Arguments) -> None:
     if found is not None:
         _merge_driver_output(invocation, arguments.inputs, json.loads(found))
     _make_folders(invocation)
+    _check_gpus(os.environ)
     # Heavy, and not needed by the dry run, which imports this module.
     from tfx.dsl.io import fileio
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
@@ -214,6 +217,21 @@ def _artifacts(side: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
     for key, listed in side.get("artifacts", {}).items():
         for artifact in listed.get("artifacts", []):
             yield key, artifact
+
+
+def _check_gpus(environment: Mapping[str, str]) -> None:
+    """Fails if the container books GPUs and TensorFlow sees fewer; the dry run books none."""
+    booked = int(environment.get(GPUS, 0))
+    if not booked or MOUNTS in environment:
+        return
+    import tensorflow as tf  # heavy, and not needed by the dry run, which imports this module
+
+    found = len(tf.config.list_physical_devices("GPU"))
+    if found < booked:
+        raise RuntimeError(
+            f"this step books {booked} GPU{'s' * (booked > 1)} and TensorFlow sees {found}: build the"
+            " image with --build-arg EXTRA=gpu, and see that the node's driver fits its CUDA"
+        )
 
 
 def main(arguments: Sequence[str]) -> int:

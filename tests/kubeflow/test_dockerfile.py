@@ -107,9 +107,14 @@ def test_what_it_installs_runs_a_compiled_step(
     installs = [line for line in _lines() if line.startswith("RUN uv pip install")]
     assert len(installs) == 2
     for line in installs:
-        command = shlex.split(line.removeprefix("RUN ").replace("/opt/venv", str(venv)))
-        command[0] = str(Path(sys.executable).with_name("uv"))
-        subprocess.run(command, check=True, cwd=project, env={**os.environ, "VIRTUAL_ENV": ""})
+        command = line.removeprefix("RUN ").replace("/opt/venv", shlex.quote(str(venv)))
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        subprocess.run(
+            ["sh", "-c", command],
+            check=True,
+            cwd=project,
+            env={**os.environ, "PATH": path, "VIRTUAL_ENV": ""},
+        )
 
     spec, _ = compiled()
     tasks = spec["root"]["dag"]["tasks"]
