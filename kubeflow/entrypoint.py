@@ -220,17 +220,17 @@ def _artifacts(side: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
 
 
 def _check_gpus(environment: Mapping[str, str]) -> None:
-    """Fails if the container books GPUs and TensorFlow sees fewer; the dry run books none."""
+    """Fails if the container books GPUs and TensorFlow sees fewer."""
     booked = int(environment.get(GPUS, 0))
-    if not booked or MOUNTS in environment:
+    if not booked:
         return
     import tensorflow as tf  # heavy, and not needed by the dry run, which imports this module
 
     found = len(tf.config.list_physical_devices("GPU"))
     if found < booked:
         raise RuntimeError(
-            f"this step books {booked} GPU{'s' * (booked > 1)} and TensorFlow sees {found}: build the"
-            " image with --build-arg EXTRA=gpu, and see that the node's driver fits its CUDA"
+            f"this step books {booked} GPUs and TensorFlow sees {found}: build the image with"
+            " --build-arg EXTRA=gpu, and see that the node's driver fits its CUDA"
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.local.summary import SERVING_IMAGE
 from retrain.__main__ import parser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -35,6 +36,13 @@ COMMANDS = sorted({match[1] for _, text in CODE if (match := COMMAND.fullmatch(t
 
 def test_the_pages_hold_commands() -> None:
     assert len(COMMANDS) > 20
+
+
+def test_pages_and_manifests_name_one_image_of_tf_serving() -> None:
+    files = [*PAGES, *REPOSITORY.glob("kubeflow/manifests/*.yaml")]
+    found = [re.findall(r"tensorflow/serving:[\w.-]+", file.read_text("utf-8")) for file in files]
+    assert len(found) > 1
+    assert set().union(*found) == {SERVING_IMAGE}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeflow.emulator.store import Store
-from kubeflow.entrypoint import LOGS, MOUNTS, mounted
+from kubeflow.entrypoint import GPUS, LOGS, MOUNTS, mounted
 
 Json = dict[str, Any]
 
@@ -66,6 +66,7 @@ def launch(container: Container, store: Store, start: Start) -> Json:
     parts = [*container.spec["command"], *container.spec["args"]]
     command = [part.replace("{{$}}", executor_input) for part in parts]
     variables = {variable["name"]: variable["value"] for variable in container.spec.get("env", [])}
+    variables.pop(GPUS, None)  # this machine need not have them
     code = start(command, {**variables, MOUNTS: str(root)}, container.log)
     shutil.copyfile(container.log, paths[LOGS])
     if code:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # What stands where a number is not defined.
 NOTHING = "\N{EN DASH}"
+# The newest release of TF Serving; it reads what every TensorFlow up to 2.21 saves.
+SERVING_IMAGE = "tensorflow/serving:2.20.0"
 _COLOURS = {"pushed": "green", "refused": "yellow", "failed": "red"}
 
 
@@ -237,6 +239,4 @@ def _serving_command(store: str) -> str:
     if "://" in store:
         return f"tensorflow_model_server --rest_api_port=8501 {follow}"
     models = store.rpartition("/")[0]
-    return (
-        f"docker run --rm -p 8501:8501 -v {models}:{models}:ro tensorflow/serving:2.16.1 {follow}"
-    )
+    return f"docker run --rm -p 8501:8501 -v {models}:{models}:ro {SERVING_IMAGE} {follow}"

@@ -151,6 +151,27 @@ def test_a_failure_has_its_exit_code_and_a_last_line(
     assert capfd.readouterr().err.strip().splitlines()[-1] == "trainer failed: too few images"
 
 
+def test_a_step_that_books_more_gpus_than_there_are_fails_before_it_computes(
+    container: Callable[..., Container],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: Any) -> None:
+        pytest.fail("the step computes")
+
+    monkeypatch.setattr("tfx.components.trainer.executor.GenericExecutor.Do", never)
+    pod = container(kubeflow={"steps": {"trainer": {"gpu": 1000}}})
+    (booked,) = (
+        one
+        for one in pod.spec["deploymentSpec"]["executors"]["trainer_executor"]["container"]["env"]
+        if one["name"] == entrypoint.GPUS
+    )
+    monkeypatch.setenv(**booked)
+    code, _ = pod.run("trainer")
+    assert code == 1
+    assert "books 1000 GPUs" in capfd.readouterr().err.strip().splitlines()[-1]
+
+
 def test_outputs_lie_where_the_launcher_looks_and_keep_their_uris(
     container: Callable[..., Container],
 ) -> None:

@@ -133,7 +133,7 @@ def test_a_push_is_shown_with_metrics_by_class_and_how_to_serve_it() -> None:
     text = _shown(PUSHED)
     for wanted in ("pushed", "0.8750", "0.7500", "größe [x]", "trainer", "/models/digits/17"):
         assert wanted in text
-    assert "-v /runs/digits/models:/runs/digits/models:ro tensorflow/serving:2.16.1" in text
+    assert f"-v /runs/digits/models:/runs/digits/models:ro {summary.SERVING_IMAGE}" in text
     # The file that a rollback writes.
     assert "--model_config_file=/runs/digits/models/digits.config" in text
     assert "rollback" not in text
