@@ -16,7 +16,8 @@ OLDER = [
     "grpcio==1.66.2",
     "keras==3.6.0",
     "kfp==2.5.0",
-    "pillow==10.4.0",
+    # pyarrow 10 runs code out of a Parquet file (CVE-2023-47248).
+    "pyarrow-hotfix>=0.6",
     "setuptools<80",
     "tensorflow-serving-api>=2.16,<2.17",
     "urllib3==1.26.20",
@@ -28,7 +29,6 @@ NEWER = [
     "keras==3.15.1",
     "kfp==2.16.1",
     "numpy>=2",
-    "pillow==12.3.0",
     "tensorboard>=2.20",  # TensorFlow 2.21 brings none
     "tensorflow-serving-api>=2.19,<2.20",
 ]
@@ -84,6 +84,7 @@ setup(
         "kfp-pipeline-spec<2.17",
         "kubernetes==26.1.0",
         "matplotlib>=3.8",
+        "pillow>=12.3,<13",
         "prometheus-client>=0.20",
         "pydantic>=2.10",
         "pyyaml>=6",

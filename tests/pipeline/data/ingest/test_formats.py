@@ -20,7 +20,7 @@ from trainer import images
 
 Image.init()
 Pixels = npt.NDArray[np.int64]
-_LOSSY = ("JPEG", "MPO", "WEBP", "JPEG2000", "HEIF")
+_LOSSY = ("JPEG", "MPO", "WEBP", "JPEG2000", "HEIF", "AVIF")
 # How a refusal starts: with a sentence of ours, or with that of TensorFlow.
 _REFUSALS = ("assertion failed: [a BMP", "assertion failed: [a CMYK", "Unknown image file format")
 
