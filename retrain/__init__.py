@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from retrain import terminal
-from retrain.environment import prepare_tensorflow
+from retrain.environment import load_tensorflow, prepare_tensorflow
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -97,7 +97,7 @@ def runs(config: Config) -> list[Outcome]:
     Raises:
         pipeline.config.ConfigError: there has been no run.
     """
-    prepare_tensorflow()
+    load_tensorflow()
     from pipeline.history.runs import read
 
     return read(config)
@@ -149,7 +149,7 @@ def model(config: Config, version: int | None = None) -> Model:
         serving.client.UnansweredError: the store is empty, or the version does not load.
         FileNotFoundError: the store does not hold the given version.
     """
-    prepare_tensorflow()
+    load_tensorflow()
     from components import model_config
     from serving import client
 

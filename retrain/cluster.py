@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from retrain import kubeflow_package, terminal
+from retrain.environment import load_tensorflow
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -38,7 +39,7 @@ def prepare() -> None:
         ConfigError: Python finds another package named `kubeflow`.
     """
     kubeflow_package.check()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    load_tensorflow()
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     # Kubeflow's client resets the level of urllib3 itself; an unreachable host gets one line.

@@ -1,8 +1,9 @@
-"""The settings that TensorFlow reads from the process when it loads."""
+"""How a command loads TensorFlow."""
 
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 
 
@@ -15,3 +16,21 @@ def prepare_tensorflow() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # google-auth warns of the grpcio that TFX pins; a user cannot act on it.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.auth")
+
+
+def load_tensorflow() -> None:
+    """Imports TensorFlow without its start-up messages.
+
+    TensorFlow 2.21 writes some to standard error while it loads, whatever the level of its log.
+    """
+    prepare_tensorflow()
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from retrain import arguments, terminal
 from retrain.arguments import A_RUN
-from retrain.environment import prepare_tensorflow
+from retrain.environment import load_tensorflow
 from retrain.exit_codes import DONE
 
 
@@ -22,7 +22,7 @@ def act(options: Namespace) -> int:
     from pipeline.config import load
 
     settings = load(options.config)
-    prepare_tensorflow()
+    load_tensorflow()
     from pipeline.history import comparison, runs
 
     history = runs.open_history(settings)

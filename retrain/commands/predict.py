@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pipeline.data.escaping import one_line
 from retrain import arguments, labelling, terminal
 from retrain.arguments import DEFAULT_CONFIG
-from retrain.environment import prepare_tensorflow
+from retrain.environment import load_tensorflow
 from retrain.exit_codes import BAD_INPUT, DONE, REFUSED
 from trainer.features import UNFAMILIAR_BELOW
 
@@ -54,7 +54,7 @@ def act(options: Namespace) -> int:
         if options.url is None:
             source = load(options.config or DEFAULT_CONFIG).model_store
             files = labelling.find(options.images)
-            prepare_tensorflow()
+            load_tensorflow()
             from components import model_config
 
             predict, version = client.local(source, model_config.pinned(source))

@@ -11,7 +11,7 @@ from argparse import ArgumentParser, Namespace
 
 from retrain import arguments, terminal
 from retrain.arguments import natural
-from retrain.environment import prepare_tensorflow
+from retrain.environment import load_tensorflow
 from retrain.exit_codes import DONE
 
 
@@ -33,7 +33,7 @@ def act(options: Namespace) -> int:
     from pipeline.config import load
 
     store = load(options.config).model_store
-    prepare_tensorflow()
+    load_tensorflow()
     from components import model_config, model_store
 
     if options.clear:

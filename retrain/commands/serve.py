@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace
 
 from retrain import arguments
 from retrain.arguments import DEFAULT_CONFIG
-from retrain.environment import prepare_tensorflow
+from retrain.environment import load_tensorflow
 from retrain.exit_codes import DONE
 from serving import options as serving_options
 from serving import ports
@@ -43,7 +43,7 @@ def act(options: Namespace) -> int:
         ports.check(serving_options.from_arguments(options))
     except OSError as error:
         raise ConfigError(str(error)) from error
-    prepare_tensorflow()
+    load_tensorflow()
     from components import model_config
     from serving import errors, server
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline.data.escaping import one_line
 from retrain import arguments, terminal
 from retrain.arguments import A_RUN
-from retrain.environment import prepare_tensorflow
+from retrain.environment import load_tensorflow
 from retrain.exit_codes import DONE
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def act(options: Namespace) -> int:
             raise ConfigError(f"--{flag}: give --output with it")
     if options.images is not None and not options.images.is_dir():
         raise ConfigError(f"--images: there is no folder {options.images}")
-    prepare_tensorflow()
+    load_tensorflow()
     from pipeline.history import runs, suspects
 
     history = runs.open_history(settings)
