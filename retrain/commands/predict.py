@@ -47,6 +47,7 @@ def act(options: Namespace) -> int:
     from pipeline.config import ConfigError, load
     from serving import client
 
+    prepare_tensorflow()  # with a server too, as EXIF is read by TensorFlow
     name, source, version = options.model_name, options.url, None
     if name and not options.url:
         raise ConfigError("--model-name: give --url with it")
@@ -54,7 +55,6 @@ def act(options: Namespace) -> int:
         if options.url is None:
             source = load(options.config or DEFAULT_CONFIG).model_store
             files = labelling.find(options.images)
-            prepare_tensorflow()
             from components import model_config
 
             predict, version = client.local(source, model_config.pinned(source))
