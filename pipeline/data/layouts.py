@@ -38,6 +38,10 @@ _FORMS = (
     "*-{}-*.tfrecord*",
     "*_{}_*.tfrecord*",
     "*_{}-*.tfrecord*",
+    # TF-Slim's, without an ending.
+    "{}-*-of-*",
+    "*-{}-*-of-*",
+    "*_{}-*-of-*",
 )
 _SHARDS = "*-of-*"
 _SHARDS_OF = "*{}*-of-*"

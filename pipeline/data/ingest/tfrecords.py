@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,6 +20,7 @@ from pipeline.data.ingest.sources import Source, refuse, slice_name
 from trainer.features import FILENAME, IMAGE
 
 _FILES = "*.tfrec*"
+_SHARD = re.compile(r".*-\d+-of-\d+(\.gz)?")  # as TF-Slim calls it, without an ending
 # A longer text is no name to slice by.
 _LONGEST_SLICE = 200
 
@@ -52,7 +54,8 @@ class RecordSet:
 
 def is_named_so(name: str) -> bool:
     """Returns whether a file's name is that of TFRecords, compressed or not."""
-    return fnmatchcase(name.lower(), _FILES) and not hidden(name)
+    usual = fnmatchcase(name.lower(), _FILES) or _SHARD.fullmatch(name)
+    return bool(usual) and not hidden(name)
 
 
 def below(folder: Path) -> list[Path]:
@@ -112,7 +115,7 @@ def records(files: Sequence[Path], chosen: Mapping[str, str], where: str) -> Rec
     classes = record_classes.counted(files, names)
     is_listed = labels is not None
     if labels is not None:
-        record_classes.check(classes, labels, names, where)
+        record_classes.check(classes, labels, names, where, base_chosen="label_base" in chosen)
     else:
         labels = record_classes.ordered(classes, names, where)
         if all(number is not None and name == str(number) for name, number in classes if name):

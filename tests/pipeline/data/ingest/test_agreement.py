@@ -23,6 +23,8 @@ from trainer.features import HEIGHT, IMAGE, WIDTH
 
 # Of any size: the shortest side that comes in is the config's to say.
 _CHECKS = RecordChecks(min_side=1)
+
+
 def _taken(encoded: bytes) -> tuple[bytes, int, int] | None:
     """Returns the image, height and width that ingest writes; None if it rejects the file."""
     source = Source("a", LABELS[0], None, functools.partial(bytes, encoded))
