@@ -9,7 +9,6 @@ import yaml
 
 from pipeline.config.error import ConfigError
 
-
 # More than any config has. PyYAML's time grows with the square of the levels in brackets.
 _MOST_LEVELS = 50
 
