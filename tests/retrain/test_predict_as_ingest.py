@@ -41,7 +41,7 @@ def _by_ingest(encoded: bytes) -> bytes | str:
     """Returns the image that ingest writes, or why it writes none."""
     source = Source("a", LABELS[0], None, functools.partial(bytes, encoded))
     try:
-        _, example = part.to_example(source, LABELS, None)
+        example = part.to_example(source, part.prepared(source, None), LABELS)
     except RejectedError as error:
         return str(error)
     (image,) = example.features.feature[IMAGE].bytes_list.value

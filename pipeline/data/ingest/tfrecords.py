@@ -13,7 +13,7 @@ from components.image_example_gen import label_forms
 from components.image_example_gen.label_forms import listed, normal
 from components.image_example_gen.options import Features
 from pipeline.config import ConfigError
-from pipeline.data import layouts, peek
+from pipeline.data import layouts, peek, split_roles
 from pipeline.data.ingest import feature_names, record_classes, split_names
 from pipeline.data.ingest.folders import hidden
 from pipeline.data.ingest.sources import Source, refuse, slice_name
@@ -74,7 +74,7 @@ def below(folder: Path) -> list[Path]:
 
 def _below(folder: Path) -> list[Path]:
     inner = sorted(one for one in folder.iterdir() if one.is_dir() and not hidden(one.name))
-    splits = [one for one in inner if split_names.role(one.name)]
+    splits = [one for one in inner if split_roles.role(one.name)]
     versions = [one for one in inner if (one / layouts.TFDS_INFO).is_file()]
     if len(versions) > 1:
         raise ConfigError(f"{folder}: found {len(versions)} versions; did you mean {versions[-1]}?")
@@ -153,7 +153,7 @@ def _first(files: Sequence[Path], where: str) -> peek.Record:
 def _splits(files: Sequence[Path], where: str) -> tuple[dict[Path, str | None], list[str]]:
     """Returns the split of each file that is used, and lines to tell."""
     folders = {file.parent for file in files}
-    if len(folders) > 1 and all(split_names.role(folder.name) for folder in folders):
+    if len(folders) > 1 and all(split_roles.role(folder.name) for folder in folders):
         called = {file: file.parent.name for file in files}
     else:
         globs = layouts.told_by([file.name for file in files])
@@ -165,14 +165,9 @@ def _splits(files: Sequence[Path], where: str) -> tuple[dict[Path, str | None], 
         }
     if not called:
         return dict.fromkeys(files, None), []
-    names = set(called.values())
-    if names == {"train", "validation"} and all(
-        (at / layouts.TFDS_INFO).exists() for at in folders
-    ):
-        # If a set has no labelled test split, papers compare models on its validation split.
-        found: dict[str, str | None] = {"train": "train", "validation": "test"}
-    else:
-        found = split_names.splits(where, names)
+    of_catalogue = all((at / layouts.TFDS_INFO).exists() for at in folders)
+    meaning = split_names.of_catalogue if of_catalogue else split_names.splits
+    found = meaning(where, set(called.values()))
     told = split_names.renamed(found)
     others = [file.name for file in files if file not in called]
     if others:

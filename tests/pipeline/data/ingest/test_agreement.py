@@ -29,7 +29,7 @@ def _taken(encoded: bytes) -> tuple[bytes, int, int] | None:
     """Returns the image, height and width that ingest writes; None if it rejects the file."""
     source = Source("a", LABELS[0], None, functools.partial(bytes, encoded))
     try:
-        _, example = part.to_example(source, LABELS, None)
+        example = part.to_example(source, part.prepared(source, None), LABELS)
     except RejectedError:
         return None
     feature = example.features.feature

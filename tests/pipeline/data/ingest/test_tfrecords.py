@@ -113,7 +113,7 @@ def test_classes_come_from_the_records_where_nothing_lists_them(
     found = _found(_write(tmp_path / "a.tfrecord", *records))
     assert found.labels == classes
     for image in _images(found):
-        _, example = part.to_example(image, found.labels, None)
+        example = part.to_example(image, part.prepared(image, None), found.labels)
         (text,) = example.features.feature["image/class/text"].bytes_list.value
         assert text.decode() == image.label
 
@@ -205,7 +205,7 @@ def test_a_number_beyond_the_list_costs_its_record_only(
     images = _images(found)
     assert [image.label for image in images] == ["ant", "cat", "", "ant"]
     with pytest.raises(part.RejectedError, match=f"label: found {beyond}"):
-        part.to_example(images[2], found.labels, None)
+        part.to_example(images[2], part.prepared(images[2], None), found.labels)
     _write(file, *records, records[2], records[2], records[2])
     assert "2 class names" in _refusal(file, label_base=str(base))
 
