@@ -7,7 +7,8 @@ import functools
 import json
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipeline.data.ingest import rows, split_names
 from pipeline.data.ingest.rows import LABEL, PATH, SPLIT, SUFFIXES, ImageCell, Row
 from pipeline.data.ingest.sources import Source, SourceSet, read_file, slice_name
 
-__all__ = ["SUFFIXES", "table"]
+__all__ = ["SUFFIXES", "shards", "table"]
 
 
 def table(file: Path, *, allow_outside: bool = False) -> SourceSet:
@@ -57,9 +58,31 @@ def table(file: Path, *, allow_outside: bool = False) -> SourceSet:
     )
 
 
+def shards(files: Sequence[Path], where: str) -> SourceSet:
+    """Returns the images in Parquet tables, whose splits stand in the names of the files.
+
+    Args:
+        files: the tables, such as `train-00000-of-00002.parquet`.
+        where: what messages call them together.
+
+    Raises:
+        ConfigError: see `table`; or a file's name tells a split, and its rows do, too.
+    """
+    splits, told = split_names.of_files(files, where)
+    images = []
+    for file, split in splits.items():
+        found = table(file)
+        told += found.told
+        if split and any(image.split for image in found.images):
+            raise ConfigError(f"{file}: found a column split; allowed: none beside a file's name")
+        images += [replace(one, split=split or one.split) for one in found.images]
+    labels = tuple(sorted({image.label for image in images}))
+    return SourceSet(labels, tuple(images), where, tuple(dict.fromkeys(told)))
+
+
 def _with_split(image: Source, splits: dict[str, str | None]) -> Source:
     split = splits[image.split] if image.split else None
-    return Source(image.name, image.label, split, image.read, image.slices)
+    return replace(image, split=split)
 
 
 def _splits(file: Path, names: Collection[str | None]) -> dict[str, str | None]:

@@ -109,7 +109,7 @@ def records(files: Sequence[Path], chosen: Mapping[str, str], where: str) -> Rec
     """
     first = _first(files, where)
     names = feature_names.settled(first, chosen, where)
-    splits, told = _splits(files, where)
+    splits, told = split_names.of_files(files, where)
     files = [file for file in files if file in splits]
     labels = record_classes.listing(files, names)
     classes = record_classes.counted(files, names)
@@ -148,31 +148,6 @@ def _first(files: Sequence[Path], where: str) -> peek.Record:
         except (ValueError, OSError) as error:
             problem = str(error)
     raise ConfigError(f"{where}: {problem}; allowed: TFRecords of tf.Examples")
-
-
-def _splits(files: Sequence[Path], where: str) -> tuple[dict[Path, str | None], list[str]]:
-    """Returns the split of each file that is used, and lines to tell."""
-    folders = {file.parent for file in files}
-    if len(folders) > 1 and all(split_roles.role(folder.name) for folder in folders):
-        called = {file: file.parent.name for file in files}
-    else:
-        globs = layouts.told_by([file.name for file in files])
-        called = {
-            file: name
-            for file in files
-            for name, glob in globs.items()
-            if fnmatchcase(file.name, glob)
-        }
-    if not called:
-        return dict.fromkeys(files, None), []
-    of_catalogue = all((at / layouts.TFDS_INFO).exists() for at in folders)
-    meaning = split_names.of_catalogue if of_catalogue else split_names.splits
-    found = meaning(where, set(called.values()))
-    told = split_names.renamed(found)
-    others = [file.name for file in files if file not in called]
-    if others:
-        told.append(f"{where}: files of other splits are passed over: {listed(others)}")
-    return {file: found[name] for file, name in called.items()}, told
 
 
 def _read(origin: RecordSet, file: str, split: str | None) -> Iterator[Source]:

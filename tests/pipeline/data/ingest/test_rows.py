@@ -160,6 +160,30 @@ def test_images_may_be_bytes_alone(tmp_path: Path, picture: Picture) -> None:
         second.read()
 
 
+def test_a_folder_of_parquet_files_is_one_source(tmp_path: Path, picture: Picture) -> None:
+    for number, name in enumerate(("train-00000-of-00002", "train-00001-of-00002", "test-0-of-1")):
+        images = [picture(seed=2 * number + n) for n in range(2)]
+        _hugging_face(tmp_path / f"{name}.parquet", "image", images, [0, 1])
+    (tmp_path / "README.md").write_text("a card")
+    found = find([str(tmp_path)])
+    assert found.labels == ("cat", "owl")
+    sources = [image for one in found.parts(4096) for image in one()]
+    assert [image.split for image in sources] == ["test"] * 2 + ["train"] * 4
+    assert [image.read() for image in sources[:2]] == [picture(seed=4), picture(seed=5)]
+    (tmp_path / "a.jpg").write_bytes(picture(kind="JPEG"))
+    with pytest.raises(ConfigError, match="found no folder"):
+        find([str(tmp_path)])
+
+
+def test_parquet_files_tell_their_split_once(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        paths, splits = [f"{name}0.png", f"{name}1.png"], ["train", "test"]
+        rows = {"path": paths, "label": ["a", "b"], "split": splits}
+        parquet.write_table(pyarrow.table(rows), tmp_path / f"{name}-0-of-1.parquet")
+    with pytest.raises(ConfigError, match="column split"):
+        find([str(tmp_path)])
+
+
 def test_a_number_that_is_no_class_of_the_table_is_told(tmp_path: Path, picture: Picture) -> None:
     file = _hugging_face(tmp_path / "a.parquet", "image", [picture()] * 2, [0, -1])
     assert "row 2: label: found -1; allowed: 0 to 1" in _refusal(file)
