@@ -140,7 +140,6 @@ def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
     from serving.loading import Servable
     from serving.model_config import Model
 
-    tf.get_logger().setLevel("ERROR")  # its warnings are about functions that TensorFlow renames
     listed = tf.io.gfile.listdir(store) if tf.io.gfile.isdir(store) else []
     children = [child.rstrip("/") for child in listed]
     aspired = Model("", store).aspired(children)
