@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from pipeline.data.escaping import printable
-from retrain import commands, terminal
+from retrain import commands, environment, terminal
 from retrain.exit_codes import BAD_INPUT, INTERRUPTED, REFUSED
 
 
@@ -27,8 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         One of `retrain.exit_codes`.
     """
+    if arguments is None:
+        environment.prepare_file_names()
+        arguments = sys.argv[1:]
     terminal.prepare()
-    options = _parsed(sys.argv[1:] if arguments is None else arguments)
+    options = _parsed(arguments)
     action: Callable[[argparse.Namespace], int] = options.command
     try:
         return action(options)

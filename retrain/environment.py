@@ -1,10 +1,23 @@
-"""How a command loads TensorFlow."""
+"""What a command sets in its process before it loads TensorFlow."""
 
 from __future__ import annotations
 
 import os
 import sys
 import warnings
+
+
+def prepare_file_names() -> None:
+    """Starts the program again in Python's UTF-8 mode if it is told that file names are not UTF-8.
+
+    Otherwise a locale such as `POSIX` or `de_DE.ISO-8859-1` makes names that configs and labels
+    hold impossible or wrong. What the terminal shows stays in its own encoding.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    terminal = {"PYTHONIOENCODING": sys.stdout.encoding}
+    again = {**terminal, **os.environ, "PYTHONUTF8": "1"}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], again)
 
 
 def prepare_tensorflow() -> None:

@@ -57,7 +57,7 @@ class Labelled:
 
     Attributes:
         predictions: one for each image, in order; one with an `error` has no label.
-        converted: names of the images that had to be converted for the model.
+        converted: names of the labelled images that had to be converted for the model.
         passed_over: name and reason of each file of a folder that is no image.
     """
 
@@ -100,6 +100,9 @@ def _listed(source: str) -> list[File]:
 def label(files: Iterable[File], predict: Predict) -> Labelled:
     """Asks a model for the labels of files; a file that is broken costs no other its label.
 
+    The model that answers is also what says whether it reads a file, as in ingest. What it refuses
+    is encoded again if Pillow reads it without loss; if not, the error is that of ingest.
+
     Args:
         files: see `find`.
         predict: see `serving.client`.
@@ -108,10 +111,10 @@ def label(files: Iterable[File], predict: Predict) -> Labelled:
         FileNotFoundError: none of the files is an image.
         serving.client.UnansweredError: the server or the model gave no prediction.
     """
-    from pipeline.data.ingest.transcode import RejectedError
+    from pipeline.data.ingest import transcode
     from serving import client
 
-    converted: list[str] = []
+    converted: set[str] = set()
     passed_over: list[tuple[str, str]] = []
     refused: dict[int, Prediction] = {}
     count = 0
@@ -122,7 +125,7 @@ def label(files: Iterable[File], predict: Predict) -> Labelled:
             name = "standard input" if file.path == STANDARD_INPUT else file.path
             try:
                 content, changed = _prepared(file)
-            except RejectedError as error:
+            except transcode.RejectedError as error:
                 if file.named or Path(name).suffix.lower() in _IMAGES:
                     refused[count] = client.Prediction(name, error=str(error))
                     count += 1
@@ -130,22 +133,32 @@ def label(files: Iterable[File], predict: Predict) -> Labelled:
                     passed_over.append((name, str(error)))
                 continue
             if changed:
-                converted.append(name)
+                converted.add(name)
             count += 1
             yield client.Image(name, content)
 
-    answered = iter(list(client.predictions(prepared(), predict)))
+    def anew(image: Image) -> bytes:
+        try:
+            content = transcode.prepare(image.content, None, reads=lambda _: False).encoded
+        except transcode.RejectedError as error:
+            raise client.BadImageError(str(error)) from error
+        converted.add(image.name)
+        return content
+
+    answered = iter(list(client.predictions(prepared(), predict, anew)))
     predictions = tuple(refused.get(index) or next(answered) for index in range(count))
     if not predictions:
         raise FileNotFoundError("; ".join(f"{name}: {reason}" for name, reason in passed_over[:3]))
-    return Labelled(predictions, tuple(converted), tuple(passed_over))
+    changed = tuple(one.image for one in predictions if not one.error and one.image in converted)
+    return Labelled(predictions, changed, tuple(passed_over))
 
 
 def _prepared(file: File) -> tuple[bytes, bool]:
-    """Returns a file's bytes as the model reads them, and whether they had to be changed.
+    """Returns a file's bytes for the model, and whether they had to be changed.
 
     Raises:
-        RejectedError: the file cannot be read or used.
+        RejectedError: the file cannot be read, or is of a kind that neither the model nor Pillow
+            can use.
     """
     from pipeline.data.ingest import transcode
     from pipeline.data.ingest.sources import read_file

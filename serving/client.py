@@ -31,8 +31,8 @@ class UnansweredError(Exception):
     """A server or model gave no prediction; the message names its address and the reason."""
 
 
-class _BadImageError(Exception):
-    """The model refuses the images of a request."""
+class BadImageError(Exception):
+    """The model refuses the images of a request; the message is its reason."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,28 @@ class Prediction:
 
 
 Predict = Callable[[Sequence[bytes]], list[Prediction]]
+Anew = Callable[[Image], bytes]
 
 
-def predictions(found: Iterable[Image], predict: Predict) -> Iterator[Prediction]:
-    """Yields a prediction for each image, in order; `predict` is from `remote` or `local`.
+def predictions(
+    found: Iterable[Image], predict: Predict, anew: Anew | None = None
+) -> Iterator[Prediction]:
+    """Yields a prediction for each image, in order.
 
     Images are sent in batches. If the model refuses a batch, its images are sent one by one, so
     that a broken image does not affect the others.
+
+    Args:
+        found: the images.
+        predict: from `remote` or `local`.
+        anew: returns another file of an image that the model refuses, to be sent instead, or raises
+            `BadImageError` with the reason why there is none; None to send nothing again.
 
     Raises:
         UnansweredError: see `remote` and `local`.
     """
     for batch in _batches(found):
-        yield from _labelled(batch, predict)
+        yield from _labelled(batch, predict, anew)
 
 
 def remote(url: str, model: str | None, signature: str = "serving_default") -> Predict:
@@ -101,7 +110,7 @@ def remote(url: str, model: str | None, signature: str = "serving_default") -> P
             message = _message(error)
             if error.code == _BAD_REQUEST:
                 # TF Serving's own answer names the graph's nodes, too.
-                raise _BadImageError(sentence(message)) from None
+                raise BadImageError(sentence(message)) from None
             raise UnansweredError(f"{address}: {error.code}: {message}") from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
@@ -155,7 +164,7 @@ def local(store: str, pinned: int | None = None) -> tuple[Predict, int]:
         except Exception as error:
             reason = serving_error(error)
             if reason.code is StatusCode.INVALID_ARGUMENT:
-                raise _BadImageError(reason.message) from None
+                raise BadImageError(reason.message) from None
             raise UnansweredError(f"{path}: {reason.message}") from None
         familiarity = (
             found[_FAMILIARITY].tolist() if _FAMILIARITY in told else [None] * len(contents)
@@ -185,13 +194,20 @@ def _batches(found: Iterable[Image]) -> Iterator[list[Image]]:
         yield batch
 
 
-def _labelled(batch: list[Image], predict: Predict) -> list[Prediction]:
+def _labelled(batch: list[Image], predict: Predict, anew: Anew | None) -> list[Prediction]:
     try:
         answered = predict([image.content for image in batch])
-    except _BadImageError as error:
-        if len(batch) == 1:
-            return [Prediction(batch[0].name, error=str(error))]
-        return [one for image in batch for one in _labelled([image], predict)]
+    except BadImageError as error:
+        if len(batch) > 1:
+            return [one for image in batch for one in _labelled([image], predict, anew)]
+        (image,) = batch
+        if anew is None:
+            return [Prediction(image.name, error=str(error))]
+        try:
+            again = replace(image, content=anew(image))
+        except BadImageError as reason:
+            return [Prediction(image.name, error=str(reason))]
+        return _labelled([again], predict, None)
     if len(answered) != len(batch):
         raise UnansweredError(f"{len(batch)} images were sent, {len(answered)} answers came")
     return [replace(one, image=image.name) for image, one in zip(batch, answered, strict=True)]

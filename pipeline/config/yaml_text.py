@@ -9,9 +9,17 @@ import yaml
 
 from pipeline.config.error import ConfigError
 
+# More than any config has. PyYAML's time grows with the square of the levels in brackets.
+_MOST_LEVELS = 50
+
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe subset, in which a repeated key is an error."""
+    """YAML's safe subset, in which a repeated key is an error, and levels in brackets are few."""
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        if self.flow_level == _MOST_LEVELS:
+            raise RecursionError
+        super().fetch_flow_collection_start(token)
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)

@@ -11,20 +11,11 @@ from components.image_example_gen.label_forms import listed
 from components.image_example_gen.options import ALL
 from pipeline.config import ConfigError, did_you_mean, is_remote
 from pipeline.config.data import SplitNames
+from pipeline.data import split_roles
+from pipeline.data.split_roles import SPLITS, USUAL_NAMES
 
-SPLITS = ("train", "val", "test")
 FILES = "*.tfrecord*"
 
-# The usual names of each split; `eval` is what is held out, which depends on what else there is.
-_USUAL = {
-    "train": ("train", "training"),
-    "val": ("val", "validation", "valid", "dev"),
-    "test": ("test", "testing"),
-    "eval": ("eval", "evaluation"),
-}
-ROLES = {name: role for role, names in _USUAL.items() for name in names}
-"""What the usual names mean: a split, or "eval"."""
-USUAL_NAMES = tuple(ROLES)
 # How files tell their split by their names; the first is that of TensorFlow Datasets, which may
 # have splits of other names beside.
 _TFDS_FORM = "*-{}.tfrecord-*-of-*"
@@ -38,6 +29,10 @@ _FORMS = (
     "*-{}-*.tfrecord*",
     "*_{}_*.tfrecord*",
     "*_{}-*.tfrecord*",
+    # TF-Slim's, without an ending.
+    "{}-*-of-*",
+    "*-{}-*-of-*",
+    "*_{}-*-of-*",
 )
 _SHARDS = "*-of-*"
 _SHARDS_OF = "*{}*-of-*"
@@ -138,8 +133,12 @@ def hint(folder: str) -> str:
     That is the folder above a set of TensorFlow Datasets, or TF-Slim's files without an ending.
     """
     folders, shards = listing(folder, _SHARDS)
-    told = {split: list(_told(_SHARDS_OF, _USUAL[split], shards)) for split in SPLITS}
-    names = {split: f"'{_SHARDS_OF.format(found[0])}'" for split, found in told.items() if found}
+    told = list(_told(_SHARDS_OF, USUAL_NAMES, shards))
+    names = {
+        split: f"'{_SHARDS_OF.format(name)}'"
+        for name in reversed(told)  # the first of a split counts
+        if (split := split_roles.role(name)) in SPLITS
+    }
     if "train" not in names:
         return _inner_set(folder, folders)
     if "test" not in names and "val" in names:
@@ -177,37 +176,21 @@ def _told(form: str, names: Sequence[str], files: Sequence[str]) -> dict[str, li
 
 def _roles(path: str, usual: Sequence[str]) -> dict[str, str]:
     """Returns split -> name in the data, for usual names."""
-    found: dict[str, str] = {}
-    for role, names in _USUAL.items():
-        present = [name for name in names if name in usual]
-        if len(present) > 1:
-            raise ConfigError(
-                f"{path}: found {listed(present)} side by side; allowed: one of them, or"
-                f" data.split_names: {{train: …, val: …, test: …}}"
-            )
-        if present:
-            found[role] = present[0]
-    if "eval" in found:
-        free = [split for split in ("test", "val") if split not in found]
-        if not free:
-            raise ConfigError(
-                f"{path}: found {listed(usual)}; allowed: three of them, as in data.split_names:"
-                f" {{train: {found.get('train', '…')}, val: {found['val']}, test: {found['test']}}}"
-            )
-        found[free[0]] = found.pop("eval")
-    if "train" not in found or ("val" in found and "test" not in found):
-        raise ConfigError(
-            f"{path}: found {listed(sorted(usual))}; allowed: train, val and test, or {FILES}"
-            f" files to be cut into these{_proposal(found)}"
-        )
-    return {split: found[split] for split in SPLITS if split in found}
+    try:
+        return split_roles.settled(usual)
+    except split_roles.UnclearSplitsError as error:
+        raise ConfigError(f"{path}: {error}{_proposal(error.known)}") from None
 
 
-def _proposal(found: Mapping[str, str]) -> str:
-    if "train" not in found:
+def _proposal(known: Mapping[str, str]) -> str:
+    if known.keys() == {"train", "val"}:
+        known, cut = {"train": known["train"], "test": known["val"]}, ", with val cut from train"
+    else:
+        cut = ""
+    if not known.keys() >= {"train", "test"}:
         return ""
-    names = f"{{train: {found['train']}, test: {found['val']}}}"
-    return f"; did you mean data.split_names: {names}, with val cut from train?"
+    names = ", ".join(f"{split}: {name}" for split, name in known.items())
+    return f"; did you mean data.split_names: {{{names}}}{cut}?"
 
 
 def _named(

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from components.image_example_gen.label_forms import listed
 from pipeline.config import Config, ConfigError, is_remote, read_labels, shown
-from pipeline.data import layouts, records
+from pipeline.data import layouts, records, split_roles
 from pipeline.data.layouts import FILES
 
-SPLITS = layouts.SPLITS
+SPLITS = split_roles.SPLITS
 
 _PREFIX = "span-"
 
@@ -159,7 +159,7 @@ def _spans_in(config: Config) -> tuple[set[int], bool]:
                 " without leading zeros, or a name that starts with _ to have it ignored"
             )
         numbers.add(int(digits))
-    usual = SPLITS if numbers else layouts.USUAL_NAMES
+    usual = SPLITS if numbers else split_roles.USUAL_NAMES
     own = names.by_split().values() if names is not None else usual
     files += [file for glob in own if "*" in glob for file in layouts.listing(root, glob)[1]]
     beside = files[:1] or [name for name in folders if name in own]

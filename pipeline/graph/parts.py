@@ -14,8 +14,8 @@ from components.image_example_gen.options import ALL, Rules, Splits
 from components.transform.component import Transform
 from pipeline.config import Config, ConfigError
 from pipeline.config.data import Data
-from pipeline.data.layouts import SPLITS
 from pipeline.data.spans import Span
+from pipeline.data.split_roles import SPLITS
 from pipeline.graph.schema import curated
 from trainer import learning, preprocessing
 from trainer.job import Job

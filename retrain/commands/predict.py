@@ -8,7 +8,9 @@ label; the exit code is then 2.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 from pipeline.data.escaping import one_line
 from retrain import arguments, labelling, terminal
 from retrain.arguments import DEFAULT_CONFIG
-from retrain.environment import load_tensorflow
+from retrain.environment import prepare_tensorflow
 from retrain.exit_codes import BAD_INPUT, DONE, REFUSED
 from trainer.features import UNFAMILIAR_BELOW
 
@@ -44,26 +46,17 @@ def add(parser: ArgumentParser) -> None:
 
 def act(options: Namespace) -> int:
     """Runs the command and returns its exit code."""
-    from pipeline.config import ConfigError, load
+    from pipeline.config import ConfigError
+    from pipeline.local import logs
     from serving import client
 
-    name, source, version = options.model_name, options.url, None
-    if name and not options.url:
+    if options.model_name and not options.url:
         raise ConfigError("--model-name: give --url with it")
+    # Of a damaged file, libjpeg and Pillow tell more on standard error than its verdict here.
+    quiet = contextlib.nullcontext() if options.debug else logs.captured(Path(os.devnull))
     try:
-        if options.url is None:
-            source = load(options.config or DEFAULT_CONFIG).model_store
-            files = labelling.find(options.images)
-            load_tensorflow()
-            from components import model_config
-
-            predict, version = client.local(source, model_config.pinned(source))
-        else:
-            files = labelling.find(options.images)
-            if name is None and "/v1/models/" not in options.url:
-                name = _model_name(options.config)
-            predict = client.remote(options.url, name)
-        found = labelling.label(files, predict)
+        with quiet:
+            found, source, version = _asked(options)
     except OSError as error:
         raise ConfigError(str(error)) from error
     except client.UnansweredError as error:
@@ -74,6 +67,26 @@ def act(options: Namespace) -> int:
     else:
         _show(found)
     return BAD_INPUT if any(one.error for one in found.predictions) else DONE
+
+
+def _asked(options: Namespace) -> tuple[Labelled, str, int | None]:
+    """Returns what the model says, the server's URL or the model store, and the version there."""
+    from pipeline.config import load
+    from serving import client
+
+    prepare_tensorflow()  # with a server too, as EXIF is read by TensorFlow
+    if options.url is None:
+        store = load(options.config or DEFAULT_CONFIG).model_store
+        files = labelling.find(options.images)
+        from components import model_config
+
+        predict, version = client.local(store, model_config.pinned(store))
+        return labelling.label(files, predict), store, version
+    files = labelling.find(options.images)
+    name = options.model_name
+    if name is None and "/v1/models/" not in options.url:
+        name = _model_name(options.config)
+    return labelling.label(files, client.remote(options.url, name)), options.url, None
 
 
 def _model_name(config: str | None) -> str | None:

@@ -134,7 +134,7 @@ def world(
         name = f"{stem}.png"  # whatever it says: no reader goes by the name
         source = Source(name, LABELS[0], None, functools.partial(bytes, content))
         try:
-            _, example = part.to_example(source, LABELS, None)
+            example = part.to_example(source, part.prepared(source, None), LABELS)
         except RejectedError:
             continue
         (root / "files" / name).write_bytes(content)

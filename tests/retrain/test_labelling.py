@@ -12,12 +12,12 @@ from PIL import Image
 
 from pipeline.data.ingest import transcode
 from retrain import labelling
-from serving.client import Prediction
+from serving.client import BadImageError, Prediction
 from tests.conftest import Picture
 
 
 class Model:
-    """Answers each image with its size, and remembers what it was sent."""
+    """Answers images with their sizes, refuses damaged ones, and remembers what it was sent."""
 
     def __init__(self) -> None:
         """Has been sent nothing yet."""
@@ -25,6 +25,11 @@ class Model:
 
     def __call__(self, contents: Sequence[bytes]) -> list[Prediction]:
         self.sent += contents
+        try:
+            for each in contents:
+                _opened(each).load()
+        except OSError as error:
+            raise BadImageError("the model's reason") from error
         return [Prediction("", "x".join(map(str, _opened(each).size))) for each in contents]
 
 

@@ -166,12 +166,17 @@ def test_init_prints_commands_that_can_be_pasted(
     assert f"'{tmp_path}/mein projekt/retrain.yaml'" in capsys.readouterr().out
 
 
-def test_a_config_of_twenty_thousand_levels(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "text", ["[" * 20_000, "{a: " * 20_000, "- " * 20_000, "name: " + "[" * 51 + "]" * 51]
+)
+def test_a_config_of_too_many_levels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     path = tmp_path / "deep.yaml"
-    path.write_text("[" * 20_000)
-    assert str(path) in _refusal(capsys, "run", "--config", str(path))
+    path.write_text(text)
+    refusal = _refusal(capsys, "run", "--config", str(path))
+    assert str(path) in refusal
+    assert "levels" in refusal
 
 
 @pytest.mark.parametrize("flag", ["--port", "--grpc-port"])

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from pipeline.data.escaping import printable
 from retrain import terminal
+from tests.conftest import Picture
 
 HOSTILE = "a\x1b[2Jb\x9b31m\r\x07\u202e\udcff"
 
@@ -45,5 +46,23 @@ def test_an_ascii_terminal_shows_other_letters_as_escapes(tmp_path: Path, comman
     )
     assert done.returncode == 2
     (line,) = done.stderr.decode("ascii").splitlines()
-    assert "gr" in line
-    assert "yaml: there is no such file" in line
+    assert r"gr\xf6\xdfe.yaml: there is no such file" in line
+
+
+def test_names_that_are_not_ascii_come_in_whatever_the_locale_says(
+    tmp_path: Path, picture: Picture
+) -> None:
+    for name in ("Käse", "日本"):
+        (tmp_path / "süß" / name).mkdir(parents=True)
+        (tmp_path / "süß" / name / "ü.png").write_bytes(picture())
+    (tmp_path / "süß" / "Käse" / "ö.png").write_bytes(b"no image")
+    done = subprocess.run(
+        [sys.executable, "-m", "retrain", "ingest", "süß", "--output", "däta"],
+        capture_output=True,
+        cwd=tmp_path,
+        env={"LC_ALL": "C", "PYTHONUTF8": "0", "PATH": ""},
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert r"K\xe4se/\xf6.png: no image of a known format" in done.stderr.decode("ascii")
+    assert (tmp_path / "däta" / "labels.txt").read_text("utf-8") == "Käse\n日本\n"

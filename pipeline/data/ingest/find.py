@@ -45,6 +45,9 @@ def find(
     if features:
         raise ConfigError(f"--features: {names[0]} holds no TFRecords; allowed: only for these")
     (name,), (path,) = names, paths
+    parquet = _parquet(path)
+    if parquet:
+        return tables.shards(parquet, name)
     if name == "digits":
         return sources.digits()
     if name.startswith(tfds.PREFIX):
@@ -54,6 +57,16 @@ def find(
     if path.suffix.lower() in tables.SUFFIXES:
         return tables.table(path, allow_outside=allow_outside)
     raise ConfigError(f"{path}: {_no_source(path)}")
+
+
+def _parquet(folder: Path) -> list[Path]:
+    """Returns the Parquet files of a folder that holds no others, but perhaps texts about them."""
+    if not folder.is_dir():
+        return []
+    inner = [one for one in sorted(folder.iterdir()) if not folders.hidden(one.name)]
+    found = [one for one in inner if one.suffix.lower() == ".parquet" and one.is_file()]
+    others = [one for one in inner if one.suffix.lower() not in (".parquet", ".md", ".json")]
+    return [] if others else found
 
 
 def _no_source(path: Path) -> str:

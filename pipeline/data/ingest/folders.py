@@ -12,6 +12,7 @@ from components.image_example_gen.label_forms import listed, normal
 from pipeline.config import ConfigError
 from pipeline.data.ingest import split_names
 from pipeline.data.ingest.sources import A_TABLE, Source, SourceSet, read_file, refuse
+from pipeline.data.split_roles import role
 
 # What Windows, macOS and storage boxes leave in folders; names with a leading dot are hidden too.
 _DROPPINGS = frozenset(
@@ -96,7 +97,7 @@ def _told(
     found: _Found,
 ) -> Iterator[str]:
     yield from split_names.renamed(splits)
-    named = [folder.name for folder in folders if split_names.role(folder.name)]
+    named = [folder.name for folder in folders if role(folder.name)]
     if named and not splits:
         yield f"{root}: {listed(named)} beside other folders of images: taken for a class, no split"
     if len(labels) == 1 and len(folders) == 1 and len(_folders(folders[0])) > 1:
@@ -109,12 +110,12 @@ def _told(
 
 def _splits(root: Path, folders: Sequence[Path]) -> dict[str, str | None]:
     """Returns folder -> split, or None if train is to be cut; nothing if folders are classes."""
-    named = [folder.name for folder in folders if split_names.role(folder.name)]
+    named = [folder.name for folder in folders if role(folder.name)]
     others = [folder.name for folder in folders if folder.name not in named]
     nested = [folder.name for folder in folders if _folders(folder)]
     if not named or (others and not nested):
         return {}
-    if others and "train" not in map(split_names.role, named):
+    if others and "train" not in map(role, named):
         return {}
     if others:
         raise ConfigError(

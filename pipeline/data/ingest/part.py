@@ -24,7 +24,7 @@ from components.image_example_gen.quarantine import QuarantineError
 from pipeline.data.ingest import photos, transcode
 from pipeline.data.ingest.photos import Photos
 from pipeline.data.ingest.sources import Source
-from pipeline.data.ingest.transcode import RejectedError
+from pipeline.data.ingest.transcode import Prepared, RejectedError
 from trainer.features import FILENAME, FORMAT, HEIGHT, IMAGE, LABEL, TEXT, WIDTH
 
 Images = Callable[[], Iterable[Source]]
@@ -79,7 +79,8 @@ def write(
     told = time.monotonic()
     for image in images():
         try:
-            split, example = to_example(image, labels, max_side)
+            file = prepared(image, max_side)
+            example, split = to_example(image, file, labels), image.split or ""
             if split not in drafts:
                 drafts[split] = _Draft(root, split, f"images-{number:05d}.tfrecord")
                 counts[split] = {}
@@ -87,7 +88,7 @@ def write(
             drafts[split].write(example.SerializeToString(deterministic=True))
             counts[split][image.label] = counts[split].get(image.label, 0) + 1
             if max_side is None:
-                measured = photos.seen(measured, _prepared(example))
+                measured = photos.seen(measured, file)
         except RejectedError as error:
             rejects.append((image.name, str(error)))
         if time.monotonic() - told > _NOTE_SECONDS:
@@ -120,13 +121,8 @@ def _put(root: Path, number: int, note: Note) -> None:
     draft.rename(root / _NOTES / f"{number:05d}.json")
 
 
-def to_example(
-    image: Source, labels: tuple[str, ...], max_side: int | None
-) -> tuple[str, tf.train.Example]:
-    """Reads an image into a tf.Example of the data contract.
-
-    Returns:
-        The image's split, empty if the pipeline is to cut the data, and the example.
+def prepared(image: Source, max_side: int | None) -> Prepared:
+    """Reads an image into a file that the model decodes; see `transcode.prepare`.
 
     Raises:
         RejectedError: the image cannot be read or used.
@@ -137,25 +133,33 @@ def to_example(
         raise RejectedError(
             f"cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error
-    prepared = transcode.prepare(encoded, max_side, _reads)
+    return transcode.prepare(encoded, max_side, _reads)
+
+
+def to_example(image: Source, file: Prepared, labels: tuple[str, ...]) -> tf.train.Example:
+    """Returns a tf.Example of the data contract; `file` is what `prepared` returns.
+
+    Raises:
+        RejectedError: the image's class is not one of the labels.
+    """
     number = label_forms.by_name(image.label, labels)
     if number is None:
         raise RejectedError(f"found class {image.label}; allowed: {label_forms.listed(labels)}")
     features: dict[str, bytes | int] = {
-        IMAGE: prepared.encoded,
+        IMAGE: file.encoded,
         LABEL: number,
         TEXT: labels[number].encode(),
         FILENAME: os.fsencode(image.name),
-        FORMAT: prepared.kind.encode(),
-        HEIGHT: prepared.height,
-        WIDTH: prepared.width,
+        FORMAT: file.kind.encode(),
+        HEIGHT: file.height,
+        WIDTH: file.width,
         **{name: value.encode("utf-8", "surrogateescape") for name, value in image.slices},
     }
     example = tf.train.Example()
     for name, value in features.items():
         kind = "int64_list" if isinstance(value, int) else "bytes_list"
         getattr(example.features.feature[name], kind).value.append(value)
-    return image.split or "", example
+    return example
 
 
 def _reads(encoded: bytes) -> bool:
@@ -165,16 +169,6 @@ def _reads(encoded: bytes) -> bool:
     except QuarantineError:
         return False
     return True
-
-
-def _prepared(example: tf.train.Example) -> transcode.Prepared:
-    feature = example.features.feature
-    return transcode.Prepared(
-        feature[IMAGE].bytes_list.value[0],
-        feature[FORMAT].bytes_list.value[0].decode(),
-        feature[HEIGHT].int64_list.value[0],
-        feature[WIDTH].int64_list.value[0],
-    )
 
 
 class _Draft:

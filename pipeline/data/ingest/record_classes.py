@@ -81,27 +81,51 @@ def ordered(
 
 
 def check(
-    classes: Iterable[tuple[str, int | None]], labels: tuple[str, ...], names: Features, where: str
+    classes: Counter[tuple[str, int | None]],
+    labels: tuple[str, ...],
+    names: Features,
+    where: str,
+    *,
+    base_chosen: bool,
 ) -> None:
-    """Refuses numbers that do not start where they are said to, and texts of another list."""
-    both = [(name, number) for name, number in classes if number is not None]
-    texts = [name for name, number in both if name != str(number)]
+    """Refuses numbers that do not start where they are said to, and texts of another list.
+
+    A few numbers beyond the list refuse no more than their records, when these are read.
+
+    Args:
+        classes: see `counted`.
+        labels: the list of names.
+        names: names of the features, and the number of the first class.
+        where: what messages call the source.
+        base_chosen: whether a person said the number of the first class.
+
+    Raises:
+        ConfigError: no text is in the list; most numbers are beyond it; or, if the base is not
+            chosen, fewer numbers are beyond it with the other base.
+    """
+    numbers: Counter[int] = Counter()
+    texts = set()
+    for (name, number), count in classes.items():
+        if number is not None:
+            numbers[number] += count
+            texts |= {name} - {str(number)}
     if names.label and texts and not _known(texts, labels):
         raise ConfigError(
-            f"{where}: {names.text}: found {texts[0]}; allowed: {listed(labels)}; did you mean"
+            f"{where}: {names.text}: found {min(texts)}; allowed: {listed(labels)}; did you mean"
             f" --features label={names.label},text=null?"
         )
-    numbers = [number for _, number in both]
-    base = names.label_base
-    if not numbers or (base <= min(numbers) and max(numbers) < base + len(labels)):
-        return
-    other = 1 - base
-    fits = other <= min(numbers) and max(numbers) < other + len(labels)
-    way = f"; did you mean --features label_base={other}?" if fits else ""
-    raise ConfigError(
-        f"{where}: {names.label}: found {min(numbers)} to {max(numbers)} for {len(labels)} class"
-        f" names; allowed: {base} to {base + len(labels) - 1}{way}"
-    )
+    base, other = names.label_base, 1 - names.label_base
+    beyond = {
+        first: sum(n for number, n in numbers.items() if not first <= number < first + len(labels))
+        for first in (base, other)
+    }
+    is_other = beyond[other] < beyond[base] and not base_chosen
+    if is_other or beyond[base] > numbers.total() / 2:
+        way = f"; did you mean --features label_base={other}?" if is_other else ""
+        raise ConfigError(
+            f"{where}: {names.label}: found {min(numbers)} to {max(numbers)} for {len(labels)}"
+            f" class names; allowed: {base} to {base + len(labels) - 1}{way}"
+        )
 
 
 def _known(texts: Iterable[str], labels: tuple[str, ...]) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,20 @@ _NUL = "\N{SYMBOL FOR NULL}"
 Row = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class ImageCell:
+    """An image that a cell stands for: its name, and a function that returns its bytes."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
 def rows(file: Path) -> Iterator[tuple[str, Row]]:
     """Yields place and cells of each row; cells of CSV are texts, all others may be anything.
 
     The columns `path`, `label` and `split` have these names, whatever the file calls them: in any
-    case, with white space around them, and by synonyms.
+    case, with white space around them, and by synonyms. A `path` is an `ImageCell` where the
+    table holds the images themselves.
 
     Raises:
         ConfigError: the file cannot be read or is of another form, or lacks path or label.
@@ -36,7 +46,9 @@ def rows(file: Path) -> Iterator[tuple[str, Row]]:
     """
     suffix = file.suffix.lower()
     if suffix == ".parquet":
-        yield from _parquet(file)
+        from pipeline.data.ingest import parquet_tables  # takes a second to load
+
+        yield from parquet_tables.rows(file)
     elif suffix in (".jsonl", ".ndjson"):
         with _text(file) as content:
             yield from _json(content, file)
@@ -59,7 +71,7 @@ def _text(file: Path) -> io.TextIOWrapper:
     return io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
 
 
-def _columns(names: Sequence[str], where: str) -> list[str]:
+def columns(names: Sequence[str], where: str) -> list[str]:
     """Returns the columns with path, label and split by these names; all others as they are.
 
     Raises:
@@ -103,7 +115,7 @@ def _csv(
     where = f"{file}: line {skipped + 1}"
     separator = separator or _separator(first)
     reader = csv.reader(_after(first, lines), delimiter=separator)
-    header = _columns(next(reader), where)
+    header = columns(next(reader), where)
     for row in reader:
         if not any(cell.strip() for cell in row):
             continue
@@ -132,7 +144,7 @@ def _separator(header: str) -> str:
 
 def _json(content: Iterator[str], file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     names: list[str] = []
-    columns: list[str] = []
+    called: list[str] = []
     for number, line in enumerate(content, start=1):
         if not line.strip():
             continue
@@ -145,21 +157,5 @@ def _json(content: Iterator[str], file: Path) -> Iterator[tuple[str, dict[str, A
             raise ConfigError(f"{where}: allowed: an object with path and label")
         if names != list(row):  # nearly always as in the line before
             names = list(row)
-            columns = _columns(names, where)
-        yield where, dict(zip(columns, row.values(), strict=True))
-
-
-def _parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    from pyarrow import ArrowException, parquet  # takes a second to load, for this kind only
-
-    try:
-        with file.open("rb") as stream:
-            table = parquet.ParquetFile(stream)
-            columns = _columns(table.schema_arrow.names, str(file))
-            number = 0
-            for batch in table.iter_batches():
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"{file}: row {number}", dict(zip(columns, row.values(), strict=True))
-    except ArrowException as error:
-        raise ConfigError(f"{file}: not Parquet: {str(error).splitlines()[0]}") from error
+            called = columns(names, where)
+        yield where, dict(zip(called, row.values(), strict=True))

@@ -2,52 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 from components.image_example_gen.label_forms import listed
 from pipeline.config import ConfigError
-from pipeline.data.layouts import ROLES
-
-_ALLOWED = "train and test, perhaps with val; or train alone, or no splits, to have them cut"
-
-
-def role(name: str) -> str | None:
-    """Returns what a name usually means, in any case: train, val, test or eval; None if nothing."""
-    return ROLES.get(name.lower())
+from pipeline.data import layouts, split_roles
+from pipeline.data.split_roles import role
 
 
 def splits(where: str, names: Collection[str]) -> dict[str, str | None]:
     """Maps the names of a source's splits to train, val and test.
 
-    `eval` is test, or val where there is a test too. Train alone becomes None, to be cut.
+    Train alone becomes None, to be cut.
 
     Args:
         where: what messages call the source.
-        names: the names, such as `valid` or `Testing`.
+        names: see `split_roles.settled`.
 
     Raises:
-        ConfigError: a name is unknown, two names mean one split, or train or test is missing.
+        ConfigError: the names are not clear.
     """
-    found: dict[str, str] = {}
-    for name in sorted(names):
-        means = role(name)
-        if means is None or means in found:
-            others = f"{found[means]} and {name} side by side" if means in found else name
-            raise ConfigError(f"{where}: found split {others}; allowed: {_ALLOWED}")
-        found[means] = name
-    free = [split for split in ("test", "val") if split not in found]
-    if "eval" in found and free:
-        found[free[0]] = found.pop("eval")
-    if set(found) == {"train"}:
-        return {found["train"]: None}
-    if "eval" in found or not {"train", "test"} <= set(found):
+    try:
+        found = split_roles.settled(names)
+    except split_roles.UnclearSplitsError as error:
         way = ""
-        if set(found) == {"train", "val"}:
-            way = f"; {found['val']} becomes test if you name it so, and val is then cut from train"
-        raise ConfigError(
-            f"{where}: found splits {listed(sorted(names))}; allowed: {_ALLOWED}{way}"
-        )
+        if error.known.keys() == {"train", "val"}:
+            way = (
+                f"; {error.known['val']} becomes test if you name it so, and val is then cut from"
+                " train"
+            )
+        raise ConfigError(f"{where}: {error}{way}") from None
+    if found.keys() == {"train"}:
+        return {found["train"]: None}
     return {name: split for split, name in found.items()}
+
+
+def of_catalogue(where: str, names: Collection[str]) -> dict[str, str | None]:
+    """Maps the labelled splits of a set of TensorFlow Datasets; further ones are left out.
+
+    Raises:
+        ConfigError: see `splits`.
+    """
+    known = {role(name): name for name in names}
+    if {"train", "val"} <= known.keys() and not {"test", "eval"} & known.keys():
+        # If a set has no labelled test split, papers compare models on its validation split.
+        return {known["train"]: "train", known["val"]: "test"}
+    return splits(where, [name for name in names if role(name)])
+
+
+def of_files(files: Sequence[Path], where: str) -> tuple[dict[Path, str | None], list[str]]:
+    """Returns the split of each file that is used, and lines to tell.
+
+    A split is told by the names of the files or of their folders; None if by neither.
+
+    Raises:
+        ConfigError: see `splits`.
+    """
+    folders = {file.parent for file in files}
+    if len(folders) > 1 and all(role(folder.name) for folder in folders):
+        called = {file: file.parent.name for file in files}
+    else:
+        globs = layouts.told_by([file.name for file in files])
+        called = {
+            file: name
+            for file in files
+            for name, glob in globs.items()
+            if fnmatchcase(file.name, glob)
+        }
+    if not called:
+        return dict.fromkeys(files, None), []
+    in_catalogue = all((at / layouts.TFDS_INFO).exists() for at in folders)
+    meaning = of_catalogue if in_catalogue else splits
+    found = meaning(where, set(called.values()))
+    told = renamed(found)
+    others = [file.name for file in files if file not in called]
+    if others:
+        told.append(f"{where}: files of other splits are passed over: {listed(others)}")
+    return {file: found[name] for file, name in called.items()}, told
 
 
 def renamed(found: Mapping[str, str | None]) -> list[str]:

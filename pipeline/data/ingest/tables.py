@@ -7,17 +7,18 @@ import functools
 import json
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from components.image_example_gen.label_forms import normal
 from pipeline.config import ConfigError
 from pipeline.data.ingest import rows, split_names
-from pipeline.data.ingest.rows import LABEL, PATH, SPLIT, SUFFIXES, Row
+from pipeline.data.ingest.rows import LABEL, PATH, SPLIT, SUFFIXES, ImageCell, Row
 from pipeline.data.ingest.sources import Source, SourceSet, read_file, slice_name
 
-__all__ = ["SUFFIXES", "table"]
+__all__ = ["SUFFIXES", "shards", "table"]
 
 
 def table(file: Path, *, allow_outside: bool = False) -> SourceSet:
@@ -57,9 +58,31 @@ def table(file: Path, *, allow_outside: bool = False) -> SourceSet:
     )
 
 
+def shards(files: Sequence[Path], where: str) -> SourceSet:
+    """Returns the images in Parquet tables, whose splits stand in the names of the files.
+
+    Args:
+        files: the tables, such as `train-00000-of-00002.parquet`.
+        where: what messages call them together.
+
+    Raises:
+        ConfigError: see `table`; or a file's name tells a split, and its rows do, too.
+    """
+    splits, told = split_names.of_files(files, where)
+    images = []
+    for file, split in splits.items():
+        found = table(file)
+        told += found.told
+        if split and any(image.split for image in found.images):
+            raise ConfigError(f"{file}: found a column split; allowed: none beside a file's name")
+        images += [replace(one, split=split or one.split) for one in found.images]
+    labels = tuple(sorted({image.label for image in images}))
+    return SourceSet(labels, tuple(images), where, tuple(dict.fromkeys(told)))
+
+
 def _with_split(image: Source, splits: dict[str, str | None]) -> Source:
     split = splits[image.split] if image.split else None
-    return Source(image.name, image.label, split, image.read, image.slices)
+    return replace(image, split=split)
 
 
 def _splits(file: Path, names: Collection[str | None]) -> dict[str, str | None]:
@@ -91,17 +114,9 @@ class _Reader:
 
     def source(self, where: str, row: Row) -> Source:
         """Returns the image of a row; its split is still as the table calls it."""
-        path, label = _path(row.get(PATH), where), _class(row.get(LABEL), where)
-        full = str(self._folder / path)
-        if path != path.strip() and not os.path.lexists(full):
-            full = str(self._folder / path.strip())
-        self._check_place(path, full, where)
-        before, first = self._labels.setdefault(os.path.normpath(full), (label, where))
-        if before != label:
-            raise ConfigError(
-                f"{where}: found {path} with label {label}, and with {before} in"
-                f" {first.rpartition(': ')[2]}; allowed: one label for each path"
-            )
+        image, label = row.get(PATH), _class(row.get(LABEL), where)
+        if not isinstance(image, ImageCell):
+            image = self._file(_path(image, where), label, where)
         slices = []
         for column, value in row.items():
             if column in (PATH, LABEL, SPLIT, "") or value in (None, ""):
@@ -113,12 +128,26 @@ class _Reader:
                 slices.append((name, str(value)))
         split = row.get(SPLIT)
         return Source(
-            name=path,
+            name=image.name,
             label=label,
             split=None if split is None else str(split).strip() or None,
-            read=functools.partial(read_file, full),
+            read=image.read,
             slices=tuple(slices),
         )
+
+    def _file(self, path: str, label: str, where: str) -> ImageCell:
+        """Returns the image in a file of its own."""
+        full = str(self._folder / path)
+        if path != path.strip() and not os.path.lexists(full):
+            full = str(self._folder / path.strip())
+        self._check_place(path, full, where)
+        before, first = self._labels.setdefault(os.path.normpath(full), (label, where))
+        if before != label:
+            raise ConfigError(
+                f"{where}: found {path} with label {label}, and with {before} in"
+                f" {first.rpartition(': ')[2]}; allowed: one label for each path"
+            )
+        return ImageCell(path, functools.partial(read_file, full))
 
     def _check_place(self, path: str, full: str, where: str) -> None:
         if self._allow_outside or "\0" in path:  # a NUL is rejected when the file is read

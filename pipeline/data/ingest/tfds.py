@@ -5,19 +5,18 @@ from __future__ import annotations
 import functools
 import importlib
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from components.image_example_gen.label_forms import normal
 from pipeline.config import ConfigError
-from pipeline.data import layouts
+from pipeline.data import layouts, split_roles
 from pipeline.data.ingest import split_names
 from pipeline.data.ingest.sources import Source
 
 PREFIX = "tfds:"
 _PATIENCE_SECONDS = 20
-_SPLITS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,8 @@ def tfds_set(name: str) -> TfdsSet:
     if kinds != ["Image", "ClassLabel"]:
         raise ConfigError(f"{PREFIX}{name}: allowed: sets with one image and one class a record")
     sizes = {key: info.num_examples for key, info in builder.info.splits.items()}
-    roles = _roles([own for own in sizes if _is_labelled(builder, own, image, label)])
-    if "train" not in roles:
-        raise ConfigError(f"{PREFIX}{name}: found {', '.join(sizes)}; allowed: sets with train")
+    labelled = [own for own in sizes if _is_labelled(builder, own, image, label)]
+    roles = split_names.of_catalogue(f"{PREFIX}{name}", labelled)
     return TfdsSet(
         name=name,
         image=image,
@@ -120,18 +118,9 @@ def _check_network(name: str, builder: Any) -> None:
         ) from error
 
 
-def _roles(names: Sequence[str]) -> dict[str, str | None]:
-    """Maps the set's split names to train, val and test, or None to be cut; drops unknown ones."""
-    known: dict[str, str | None] = {own: _SPLITS[own] for own in names if own in _SPLITS}
-    if "test" not in known.values():
-        # If a set has no labelled test split, papers compare models on its validation split.
-        known = {own: "test" if split == "val" else split for own, split in known.items()}
-    return {"train": None} if set(known) == {"train"} else known
-
-
 def _is_labelled(builder: Any, split: str, image: str, label: str) -> bool:
     """Returns whether a split has labels; ImageNet's test split, for example, has -1 instead."""
-    if split not in _SPLITS:
+    if split_roles.role(split) is None:
         return False
     first = next(iter(_records(builder, f"{split}[:1]", image)), None)
     return first is not None and int(first[label]) >= 0

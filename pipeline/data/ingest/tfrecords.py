@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,13 +13,14 @@ from components.image_example_gen import label_forms
 from components.image_example_gen.label_forms import listed, normal
 from components.image_example_gen.options import Features
 from pipeline.config import ConfigError
-from pipeline.data import layouts, peek
+from pipeline.data import layouts, peek, split_roles
 from pipeline.data.ingest import feature_names, record_classes, split_names
 from pipeline.data.ingest.folders import hidden
 from pipeline.data.ingest.sources import Source, refuse, slice_name
 from trainer.features import FILENAME, IMAGE
 
 _FILES = "*.tfrec*"
+_SHARD = re.compile(r".*-\d+-of-\d+(\.gz)?")  # as TF-Slim calls it, without an ending
 # A longer text is no name to slice by.
 _LONGEST_SLICE = 200
 
@@ -52,7 +54,8 @@ class RecordSet:
 
 def is_named_so(name: str) -> bool:
     """Returns whether a file's name is that of TFRecords, compressed or not."""
-    return fnmatchcase(name.lower(), _FILES) and not hidden(name)
+    usual = fnmatchcase(name.lower(), _FILES) or _SHARD.fullmatch(name)
+    return bool(usual) and not hidden(name)
 
 
 def below(folder: Path) -> list[Path]:
@@ -71,7 +74,7 @@ def below(folder: Path) -> list[Path]:
 
 def _below(folder: Path) -> list[Path]:
     inner = sorted(one for one in folder.iterdir() if one.is_dir() and not hidden(one.name))
-    splits = [one for one in inner if split_names.role(one.name)]
+    splits = [one for one in inner if split_roles.role(one.name)]
     versions = [one for one in inner if (one / layouts.TFDS_INFO).is_file()]
     if len(versions) > 1:
         raise ConfigError(f"{folder}: found {len(versions)} versions; did you mean {versions[-1]}?")
@@ -106,13 +109,13 @@ def records(files: Sequence[Path], chosen: Mapping[str, str], where: str) -> Rec
     """
     first = _first(files, where)
     names = feature_names.settled(first, chosen, where)
-    splits, told = _splits(files, where)
+    splits, told = split_names.of_files(files, where)
     files = [file for file in files if file in splits]
     labels = record_classes.listing(files, names)
     classes = record_classes.counted(files, names)
     is_listed = labels is not None
     if labels is not None:
-        record_classes.check(classes, labels, names, where)
+        record_classes.check(classes, labels, names, where, base_chosen="label_base" in chosen)
     else:
         labels = record_classes.ordered(classes, names, where)
         if all(number is not None and name == str(number) for name, number in classes if name):
@@ -145,36 +148,6 @@ def _first(files: Sequence[Path], where: str) -> peek.Record:
         except (ValueError, OSError) as error:
             problem = str(error)
     raise ConfigError(f"{where}: {problem}; allowed: TFRecords of tf.Examples")
-
-
-def _splits(files: Sequence[Path], where: str) -> tuple[dict[Path, str | None], list[str]]:
-    """Returns the split of each file that is used, and lines to tell."""
-    folders = {file.parent for file in files}
-    if len(folders) > 1 and all(split_names.role(folder.name) for folder in folders):
-        called = {file: file.parent.name for file in files}
-    else:
-        globs = layouts.told_by([file.name for file in files])
-        called = {
-            file: name
-            for file in files
-            for name, glob in globs.items()
-            if fnmatchcase(file.name, glob)
-        }
-    if not called:
-        return dict.fromkeys(files, None), []
-    names = set(called.values())
-    if names == {"train", "validation"} and all(
-        (at / layouts.TFDS_INFO).exists() for at in folders
-    ):
-        # If a set has no labelled test split, papers compare models on its validation split.
-        found: dict[str, str | None] = {"train": "train", "validation": "test"}
-    else:
-        found = split_names.splits(where, names)
-    told = split_names.renamed(found)
-    others = [file.name for file in files if file not in called]
-    if others:
-        told.append(f"{where}: files of other splits are passed over: {listed(others)}")
-    return {file: found[name] for file, name in called.items()}, told
 
 
 def _read(origin: RecordSet, file: str, split: str | None) -> Iterator[Source]:

@@ -51,8 +51,12 @@ class Prepared(NamedTuple):
     width: int
 
 
+def _sound(_: bytes) -> bool:
+    return True
+
+
 def prepare(
-    encoded: bytes, max_side: int | None, reads: Callable[[bytes], bool] | None = None
+    encoded: bytes, max_side: int | None, reads: Callable[[bytes], bool] = _sound
 ) -> Prepared:
     """Converts an image file for TensorFlow.
 
@@ -65,8 +69,8 @@ def prepare(
     Args:
         encoded: the bytes of an image file.
         max_side: longest side in pixels; None for no limit.
-        reads: returns whether the model decodes a file, which then decides what stays as it is;
-            None to go by Pillow, which is a little more or less patient with damage.
+        reads: returns whether the model decodes a file whose format and mode it reads; what it does
+            not decode is encoded anew. By default, all that are asked about.
 
     Returns:
         The file; height and width are those of the upright picture.
@@ -81,8 +85,8 @@ def prepare(
             if width * height > MAX_PIXELS:
                 raise RejectedError(f"{width} x {height} pixels; allowed: {MAX_PIXELS}")
             large = max_side is not None and max(width, height) > max_side
-            kept = not large and _is_fit(picture, encoded) and (reads is None or reads(encoded))
-            if not kept or reads is None:
+            kept = not large and _is_fit(picture, encoded) and reads(encoded)
+            if not kept:
                 picture.load()
             turn = _orientation(picture, encoded)
             if not kept:

@@ -116,7 +116,7 @@ def test_names_of_the_config_may_be_of_files_or_patterns(tmp_path):
     ("names", "called", "expected"),
     [
         (("train", "val"), None, "did you mean data.split_names: {train: train, test: val}"),
-        (("val", "test"), None, "found test, val; allowed: train, val and test"),
+        (("val", "test"), None, "found splits test, val; allowed: train, val and test"),
         (("train", "val", "valid", "test"), None, "found val, valid side by side; allowed: one"),
         (("train", "val", "test", "eval"), None, "data.split_names: {train: train, val: val, test"),
         (

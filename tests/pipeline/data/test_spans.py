@@ -160,7 +160,7 @@ def test_a_split_that_is_missing_or_empty(tmp_path, missing):
     shutil.rmtree(folder)
     others = ", ".join(sorted(set(SPLITS) - {missing}))
     assert _refusal(tmp_path).startswith(
-        f"ROOT/span-0: found {others}; allowed: train, val and test, or"
+        f"ROOT/span-0: found splits {others}; allowed: train, val and test;"
     )
 
 

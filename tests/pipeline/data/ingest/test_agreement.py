@@ -6,7 +6,6 @@ import functools
 import io
 import random
 import struct
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -18,49 +17,19 @@ from components.image_example_gen.quarantine import QuarantineError
 from pipeline.data.ingest import part
 from pipeline.data.ingest.sources import Source
 from pipeline.data.ingest.transcode import RejectedError
+from tests import damage
 from tests.conftest import LABELS, Picture
 from trainer.features import HEIGHT, IMAGE, WIDTH
 
 # Of any size: the shortest side that comes in is the config's to say.
 _CHECKS = RecordChecks(min_side=1)
-_KINDS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
-_FLIPS = 40
-_ENDS = (b"\0", bytes(100), b"\r\n", b";", b"\xff\xd9", b"\xff", b"text" * 100)
-
-
-def _whole(picture: Picture, kind: str) -> list[bytes]:
-    files = [picture(kind=kind), picture(kind=kind, mode="L")]
-    if kind == "PNG":
-        files += [picture(mode=mode) for mode in ("1", "P", "LA", "RGBA")]
-    if kind in ("PNG", "GIF", "WEBP"):
-        frames = [Image.open(io.BytesIO(picture(seed=seed))) for seed in range(3)]
-        buffer = io.BytesIO()
-        frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
-        files.append(buffer.getvalue())
-    if kind == "JPEG":
-        files += [picture(kind=kind, mode="CMYK"), picture(kind=kind, progressive=True)]
-    return files
-
-
-def _damaged(encoded: bytes, rng: random.Random) -> Iterator[bytes]:
-    yield encoded
-    yield from (encoded[: len(encoded) * sixteenth // 16] for sixteenth in range(1, 16))
-    yield from (encoded[:-missing] for missing in (1, 2, 4, 8, 12, 13))
-    yield from (encoded + end for end in (*_ENDS, encoded))
-    for _ in range(_FLIPS):
-        changed = bytearray(encoded)
-        for _ in range(rng.randint(1, 3)):
-            # Half of them near the start, where headers are.
-            end = len(changed) if rng.random() < 0.5 else min(len(changed), 120)
-            changed[rng.randrange(end)] = rng.randrange(256)
-        yield bytes(changed)
 
 
 def _taken(encoded: bytes) -> tuple[bytes, int, int] | None:
     """Returns the image, height and width that ingest writes; None if it rejects the file."""
     source = Source("a", LABELS[0], None, functools.partial(bytes, encoded))
     try:
-        _, example = part.to_example(source, LABELS, None)
+        example = part.to_example(source, part.prepared(source, None), LABELS)
     except RejectedError:
         return None
     feature = example.features.feature
@@ -68,12 +37,12 @@ def _taken(encoded: bytes) -> tuple[bytes, int, int] | None:
     return image, feature[HEIGHT].int64_list.value[0], feature[WIDTH].int64_list.value[0]
 
 
-@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("kind", damage.KINDS)
 def test_a_run_takes_what_ingest_writes(picture: Picture, kind: str) -> None:
     rng = random.Random(kind)
     taken = rejected = 0
-    for whole in _whole(picture, kind):
-        for number, damaged in enumerate(_damaged(whole, rng)):
+    for whole in damage.whole(picture, kind):
+        for number, damaged in enumerate(damage.damaged(whole, rng)):
             found = _taken(damaged)
             if found is None:
                 rejected += 1
@@ -91,7 +60,7 @@ def test_a_run_takes_what_ingest_writes(picture: Picture, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF"])
 def test_what_follows_a_file_changes_nothing(picture: Picture, kind: str) -> None:
     whole = picture(kind=kind)
-    for end in _ENDS:
+    for end in damage.ENDS:
         found = _taken(whole + end)
         assert found is not None
         assert found[0] == whole + end

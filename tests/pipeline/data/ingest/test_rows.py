@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow
@@ -11,6 +14,7 @@ from pyarrow import parquet
 from pipeline.config import ConfigError
 from pipeline.data.ingest import tables
 from pipeline.data.ingest.find import find
+from tests.conftest import Picture
 
 ROWS = ("path,label", "a.png,Käse", "b.png,Brot")
 
@@ -112,7 +116,7 @@ def test_parquet_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("path", {"bytes": b"x"}, "row 1: path"),
+        ("path", {"x": 1}, "row 1: path"),
         ("path", None, "row 1: path"),
         ("x", "a", "no path"),
     ],
@@ -123,6 +127,72 @@ def test_parquet_without_paths_is_told(
     file = tmp_path / "list.parquet"
     parquet.write_table(pyarrow.table({column: [value], "label": [0]}), file)
     assert message in _refusal(file)
+
+
+def _hugging_face(file: Path, column: str, images: Sequence[object], labels: Sequence[int]) -> Path:
+    """Writes a table as `datasets` does, with two rows in a row group."""
+    note = {"info": {"features": {"label": {"names": ["owl", "cat"], "_type": "ClassLabel"}}}}
+    table = pyarrow.table({column: images, "label": labels, "site": ["north"] * len(labels)})
+    table = table.replace_schema_metadata({"huggingface": json.dumps(note)})
+    parquet.write_table(table, file, row_group_size=2)
+    return file
+
+
+def test_images_in_a_table_of_hugging_face_are_read(tmp_path: Path, picture: Picture) -> None:
+    pictures = [picture(seed=seed) for seed in range(5)]
+    rows = [{"bytes": one, "path": f"{n}.png" if n else None} for n, one in enumerate(pictures)]
+    file = _hugging_face(tmp_path / "train-00000-of-00001.parquet", "img", rows, [0, 1, 1, 0, 1])
+    found = tables.table(file)
+    assert found.labels == ("cat", "owl")
+    assert [image.label for image in found.images] == ["owl", "cat", "cat", "owl", "cat"]
+    assert [image.read() for image in found.images] == pictures
+    assert [image.name for image in found.images[1:]] == ["1.png", "2.png", "3.png", "4.png"]
+    assert file.name in found.images[0].name
+    assert found.images[0].slices == (("image/site", "north"),)
+    assert pickle.loads(pickle.dumps(found.images[2])).read() == pictures[2]
+
+
+def test_images_may_be_bytes_alone(tmp_path: Path, picture: Picture) -> None:
+    file = _hugging_face(tmp_path / "a.parquet", "picture", [picture(), None], [0, 1])
+    first, second = tables.table(file).images
+    assert first.read() == picture()
+    with pytest.raises(OSError, match="no bytes"):
+        second.read()
+
+
+def test_a_folder_of_parquet_files_is_one_source(tmp_path: Path, picture: Picture) -> None:
+    for number, name in enumerate(("train-00000-of-00002", "train-00001-of-00002", "test-0-of-1")):
+        images = [picture(seed=2 * number + n) for n in range(2)]
+        _hugging_face(tmp_path / f"{name}.parquet", "image", images, [0, 1])
+    (tmp_path / "README.md").write_text("a card")
+    found = find([str(tmp_path)])
+    assert found.labels == ("cat", "owl")
+    sources = [image for one in found.parts(4096) for image in one()]
+    assert [image.split for image in sources] == ["test"] * 2 + ["train"] * 4
+    assert [image.read() for image in sources[:2]] == [picture(seed=4), picture(seed=5)]
+    (tmp_path / "a.jpg").write_bytes(picture(kind="JPEG"))
+    with pytest.raises(ConfigError, match="found no folder"):
+        find([str(tmp_path)])
+
+
+def test_parquet_files_tell_their_split_once(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        paths, splits = [f"{name}0.png", f"{name}1.png"], ["train", "test"]
+        rows = {"path": paths, "label": ["a", "b"], "split": splits}
+        parquet.write_table(pyarrow.table(rows), tmp_path / f"{name}-0-of-1.parquet")
+    with pytest.raises(ConfigError, match="column split"):
+        find([str(tmp_path)])
+
+
+def test_a_number_that_is_no_class_of_the_table_is_told(tmp_path: Path, picture: Picture) -> None:
+    file = _hugging_face(tmp_path / "a.parquet", "image", [picture()] * 2, [0, -1])
+    assert "row 2: label: found -1; allowed: 0 to 1" in _refusal(file)
+
+
+def test_two_columns_of_images_are_told(tmp_path: Path) -> None:
+    columns = {"left": [b"x"], "right": [b"y"], "label": [0]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    assert "left, right" in _refusal(tmp_path / "a.parquet")
 
 
 def test_what_is_no_parquet_is_told(tmp_path: Path) -> None:

@@ -33,9 +33,8 @@ def test_csv_with_splits_and_slices(tmp_path: Path, picture: Picture) -> None:
     assert found.labels == ("cat", "größe")
     assert [image.split for image in found.images] == ["train", "test", "val"]
     assert found.images[0].slices == (("image/source", "phone"), ("site/name", "north"))
-    split, example = part.to_example(found.images[0], found.labels, None)
+    example = part.to_example(found.images[0], part.prepared(found.images[0], None), found.labels)
     features = example.features.feature
-    assert split == "train"
     assert features["image/source"].bytes_list.value == [b"phone"]
     assert features["site/name"].bytes_list.value == [b"north"]
     assert features["image/encoded"].bytes_list.value == [picture(seed=1)]
@@ -90,7 +89,7 @@ def test_paths_that_lead_nowhere_are_rejected_by_themselves(tmp_path: Path) -> N
     assert len(images) == 4
     for image in images:
         with pytest.raises(part.RejectedError, match="cannot be read"):
-            part.to_example(image, ("a",), None)
+            part.to_example(image, part.prepared(image, None), ("a",))
 
 
 def test_the_command_takes_a_table(

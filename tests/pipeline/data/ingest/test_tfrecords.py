@@ -113,7 +113,7 @@ def test_classes_come_from_the_records_where_nothing_lists_them(
     found = _found(_write(tmp_path / "a.tfrecord", *records))
     assert found.labels == classes
     for image in _images(found):
-        _, example = part.to_example(image, found.labels, None)
+        example = part.to_example(image, part.prepared(image, None), found.labels)
         (text,) = example.features.feature["image/class/text"].bytes_list.value
         assert text.decode() == image.label
 
@@ -191,6 +191,38 @@ def test_numbers_from_one_are_told_and_not_shifted(tmp_path: Path, picture: Pict
     assert [image.label for image in _images(found)] == ["ant", "cat", "owl"]
     (tmp_path / "labels.txt").write_text("ant\ncat\n")
     assert "2 class names" in _refusal(file)
+
+
+@pytest.mark.parametrize(("base", "beyond"), [(0, 2), (0, 99), (1, 0), (1, 3)])
+def test_a_number_beyond_the_list_costs_its_record_only(
+    tmp_path: Path, picture: Picture, base: int, beyond: int
+) -> None:
+    numbers = (base, base + 1, beyond, base)
+    records = [serialized(image=picture(seed=n), label=one) for n, one in enumerate(numbers)]
+    file = _write(tmp_path / "a.tfrecord", *records)
+    (tmp_path / "labels.txt").write_text("ant\ncat\n")
+    found = _found(file, label_base=str(base))
+    images = _images(found)
+    assert [image.label for image in images] == ["ant", "cat", "", "ant"]
+    with pytest.raises(part.RejectedError, match=f"label: found {beyond}"):
+        part.to_example(images[2], part.prepared(images[2], None), found.labels)
+    _write(file, *records, records[2], records[2], records[2])
+    assert "2 class names" in _refusal(file, label_base=str(base))
+
+
+def test_files_of_tf_slim_need_no_ending(tmp_path: Path, picture: Picture) -> None:
+    records = [serialized(image=picture(seed=n), label=n) for n in range(2)]
+    shards = {"train": ("train-00000-of-00002", "train-00001-of-00002"), "test": ("test-0-of-1",)}
+    for names in shards.values():
+        for name in names:
+            _write(tmp_path / name, *records)
+    (tmp_path / "notes-0-of-1.txt").write_text("no shard")
+    images = _images(_found(tmp_path))
+    assert [image.split for image in images] == ["test"] * 2 + ["train"] * 4
+    assert len(_images(_found(tmp_path / "train-00000-of-00002"))) == 2
+    for name in ("pets_validation-00000-of-00001", "pets_train-00000-of-00001"):
+        _write(tmp_path / "pets" / name, *records)
+    assert "pets" in _refusal(tmp_path / "pets")
 
 
 def test_digits_as_text_are_read_by_the_list(tmp_path: Path, picture: Picture) -> None:
