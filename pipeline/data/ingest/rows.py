@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import importlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -152,6 +154,9 @@ def _json(content: Iterator[str], file: Path) -> Iterator[tuple[str, dict[str, A
 def _parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     from pyarrow import ArrowException, parquet  # takes a second to load, for this kind only
 
+    # Older releases of pyarrow unpickle what a file says (CVE-2023-47248); theirs is this fix.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pyarrow_hotfix")
     try:
         with file.open("rb") as stream:
             table = parquet.ParquetFile(stream)
@@ -163,3 +168,7 @@ def _parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     yield f"{file}: row {number}", dict(zip(columns, row.values(), strict=True))
     except ArrowException as error:
         raise ConfigError(f"{file}: not Parquet: {str(error).splitlines()[0]}") from error
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{file}: found a column of Python objects, which may run code; allowed: plain columns"
+        ) from error

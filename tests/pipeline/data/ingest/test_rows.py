@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow
@@ -123,6 +125,28 @@ def test_parquet_without_paths_is_told(
     file = tmp_path / "list.parquet"
     parquet.write_table(pyarrow.table({column: [value], "label": [0]}), file)
     assert message in _refusal(file)
+
+
+def test_parquet_runs_no_code(tmp_path: Path) -> None:
+    file, marker = tmp_path / "list.parquet", tmp_path / "ran"
+    # What pyarrow writes for a type of Python's: the pickle of an object, here a call of mkdir.
+    notes = {
+        b"ARROW:extension:name": b"arrow.py_extension_type",
+        b"ARROW:extension:metadata": b"cos\nmkdir\n(V%btR." % f"{marker}\n".encode(),
+    }
+    path = pyarrow.field("path", pyarrow.string(), metadata=notes)
+    schema = pyarrow.schema([path, pyarrow.field("label", pyarrow.string())])
+    parquet.write_table(pyarrow.table({"path": ["a.png"], "label": ["x"]}, schema=schema), file)
+    # A process of its own, as Beam, which other tests load, protects all of its process.
+    reading = "import sys, pathlib; from pipeline.data.ingest import rows; " + (
+        "print(list(rows.rows(pathlib.Path(sys.argv[1]))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", reading, str(file)], capture_output=True, text=True, check=False
+    )
+    assert not marker.exists()
+    # A newer pyarrow reads the plain column.
+    assert "a.png" in done.stdout or "ConfigError" in done.stderr
 
 
 def test_what_is_no_parquet_is_told(tmp_path: Path) -> None:
