@@ -150,15 +150,16 @@ def _refusal(value: dict[str, Any]) -> str:
     if name in _VALUES:
         inner = value.get("config")
         kind = inner.get("dtype", "float32") if isinstance(inner, dict) else "float32"
-        return "" if kind in _dtypes() else f"values of type {kind!r}"
+        return "" if isinstance(kind, str) and kind in _dtypes() else f"values of type {kind!r}"
     if not isinstance(name, str) or not isinstance(module, str):
         return f"{name!r} without a module"
     if name == "function":
         return f"the function {value.get('config')!r} of {module}"
     # Keras looks the registered name up first, and takes the class's name where there is none.
     if isinstance(registered, str) and registered.startswith(_OURS):
-        known = keras.saving.get_registered_object(registered)
-        return "" if known is not None else f"the unknown class {registered!r}"
+        ours = keras.saving.get_registered_object(registered)
+        known = ours is not None and (ours.__module__, ours.__name__) == (module, name)
+        return "" if known else f"the unknown class {registered!r}"
     if registered not in (None, name):
         return f"{module}.{name} under the name {registered!r}"
     return "" if (module, name) in _classes() else f"{module}.{name}"

@@ -43,8 +43,8 @@ _FAMILIES = (
 _SINGLE = ("Assert", "DynamicPartition", "DynamicStitch", "ParallelDynamicStitch")
 _TENSOR_ARRAY = "TensorArray"
 _ALLOWED = "allowed: a folder that TensorFlow 2 saved"
-# The first ends the process, the second runs a function on another machine.
-_EXCEPTIONS = ("Abort", "RemoteCall")
+# They end the process, read a file by the name in an attribute, call functions on other machines.
+_EXCEPTIONS = ("Abort", "ImmutableConst", "RemoteCall")
 
 
 def check(folder: str) -> None:

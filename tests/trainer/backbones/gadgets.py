@@ -89,6 +89,10 @@ def objects(marker: Path) -> dict[str, Json]:
             "registered_name": "stranger>Dense",
         },
         "ours that is unknown": {**named("x", "Y"), "registered_name": "retrain>Nothing"},
+        "code under our name": {
+            **coded,
+            **{"module": "trainer", "registered_name": "retrain>Preprocessing"},
+        },
         "code": coded,
         "lambda": named("keras.layers", "Lambda", function=coded, output_shape=None),
         "lambda without module": {
@@ -112,6 +116,7 @@ def objects(marker: Path) -> dict[str, Json]:
         "numbers": named("keras.layers", "IntegerLookup", vocabulary="/etc/passwd"),
         "text": named("keras.layers", "TextVectorization", vocabulary="https://example.org/"),
         "features": named("keras.utils", "FeatureSpace", features={}),
+        "odd type": {"class_name": "__tensor__", "config": {"value": 1, "dtype": {}}},
         "memory": {"class_name": "__numpy__", "config": {"value": [""], "dtype": "U1000000000"}},
     }
 
@@ -243,6 +248,9 @@ def effects(marker: Path) -> dict[str, Callable[[tf.Tensor], Any]]:
         ),
         "debug": lambda images: tf.raw_ops.DebugIdentity(
             input=images, debug_urls=[f"file://{marker.parent}/debug"]
+        ),
+        "map": lambda images: tf.raw_ops.ImmutableConst(
+            dtype=tf.uint8, shape=[1], memory_region_name="/etc/passwd"
         ),
         "abort": lambda images: tf.raw_ops.Abort(),
         "in a function": inner,
