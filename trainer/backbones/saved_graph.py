@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,10 +68,15 @@ def check(folder: str) -> None:
     """
     with tf.io.gfile.GFile(f"{folder.rstrip('/')}/saved_model.pb", "rb") as file:
         content = file.read()
+    saved = saved_model_pb2.SavedModel()
     try:
-        graphs = saved_model_pb2.SavedModel.FromString(content).meta_graphs
+        with warnings.catch_warnings():
+            # Protobuf 3.20 only warns of some damage; TensorFlow then loads what came before it.
+            warnings.simplefilter("ignore")
+            saved.ParseFromString(content)
     except DecodeError as error:
         raise ValueError(f"found a damaged saved_model.pb ({error}); {_ALLOWED}") from error
+    graphs = saved.meta_graphs
     if len(graphs) != 1 or not graphs[0].HasField("object_graph_def"):
         raise ValueError(f"found no SavedModel of TensorFlow 2; {_ALLOWED}")
     for function, operation in _calls(graphs[0]):
