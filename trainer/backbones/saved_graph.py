@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import importlib
 import warnings
@@ -90,15 +91,17 @@ def check(folder: str) -> None:
 def _calls(graph: Any) -> Iterator[tuple[str, str]]:
     """Yields each function that can run with each of its operations that is not a function."""
     library = graph.graph_def.library
-    functions = {function.signature.name: function for function in library.function}
+    functions = collections.defaultdict(list)  # a hostile file can have several of one name
+    for function in library.function:
+        functions[function.signature.name].append(function)
     checkpoints = _checkpoint_functions(graph)
     pending = [
-        *graph.object_graph_def.concrete_functions,
+        *_named_by_objects(graph.object_graph_def),
         *(gradient.gradient_func for gradient in library.gradient),
         *(gradient.gradient_func for gradient in library.registered_gradients),
         # The optimizer of graphs can replace a function by another one that nothing calls.
         *(name for name in functions if name not in checkpoints),
-        *(name for name, function in functions.items() if "api_implements" in function.attr),
+        *(one.signature.name for one in library.function if "api_implements" in one.attr),
     ]
     seen = set()
     while pending:
@@ -106,13 +109,20 @@ def _calls(graph: Any) -> Iterator[tuple[str, str]]:
         if name in seen or name not in functions:
             continue
         seen.add(name)
-        for node in functions[name].node_def:
+        for node in (node for function in functions[name] for node in function.node_def):
             if node.op in functions:
                 pending.append(node.op)
             else:
                 yield name, node.op
             for value in node.attr.values():
                 pending += [value.func.name, *(each.name for each in value.list.func)]
+
+
+def _named_by_objects(objects: Any) -> Iterator[str]:
+    yield from objects.concrete_functions
+    for node in objects.nodes:
+        yield from node.function.concrete_functions
+        yield node.bare_concrete_function.concrete_function_name
 
 
 def _checkpoint_functions(graph: Any) -> frozenset[str]:

@@ -189,7 +189,8 @@ def test_the_functions_for_checkpoints_are_not_called(tmp_path: Path, marker: Pa
     module = gadgets.Graph(lambda images: None)
     module.scale = tf.Variable(1.0)
     path = module.save(tmp_path / "evil") / "saved_model.pb"
-    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString(path.read_bytes())
     (graph,) = saved.meta_graphs
     functions = graph.graph_def.library.function
     (saving,) = [one for one in functions if "traced_save" in one.signature.name]
@@ -198,6 +199,25 @@ def test_the_functions_for_checkpoints_are_not_called(tmp_path: Path, marker: Pa
     call.attr["f"].func.name = saving.signature.name
     path.write_bytes(saved.SerializeToString())
     _refusal(path.parent)
+
+
+def test_what_poses_as_a_function_for_checkpoints_is_refused(tmp_path: Path, marker: Path) -> None:
+    path = gadgets.Graph(gadgets.effects(marker)["write"]).save(tmp_path / "evil")
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((path / "saved_model.pb").read_bytes())
+    (graph,) = saved.meta_graphs
+    functions = [
+        one for one in graph.graph_def.library.function if "traced" not in one.signature.name
+    ]
+    del graph.graph_def.library.function[:]
+    graph.graph_def.library.function.extend(functions)
+    names = (graph.saver_def.save_tensor_name.partition(":")[0], graph.saver_def.restore_op_name)
+    nodes = [node for node in graph.graph_def.node if node.name in names]
+    graph.object_graph_def.ClearField("concrete_functions")
+    for node, function in zip(nodes, functions, strict=True):
+        node.attr["f"].func.name = function.signature.name
+    (path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    assert "WriteFile" in _refusal(path)
 
 
 def test_damaged_saved_models_are_refused(tmp_path: Path) -> None:
