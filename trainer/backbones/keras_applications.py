@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.backbones import catalog
+from trainer.backbones import catalog, hdf5_weights, keras_archive
 
 # MobileNetV3 takes any size; this is what its weights were trained at (arXiv:1905.02244, 6.1.1).
 _OPEN_SIZE = 224
@@ -28,7 +28,7 @@ class Preprocessing(keras.layers.Layer):
     def __init__(self, application: str, **options: Any) -> None:
         """Finds the preprocessing of a model of `keras.applications`, such as "ResNet50"."""
         super().__init__(**options)
-        self.application = application
+        self.application = catalog.get(application).name
         self._preprocess = sys.modules[_application(application).__module__].preprocess_input
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
@@ -142,12 +142,22 @@ def _check(name: str, weights: str) -> None:
         raise FileNotFoundError(f"{weights}: no such weights file")
 
 
+def _check_content(path: Path) -> None:
+    if path.suffix == ".keras":
+        keras_archive.check(path)
+    elif path.suffix in (".h5", ".hdf5"):
+        hdf5_weights.check(path)
+    else:
+        raise ValueError(f"found a name in {path.suffix!r}; allowed: .weights.h5, .h5, .keras")
+
+
 def _load(application: keras.Model, name: str, weights: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         # Keras reads local files only, and infers their format from the name.
         copy = Path(scratch) / weights.rpartition("/")[2]
         tf.io.gfile.copy(weights, str(copy))
         try:
+            _check_content(copy)
             application.load_weights(str(copy))
         except (ValueError, OSError, KeyError) as error:
             reason = str(error).partition("\n")[0]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from trainer.backbones import keras_archive, saved_graph
 from trainer.features import SERVING_DEFAULT
 
 _KERAS = ".keras"
@@ -20,26 +23,24 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
     See also `registry.Backbone.build`. `weights` is the path or URI of a `.keras` file, or of the
     folder of a SavedModel whose signature `serving_default` has one input and one output. The model
     must scale pixels itself. Feature maps are averaged over positions. A SavedModel cannot be
-    trained.
+    trained. Before anything loads a file it is checked, see `keras_archive` and `saved_graph`.
 
     Raises:
-        ValueError: the file cannot be loaded, or its input or output has another shape.
+        ValueError: the file could do more than compute, cannot be loaded, or its input or output
+            has another shape.
         FileNotFoundError: there is no such file or folder.
     """
-    _check(weights)
     images = keras.Input((image_size, image_size, 3), dtype="float32", name="images")
-    try:
+    purpose = (
+        f"no backbone for images of {image_size} pixels (float32"
+        f" [batch, {image_size}, {image_size}, 3])"
+    )
+    with _checked(weights, purpose) as path:
         if weights.endswith(_KERAS):
-            model = _load_keras(weights)
+            model = keras.models.load_model(path, compile=False)
         else:
-            model = keras.layers.TFSMLayer(weights, call_endpoint=SERVING_DEFAULT, name="saved")
+            model = keras.layers.TFSMLayer(path, call_endpoint=SERVING_DEFAULT, name="saved")
         features = keras.tree.flatten(model(images))
-    except (ValueError, TypeError, OSError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(
-            f"{weights}: no backbone for images of {image_size} pixels (float32"
-            f" [batch, {image_size}, {image_size}, 3]): {reason}"
-        ) from error
     if len(features) != 1 or len(features[0].shape) not in (2, 4) or features[0].shape[-1] is None:
         shapes = ", ".join(str(tuple(feature.shape)) for feature in features)
         raise ValueError(
@@ -76,12 +77,12 @@ def input_size(name: str, weights: str) -> int:
         ValueError: the model takes images of any size, so the config must set one.
         FileNotFoundError: there is no such file or folder.
     """
-    _check(weights)
-    if weights.endswith(_KERAS):
-        shape = _load_keras(weights).input_shape
-    else:
-        (given,) = _signature(weights).structured_input_signature[1].values()
-        shape = given.shape
+    with _checked(weights, "no backbone") as path:
+        if weights.endswith(_KERAS):
+            shape = keras.models.load_model(path, compile=False).input_shape
+        else:
+            (given,) = _signature(path).structured_input_signature[1].values()
+            shape = given.shape
     if len(shape) != 4 or not shape[1]:
         raise ValueError(f"{weights}: takes {tuple(shape)}; set image.size")
     return int(shape[1])
@@ -95,15 +96,32 @@ def _check(path: str) -> None:
         )
 
 
-def _load_keras(path: str) -> keras.Model:
+@contextlib.contextmanager
+def _checked(path: str, purpose: str) -> Iterator[str]:
+    """Yields where to load a model from that has been checked; tells what fails there in one line.
+
+    A `.keras` file is copied first: Keras reads local files only, and reads what was checked.
+    """
+    _check(path)
     with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / "model.keras"  # Keras reads local files only
-        tf.io.gfile.copy(path, str(copy))
-        return keras.models.load_model(copy, compile=False)
+        copy = Path(scratch) / "model.keras"
+        try:
+            if path.endswith(_KERAS):
+                tf.io.gfile.copy(path, str(copy))
+                keras_archive.check(copy)
+            else:
+                saved_graph.check(path)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        try:
+            yield str(copy) if path.endswith(_KERAS) else path
+        except Exception as error:  # what strangers wrote can make Keras raise anything
+            reason = " ".join(str(error).replace(str(copy), path).split())[:300]
+            raise ValueError(f"{path}: {purpose}: {reason or type(error).__name__}") from error
 
 
 def _signature(path: str) -> tf.types.experimental.ConcreteFunction:
     signatures = tf.saved_model.load(path).signatures
     if SERVING_DEFAULT not in signatures:
-        raise ValueError(f"{path}: has no signature {SERVING_DEFAULT}")
+        raise ValueError(f"has no signature {SERVING_DEFAULT}")
     return signatures[SERVING_DEFAULT]

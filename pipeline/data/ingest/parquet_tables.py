@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
@@ -17,6 +19,10 @@ from pipeline.config import ConfigError
 from pipeline.data.ingest.rows import LABEL, PATH, ImageCell, columns
 
 _IMAGE = "image"
+
+# Older releases of pyarrow unpickle what a file says (CVE-2023-47248); they come with this fix.
+with contextlib.suppress(ImportError):
+    importlib.import_module("pyarrow_hotfix")
 
 
 def rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -36,6 +42,10 @@ def rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _rows(parquet.ParquetFile(stream), file)
     except pyarrow.ArrowException as error:
         raise ConfigError(f"{file}: not Parquet: {str(error).splitlines()[0]}") from error
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{file}: found a column of Python objects, which may run code; allowed: plain columns"
+        ) from error
 
 
 def _rows(table: Any, file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
