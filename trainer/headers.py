@@ -13,6 +13,8 @@ import tensorflow as tf
 
 _PNG = r"\CPNG\r\n\x1a\n\C{16}"  # with width and height at its end
 _GIF = r"GIF8\C{9}"
+# As the releases say it that know no others.
+_UNKNOWN = "Unknown image file format. One of JPEG, PNG, GIF, BMP required."
 _CMYK = 4  # channels
 # Adobe's segment is near the start; without it a CMYK JPEG does not say if its inks are inverted.
 _ADOBE = r"\C*\x00\x0eAdobe\C*"
@@ -85,19 +87,15 @@ def png_size(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
 
 
 def gif_size(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """Returns height and width of a GIF's first frame, int32 [2]; of any other file, 0 and 0.
+    """Returns height and width of a GIF's first frame, int32 [2].
 
     It fails if they, or the screen's, make more than `max_pixels`, or if the frame breaks off,
-    which TensorFlow would fill with black.
+    which TensorFlow would fill with black. It fails on any other file too: newer releases of
+    TensorFlow would decode WebP and JPEG XL, of any size and not turned upright.
     """
-    return tf.cond(
-        tf.strings.regex_full_match(tf.strings.substr(encoded, 0, 13), _GIF),
-        lambda: _gif_size(encoded, max_pixels),
-        lambda: tf.constant([0, 0]),
-    )
-
-
-def _gif_size(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    known = tf.strings.regex_full_match(tf.strings.substr(encoded, 0, 13), _GIF)
+    with tf.control_dependencies([require(known, _UNKNOWN)]):
+        encoded = tf.identity(encoded)
     # TensorFlow decodes the whole of a frame, which may be larger than the screen.
     screen = _shorts(encoded, tf.constant(6), 2)
     flags = _byte(encoded, tf.constant(10))

@@ -187,7 +187,6 @@ def _large_jpeg(encoded: tf.Tensor, max_pixels: int, least: int | None) -> tf.Te
 @headers.aside
 def _gif(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
     with tf.control_dependencies([headers.gif_size(encoded, max_pixels)]):
-        # It also says of other files that they are no images.
         return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
 
