@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,8 +54,11 @@ def run(
     return folder / "model"
 
 
-def served(model: Path, transformed: Transformed, record: Record) -> list[np.ndarray]:
-    """What each signature says of every picture: JPEG, PNG, GIF, BMP, grey, RGBA, odd sizes."""
+def served(model: Path, transformed: Transformed, record: Record) -> Iterator[np.ndarray]:
+    """Yields what each signature says of every picture: JPEG, PNG, GIF, BMP, grey, RGBA, odd sizes.
+
+    The first is `serving_default`. Each takes seconds to answer for the first time.
+    """
     signatures = tf.saved_model.load(str(model)).signatures
     pictures = list(transformed.images.values())
     raw = tf.constant([record(image) for image in pictures])
@@ -62,9 +66,7 @@ def served(model: Path, transformed: Transformed, record: Record) -> list[np.nda
         e.features.feature["image/encoded"].bytes_list.value[0]: e for e in transformed.examples
     }
     examples = tf.constant([by_image[image].SerializeToString() for image in pictures])
-    return [
-        signatures["serving_default"](image_bytes=tf.constant(pictures))["probabilities"].numpy(),
-        signatures["serving_examples"](examples=raw)["probabilities"].numpy(),
-        signatures["classify"](inputs=raw)["scores"].numpy(),
-        signatures["evaluation"](examples=examples)["probabilities"].numpy(),
-    ]
+    yield signatures["serving_default"](image_bytes=tf.constant(pictures))["probabilities"].numpy()
+    yield signatures["serving_examples"](examples=raw)["probabilities"].numpy()
+    yield signatures["classify"](inputs=raw)["scores"].numpy()
+    yield signatures["evaluation"](examples=examples)["probabilities"].numpy()

@@ -11,6 +11,7 @@ that only declare options do not count either, as their values travel as paramet
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -60,9 +61,16 @@ def _sources(node: Path, name: str) -> Iterator[tuple[str, bytes]]:
             if child.name not in _OPTIONS:
                 yield from _sources(child, f"{name}/{child.name}")
     elif name.endswith(".py"):
-        yield name, json.dumps(_meaning(ast.parse(node.read_bytes()))).encode()
+        yield name, _told(node.read_bytes())
     elif name.endswith(_KINDS):
         yield name, node.read_bytes()
+
+
+# Compiling a pipeline asks about the same sources a hundred times, and parsing takes longest.
+@functools.cache
+def _told(source: bytes) -> bytes:
+    """Returns the meaning (see the module) of Python code as JSON."""
+    return json.dumps(_meaning(ast.parse(source))).encode()
 
 
 def _meaning(part: Any) -> Any:

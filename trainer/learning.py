@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from trainer import finetuning, head, optimization, pixel_learning
+from trainer import cnn, finetuning, head, optimization, pixel_learning
 from trainer.backbones import catalog, registry
 from trainer.fitting import fit
 from trainer.input import Batches, EmbeddingTable
 from trainer.job import Files, Job, Trained
+from trainer.options.cnn import Cnn
 
 
 def check(job: Job) -> None:
@@ -23,9 +26,7 @@ def check(job: Job) -> None:
     options, recipe = job.trainer, job.recipe
     optimization.class_weights(options.class_weights, recipe.labels, np.empty(0, np.int64))
     if options.mode == "scratch":
-        # In this scope Keras allocates no variables.
-        with keras.StatelessScope():
-            pixel_learning.network(job, None)
+        _check_cnn(recipe.size, len(recipe.labels), options.cnn)
         return
     assert recipe.backbone is not None
     named = options.finetune.unfreeze if options.mode == "finetune" else None
@@ -34,8 +35,20 @@ def check(job: Job) -> None:
         if isinstance(named, str):
             finetuning.unfreeze(network.build(recipe.size, recipe.weights), named)
     elif isinstance(named, str) or recipe.size != network.input_size(recipe.weights):
-        with keras.StatelessScope():
-            finetuning.unfreeze(network.build(recipe.size, "none"), named or 0.0)
+        _check_backbone(recipe.backbone, recipe.size, named or 0.0)
+
+
+# Building a network takes a second, and compiling a pipeline asks about the same one ten times.
+@functools.cache
+def _check_cnn(size: int, classes: int, options: Cnn) -> None:
+    with keras.StatelessScope():  # in which Keras allocates no variables
+        cnn.build(size, classes, options)
+
+
+@functools.cache
+def _check_backbone(name: str, size: int, top: float | str) -> None:
+    with keras.StatelessScope():
+        finetuning.unfreeze(registry.get(name).build(size, "none"), top)
 
 
 def learn(job: Job, files: Files) -> Trained:

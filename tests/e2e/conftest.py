@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
+from retrain.__main__ import main
+from tests.e2e import forks
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 _CONFIG = "config.yaml"
+_VARIABLES = {"COLUMNS": "200"}
 
 
 @dataclass(frozen=True)
@@ -36,19 +41,25 @@ class Finished:
 
 
 def retrain(*arguments: str) -> Finished:
-    """Runs the command line to its end."""
-    done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, check=False, **spawn()
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
+    """Runs the command line to its end, in a process that starts with all loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        code = start(arguments, output, errors).wait()
+        return Finished(code, output.read_text("utf-8"), errors.read_text("utf-8"))
+
+
+def start(arguments: Sequence[str], output: Path, errors: Path) -> forks.Fork:
+    """Starts the command line, and appends what it prints to two files."""
+    return forks.start(main, arguments, _VARIABLES, output, errors)
 
 
 def command(*arguments: str) -> list[str]:
+    """Returns the command as people type it, which loads everything itself; see `spawn`."""
     return [sys.executable, "-m", "retrain", *arguments]
 
 
 def spawn() -> dict[str, Any]:
-    return {"cwd": REPOSITORY, "env": {**os.environ, "COLUMNS": "200"}}
+    return {"cwd": REPOSITORY, "env": {**os.environ, **_VARIABLES}}
 
 
 @dataclass(frozen=True)
@@ -144,10 +155,12 @@ def workspace(once: Once, digits: Path) -> Workspace:
 
 @pytest.fixture(scope="session")
 def first_run(once: Once, workspace: Workspace) -> Finished:
-    """The first run in the workspace."""
+    """The first run in the workspace, with the command as people type it."""
 
     def run(folder: Path) -> None:
-        first = dataclasses.asdict(workspace.run())
+        typed = command(*workspace.arguments())
+        done = subprocess.run(typed, capture_output=True, text=True, check=False, **spawn())
+        first = dataclasses.asdict(Finished(done.returncode, done.stdout, done.stderr))
         (folder / "finished.json").write_text(json.dumps(first), "utf-8")
 
     told = (once("first-run", run) / "finished.json").read_text("utf-8")

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from ml_metadata import errors
 
 from pipeline.history.metadata import History
 from tests.conftest import PATIENCE_SECONDS
-from tests.e2e.conftest import Finished, Workspace, command, make_workspace, spawn
+from tests.e2e.conftest import Finished, Workspace, make_workspace, start
 
 pytestmark = pytest.mark.slow
 
@@ -40,26 +39,20 @@ HALFWAY = {"transform": "transformed_examples/*/*/*", "trainer": "model/*/Format
 def _stop_when(workspace: Workspace, reached: Callable[[], bool], number: signal.Signals) -> int:
     """Signals a run's group once something is reached; returns its exit code."""
     printed = workspace.folder / "printed.txt"
-    with printed.open("wb") as output:
-        process = subprocess.Popen(
-            command(*workspace.arguments()),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            **spawn(),
-        )
+    printed.unlink(missing_ok=True)
+    run = start(workspace.arguments(), printed, printed)
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not reached():
-            assert process.poll() is None, f"the run ended too soon: {printed.read_text()[-2000:]}"
+            assert not run.ended(), f"the run ended too soon: {printed.read_text()[-2000:]}"
             assert time.monotonic() < deadline, "what was waited for did not come"
             time.sleep(0.002)
-        os.killpg(process.pid, number)
-        return process.wait(timeout=PATIENCE_SECONDS)
+        os.killpg(run.pid, number)
+        assert run.ended(PATIENCE_SECONDS), "the run goes on"
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        if not run.ended():
+            os.killpg(run.pid, signal.SIGKILL)
+    return run.wait()
 
 
 def _stop_in(workspace: Workspace, node: str, number: signal.Signals, sign: str = _BEGUN) -> int:

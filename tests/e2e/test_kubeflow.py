@@ -30,7 +30,7 @@ def test_no_status_of_a_task_is_lost(tmp_path: Path) -> None:
     tasks = [["--help"], ["--no-step"]] * 50
 
     def start(arguments: list[str]) -> int:
-        return forks.start([*compiler.COMMAND, *arguments], {}, tmp_path / "log")
+        return forks.run_task([*compiler.COMMAND, *arguments], {}, tmp_path / "log")
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(start, tasks)) == [0, 2] * 50
@@ -46,7 +46,7 @@ class Cluster:
     def run(self) -> Tasks:
         """Returns the tasks of a run that succeeded, by name."""
         text = compiler.compile_for_kubeflow(load(str(self.workspace.config), []))
-        tasks = run(text, self.workspace.folder / "cluster", {}, start=forks.start)
+        tasks = run(text, self.workspace.folder / "cluster", {}, start=forks.run_task)
         assert not [task for task in tasks if task.state == FAILED]
         return {task.task: task for task in tasks}
 

@@ -96,7 +96,7 @@ def test_two_runs_with_one_seed_give_one_model(
 ) -> None:
     changes = {"mode": mode, "epochs": 2, "augmentation": {"rotation": 20, "mixup": 0.2}}
     answers = [
-        served(run(transformed, tmp_path / name, trainer=changes), transformed, record)[0]
+        next(served(run(transformed, tmp_path / name, trainer=changes), transformed, record))
         for name in ("one", "two")
     ]
     np.testing.assert_array_equal(*answers)
@@ -142,9 +142,9 @@ def test_a_keras_application_trains_exports_and_serves(
     changes = {"backbone": name, "size": size}
     trainer = {"mode": "finetune", "finetune": {"epochs": 1, "batch_size": 16, "unfreeze": 0.2}}
     # The head must fit the backbone, whose embeddings Transform would have made.
-    monkey = pytest.MonkeyPatch()
-    with monkey.context() as patch:
-        patch.setattr(learning, "EmbeddingTable", lambda *args: _Embedded(transformed, name, size))
+    embedded = _Embedded(transformed, name, size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "EmbeddingTable", lambda *args: embedded)
         model = run(transformed, tmp_path, trainer=trainer, **changes)
     for answer in served(model, transformed, record):
         assert answer.shape == (len(transformed.images), len(LABELS))
@@ -186,6 +186,6 @@ def test_the_edge_model_is_what_its_description_says(
     assert given["shape"].tolist() == description["input"]["shape"] == [1, SIZE, SIZE, 3]
     pictures = tf.constant(list(transformed.images.values()))
     pixels = images.load(pictures, SIZE, description["crop"]).numpy()
-    expected = served(model, transformed, record)[0]
+    expected = next(served(model, transformed, record))
     tolerance = {"float16": 1e-2, "int8": 5e-2}[kind]
     np.testing.assert_allclose(edge.predict(content, pixels), expected, atol=tolerance)

@@ -31,7 +31,7 @@ from pipeline.data.ingest.transcode import RejectedError
 from retrain.__main__ import main
 from serving.options import Options
 from tests.conftest import LABELS, Exported, Picture
-from tests.serving.conftest import OURS, PATIENCE, Client, _serve
+from tests.serving.conftest import OURS, PATIENCE, Client, served_by
 from trainer.features import IMAGE
 
 pytestmark = pytest.mark.slow
@@ -143,7 +143,7 @@ def world(
         answer = signature(examples=tf.constant([example.SerializeToString()]))
         expected[name] = answer["probabilities"].numpy()[0]
     assert len(files) > 100, "the formats are not written any more"
-    for serve in _serve(OURS):
+    for serve in served_by(OURS):
         client = serve(Options(model_name="pets", model_base_path=str(store)))
         yield World(client, str(config), root / "files", files, prepared, expected)
 

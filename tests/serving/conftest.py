@@ -180,10 +180,11 @@ def model_config(models: Path, labels: dict[str, int]) -> str:
 @pytest.fixture(params=SERVERS)
 def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
     """Starts servers that are stopped after the test."""
-    yield from _serve(request.param)
+    yield from served_by(request.param)
 
 
-def _serve(kind: str) -> Iterator[Serve]:
+def served_by(kind: str) -> Iterator[Serve]:
+    """Yields what starts servers of a kind, which are stopped after it."""
     started: list[Client] = []
 
     def start(options: Options) -> Client:
@@ -205,7 +206,7 @@ def _serve(kind: str) -> Iterator[Serve]:
 @pytest.fixture(scope="session")
 def ours(config: Path) -> Iterator[Client]:
     """The server that most tests share; it must answer after each of them."""
-    for serve in _serve(OURS):
+    for serve in served_by(OURS):
         yield serve(
             Options(
                 models_config=str(config),
@@ -219,7 +220,7 @@ def ours(config: Path) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def real(config: Path) -> Iterator[Client]:
     """TF Serving's own, on the same models."""
-    for serve in _serve(REAL):
+    for serve in served_by(REAL):
         yield serve(Options(models_config=str(config)))
 
 

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.options import Options
-from tests.serving.conftest import MODEL, MOST_BYTES, OURS, PATIENCE, Client, _serve, fuzz
+from tests.serving.conftest import MODEL, MOST_BYTES, OURS, PATIENCE, Client, fuzz, served_by
 
 pytestmark = pytest.mark.slow
 
@@ -137,7 +137,7 @@ def _connection(client: Client) -> socket.socket:
 @pytest.fixture(scope="module")
 def impatient(config: Path) -> Iterator[Client]:
     """A server that gives up on a request after five seconds."""
-    for serve in _serve(OURS):
+    for serve in served_by(OURS):
         yield serve(Options(models_config=str(config), body_seconds=5.0))
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from PIL import Image
 
 from serving.options import Options
 from tests.conftest import LABELS, Exported, Picture
-from tests.serving.conftest import Client, Serve
+from tests.serving.conftest import SERVERS, Client, served_by
 
 pytestmark = pytest.mark.slow
 
@@ -24,11 +25,19 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 _PORT = "localhost:8501"
 
 
-@pytest.fixture
-def pets(serve: Serve, exported: Exported, tmp_path: Path) -> Client:
-    shutil.copytree(exported.directory, tmp_path / "pets" / "1")
+@pytest.fixture(scope="module", params=SERVERS)
+def pets(
+    request: pytest.FixtureRequest, exported: Exported, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    store = tmp_path_factory.mktemp("readme") / "pets"
+    shutil.copytree(exported.directory, store / "1")
+    for serve in served_by(request.param):
+        yield serve(Options(model_name="pets", model_base_path=str(store)))
+
+
+@pytest.fixture(autouse=True)
+def _photo(exported: Exported, tmp_path: Path) -> None:
     (tmp_path / "PHOTO.jpg").write_bytes(exported.transformed.images["JPEG"])
-    return serve(Options(model_name="pets", model_base_path=str(tmp_path / "pets")))
 
 
 def _pasted(language: str, word: str, client: Client) -> str:

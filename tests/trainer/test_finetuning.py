@@ -14,8 +14,9 @@ from trainer.backbones import registry
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def backbone() -> keras.Model:
+    """A backbone, whose layers each test unfreezes itself; one trains it."""
     keras.utils.set_random_seed(1)
     return registry.get("efficientnet_lite0").build(32, "none")
 

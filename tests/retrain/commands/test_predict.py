@@ -13,14 +13,14 @@ from components import model_config
 from retrain.__main__ import main
 from serving.options import Options
 from tests.conftest import LABELS, Exported, Picture
-from tests.serving.conftest import OURS, Serve, _serve
+from tests.serving.conftest import OURS, Serve, served_by
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    yield from _serve(OURS)
+    yield from served_by(OURS)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import signal
@@ -17,6 +18,7 @@ from PIL import Image
 
 from pipeline.data.ingest import publication, spans_there
 from tests.conftest import PATIENCE_SECONDS
+from tests.e2e.conftest import command, retrain, start
 
 # One process loads TensorFlow and forks for each attempt, which dies at a step that does not depend
 # on the machine's speed: a step is an image, or a call that has a path below the data root.
@@ -26,6 +28,8 @@ from pathlib import Path
 from pipeline.data.ingest import part, publication, sources, span_writer
 root = Path(sys.argv[1])
 digits = sources.digits()
+# Each fork would take a second to trace the model's decoder, which has no part in what is tested.
+part._reads = lambda encoded: True
 
 def tree():
     return {str(f.relative_to(root)): f.read_bytes() for f in root.rglob("*") if f.is_file()}
@@ -140,9 +144,8 @@ def test_leftovers_of_any_span_go_and_a_replaced_one_comes_back(tmp_path: Path) 
     publication.recover(tmp_path / "missing")
 
 
-def _command(source: Path, root: Path, *options: str) -> list[str]:
-    arguments = ["ingest", str(source), "--output", str(root), *options]
-    return [sys.executable, "-m", "retrain", *arguments]
+def _arguments(source: Path, root: Path, *options: str) -> list[str]:
+    return ["ingest", str(source), "--output", str(root), *options]
 
 
 def _tree(root: Path) -> dict[str, bytes]:
@@ -170,15 +173,16 @@ def test_a_stopped_ingest_says_so_in_a_line_and_leaves_nothing(
     root = tmp_path / "data"
     for index in range(3000):
         (source / "a" / f"more-{index}.bmp").symlink_to("0.bmp")
-    ingest = subprocess.Popen(_command(source, root), stderr=subprocess.PIPE, text=True)
+    output, errors = tmp_path / "output", tmp_path / "errors"
+    ingest = start(_arguments(source, root), output, errors)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not list(root.glob(".span-0.partial/.*.draft")) and time.monotonic() < deadline:
-        assert ingest.poll() is None
+        assert not ingest.ended()
         time.sleep(0.01)
-    ingest.send_signal(number)
-    _, errors = ingest.communicate(timeout=PATIENCE_SECONDS)
-    assert ingest.returncode == 130
-    (line,) = errors.splitlines()
+    os.kill(ingest.pid, number)
+    assert ingest.ended(PATIENCE_SECONDS)
+    assert ingest.wait() == 130
+    (line,) = errors.read_text("utf-8").splitlines()
     assert "interrupted" in line
     assert not root.exists()
 
@@ -201,14 +205,12 @@ def test_a_full_disk_costs_no_span(source: Path, tmp_path: Path, small_disk: Pat
         (few / name).mkdir(parents=True)
         shutil.copy(min((source / name).iterdir()), few / name / "0.bmp")
     root = small_disk / "data"
-    subprocess.run(_command(few, root), check=True)
+    assert retrain(*_arguments(few, root)).code == 0
     before = _tree(root)
     for options in ((), ("--span", "0", "--overwrite")):
-        done = subprocess.run(
-            _command(source, root, *options), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 1
-        (line,) = done.stderr.splitlines()
+        done = retrain(*_arguments(source, root, *options))
+        assert done.code == 1
+        (line,) = done.errors.splitlines()
         assert f"no space left in {root}" in line
         assert _tree(root) == before
         assert spans_there(root) == {0}
@@ -223,7 +225,11 @@ def test_a_file_that_may_not_grow_is_told_in_a_line(source: Path, tmp_path: Path
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     done = subprocess.run(
-        _command(source, root), preexec_fn=limit, capture_output=True, text=True, check=False
+        command(*_arguments(source, root)),
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
