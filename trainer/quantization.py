@@ -130,8 +130,8 @@ def _constant(model: Any, operator: Any, place: int) -> _Array | None:
     steps = np.asarray(tensor.quantization.scale, np.float32)
     along = [1] * len(tensor.shape)
     along[tensor.quantization.quantizedDimension] = len(steps)
-    values: _Array = np.frombuffer(bytes(data), np.int8).reshape(tensor.shape)
-    return values * steps.reshape(along)
+    values = np.frombuffer(bytes(data), np.int8).astype(np.float32)
+    return values.reshape(tensor.shape) * steps.reshape(along)
 
 
 def _shifts(exact: bytes, layers: Sequence[_Layer], sample: Sequence[_Array]) -> list[_Array]:
