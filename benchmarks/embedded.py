@@ -6,6 +6,7 @@ import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,9 +50,10 @@ def read(options: argparse.Namespace) -> dict[str, Split]:
         }
     found = _embed(options.images)
     if file is not None:
-        arrays = {f"{name}_x": split.embeddings for name, split in found.items()}
-        labels = {f"{name}_y": split.labels for name, split in found.items()}
-        np.savez(file, **arrays, **labels)
+        arrays: dict[str, Any] = {}
+        for name, split in found.items():
+            arrays |= {f"{name}_x": split.embeddings, f"{name}_y": split.labels}
+        np.savez(file, **arrays)
     return found
 
 

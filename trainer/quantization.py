@@ -124,14 +124,16 @@ def _constant(model: Any, operator: Any, place: int) -> _Array | None:
     data = model.buffers[tensor.buffer].data
     if data is None:
         return None
+    values: _Array
     if tensor.type == schema.TensorType.FLOAT32:
-        return np.frombuffer(bytes(data), np.float32).reshape(tensor.shape)
+        values = np.frombuffer(bytes(data), np.float32).reshape(tensor.shape)
+        return values
     # One step for the whole, or one for each channel: it is written beside the weights.
     steps = np.asarray(tensor.quantization.scale, np.float32)
     along = [1] * len(tensor.shape)
     along[tensor.quantization.quantizedDimension] = len(steps)
-    values = np.frombuffer(bytes(data), np.int8).astype(np.float32)
-    return values.reshape(tensor.shape) * steps.reshape(along)
+    values = np.frombuffer(bytes(data), np.int8).reshape(tensor.shape) * steps.reshape(along)
+    return values
 
 
 def _shifts(exact: bytes, layers: Sequence[_Layer], sample: Sequence[_Array]) -> list[_Array]:
@@ -154,15 +156,16 @@ def _shifts(exact: bytes, layers: Sequence[_Layer], sample: Sequence[_Array]) ->
 
 def _added(layer: _Layer, seen: _Array) -> _Array:
     """Returns the change that rounded weights make to a layer's output for the input `seen`."""
+    added: _Array
     if layer.code == schema.BuiltinOperator.FULLY_CONNECTED:
-        return seen.reshape(-1, layer.rounding.shape[1]) @ layer.rounding.T
+        added = seen.reshape(-1, layer.rounding.shape[1]) @ layer.rounding.T
+        return added
     options = layer.operator.builtinOptions
     where = {
         "strides": [1, options.strideH, options.strideW, 1],
         "padding": "SAME" if options.padding == schema.Padding.SAME else "VALID",
         "dilations": [options.dilationHFactor, options.dilationWFactor],
     }
-    added: _Array
     if layer.code == schema.BuiltinOperator.CONV_2D:
         added = tf.nn.conv2d(seen, layer.rounding.transpose(1, 2, 3, 0), **where).numpy()
     else:

@@ -13,7 +13,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 # Attributes of early stopping that are saved beside the best weights, and their types.
@@ -76,7 +75,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Saves the state; early stopping must come earlier in the list of callbacks."""
         stopping = self._stopping
         best = zip(_named("best", self.model.weights), stopping.best_weights, strict=True)
-        state: dict[str, npt.ArrayLike] = {
+        state: dict[str, Any] = {
             "epoch": epoch + 1,
             **{name: getattr(stopping, name) for name in _STOPPING},
             **{name: variable.numpy() for name, variable in _variables(self.model).items()},

@@ -59,4 +59,7 @@ class ClassCounts:
 
 
 def _ratio(part: Floats, whole: Floats, there: npt.NDArray[np.bool_]) -> Floats:
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=(whole > 0) & there)
+    ratio: Floats = np.divide(
+        part, whole, out=np.full(len(part), np.nan), where=(whole > 0) & there
+    )
+    return ratio

@@ -129,7 +129,7 @@ def _never_right(
     missed = np.flatnonzero(tested & (counts.hits == 0))
     if not len(missed):
         return
-    names = [f"{labels[place]} (0 of {round(counts.actual[place])})" for place in missed]
+    names = [f"{labels[place]} (0 of {round(counts.actual[place])})" for place in missed.tolist()]
     total = round(tested.sum())
     yield FailedThreshold(
         "found_classes",

@@ -125,7 +125,8 @@ def _batches(folder: str, split: str, embedding: str | None) -> Iterator[dict[st
 def _unit(rows: Any) -> Vectors:
     vectors: Vectors = rows.to_tensor().numpy()
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+    np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+    return vectors
 
 
 def _find(wanted: set[bytes], folder: str, embedding: str | None) -> dict[bytes, _Found]:

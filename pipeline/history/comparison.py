@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,7 +17,7 @@ from rich.table import Table
 from components.evaluator import predictions
 from components.evaluator.catalogue import METRICS, ON_THE_PAGE
 from components.evaluator.evidence import Interval
-from components.evaluator.predictions import Ints, Predicted, Predictions
+from components.evaluator.predictions import Predicted, Predictions
 from components.report import bootstrap
 from components.report.component import OPTIONS_KEY
 from pipeline.config import ConfigError
@@ -26,6 +27,7 @@ from pipeline.history.commit import is_clean
 from pipeline.history.metadata import History
 
 _SHOWN = 10
+_Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class _Judged:
         )
 
 
-def _common(one: Predictions, other: Predictions) -> tuple[Ints, Ints]:
+def _common(one: Predictions, other: Predictions) -> tuple[_Index, _Index]:
     """Returns the rows, in `one` and in `other`, of their common images; of copies, the first."""
     _, rows, others = np.intersect1d(
         np.array(one.digests, object), np.array(other.digests, object), return_indices=True
@@ -186,7 +188,7 @@ def _common(one: Predictions, other: Predictions) -> tuple[Ints, Ints]:
     return rows, others
 
 
-def _rows(model: Predicted, rows: Ints) -> Predicted:
+def _rows(model: Predicted, rows: _Index) -> Predicted:
     names = (field.name for field in dataclasses.fields(Predicted))
     return Predicted(*(getattr(model, name)[rows] for name in names))
 
