@@ -73,7 +73,6 @@ class Host:
             if token:
                 settings.api_key["authorization"] = token
                 settings.api_key_prefix["authorization"] = "Bearer"
-            self._settings = settings
             with kfp_server_api.ApiClient(settings) as api:
                 health = api.call_api(
                     f"{_API}/healthz", "GET", auth_settings=_AUTHORIZED, _preload_content=False
@@ -97,16 +96,15 @@ class Host:
             pipeline = self._pipeline(name)
             if pipeline is None:
                 body = kfp_server_api.V2beta1Pipeline(display_name=name, namespace=self._namespace)
-                with kfp_server_api.ApiClient(self._settings) as api:
-                    created = api.call_api(
-                        f"{_API}/pipelines",
-                        "POST",
-                        header_params={"Content-Type": "application/json"},
-                        body=body,
-                        response_type="V2beta1Pipeline",
-                        auth_settings=_AUTHORIZED,
-                        _return_http_data_only=True,
-                    )
+                created = self._client.pipelines.api_client.call_api(
+                    f"{_API}/pipelines",
+                    "POST",
+                    header_params={"Content-Type": "application/json"},
+                    body=body,
+                    response_type="V2beta1Pipeline",
+                    auth_settings=_AUTHORIZED,
+                    _return_http_data_only=True,
+                )
                 pipeline = created.pipeline_id
             known_versions = _every(
                 "pipeline_versions", self._client.list_pipeline_versions, pipeline_id=pipeline

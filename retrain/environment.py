@@ -1,4 +1,4 @@
-"""What a command sets in its process before it loads TensorFlow."""
+"""What a command sets in its process, and how it loads TensorFlow."""
 
 from __future__ import annotations
 

@@ -61,14 +61,14 @@ def _sources(node: Path, name: str) -> Iterator[tuple[str, bytes]]:
             if child.name not in _OPTIONS:
                 yield from _sources(child, f"{name}/{child.name}")
     elif name.endswith(".py"):
-        yield name, _told(node.read_bytes())
+        yield name, _parsed(node.read_bytes())
     elif name.endswith(_KINDS):
         yield name, node.read_bytes()
 
 
 # Compiling a pipeline asks about the same sources a hundred times, and parsing takes longest.
 @functools.cache
-def _told(source: bytes) -> bytes:
+def _parsed(source: bytes) -> bytes:
     """Returns the meaning (see the module) of Python code as JSON."""
     return json.dumps(_meaning(ast.parse(source))).encode()
 

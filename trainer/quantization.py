@@ -95,7 +95,7 @@ def _count_of_first(model: Any, share: float) -> int:
 
 
 def _layers(model: Any, rounded: Any) -> Iterator[_Layer]:
-    """Yields the operations with a bias of the float model whose weights `rounded` has as int8."""
+    """Yields the float model's operations that have a bias and whose weights `rounded` rounds."""
     for operator, quantized in zip(_operators(model), _operators(rounded), strict=True):
         weights, bias = (_constant(model, operator, place) for place in (_WEIGHTS, _BIAS))
         kept = _constant(rounded, quantized, _WEIGHTS)
